@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+# squall - load generation and chaos testing for NFS on DRBD. `make help` lists the targets.
+
+CC       ?= gcc
+ifeq ($(origin CC),default)
+CC       := gcc
+endif
+SANITIZE ?=
+BUILD    := build/$(notdir $(CC))$(if $(SANITIZE),-$(subst $(comma),+,$(SANITIZE)))
+comma    := ,
+Q        := $(if $(V),,@)
+
+WARN := -Wall -Wextra -Werror -Wshadow -Wvla -Wundef -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+        -Wwrite-strings -Wswitch-enum -Wconversion
+CFLAGS  ?= -O2 -g
+ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -pthread -iquote include $(WARN) $(CFLAGS) \
+              $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
+LIBS := -lyaml -ljansson -lsqlite3 -lm -ldl
+
+LAYERS := common loadgen chaos observe report coord lab
+layer_objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)/*.c))
+
+.DELETE_ON_ERROR:
+.PHONY: all clean help
+all: $(BUILD)/squall ## build the program
+
+# One archive per layer, in the order in which they may depend on each other.
+ARCHIVES := $(foreach l,lab coord report observe chaos loadgen common,$(BUILD)/lib$(l).a)
+
+define LAYER_RULE
+$(BUILD)/lib$(1).a: $(call layer_objects,$(1))
+	$(Q)rm -f $$@ && ar rcs $$@ $$^
+endef
+$(foreach l,$(LAYERS),$(eval $(call LAYER_RULE,$(l))))
+
+$(BUILD)/squall: $(BUILD)/main.o $(ARCHIVES)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS)
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# Unit tests: tests/unit/<layer>/*.c, one program a layer, linked with that layer and common alone.
+unit_objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/$(1)/*.c))
+define UNIT_RULE
+$(BUILD)/tests/unit-$(1): $(call unit_objects,$(1)) $(BUILD)/lib$(1).a $(BUILD)/libcommon.a
+	@mkdir -p $$(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $$@ $$(filter %.o,$$^) $(BUILD)/lib$(1).a $(BUILD)/libcommon.a $(LIBS) -lcriterion
+unit-$(1): $(BUILD)/tests/unit-$(1)
+	$(Q)$$< --jobs=2
+endef
+$(foreach l,$(LAYERS),$(eval $(call UNIT_RULE,$(l))))
+
+clean: ## remove build/
+	rm -rf build
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

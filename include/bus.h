@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bus.h - messages between the coordinator and its agents.
+ *
+ * A message is {"kind": "...", ...}, sent from one named peer to another, in order, with bounded queues. Nothing blocks: sending puts into a queue,
+ * and a peer whose queue is full or whose connection ends is gone, which its counterpart learns as a message of kind "gone".
+ * Implementations: a socket pair to a forked agent (one host), a TCP connection through the lab's control channel. No module but common/bus.c knows which.
+ */
+#ifndef SQUALL_BUS_H
+#define SQUALL_BUS_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+struct err;
+struct bus;
+
+#define BUS_PEERS_MAX 64
+#define BUS_MESSAGE_BYTES_MAX (16u << 20)
+
+struct bus_message {
+	char peer[48];		/* who it is from */
+	char kind[32];		/* "gone" when the connection has ended */
+	json_t *body;		/* the whole object; NULL of "gone". Owned by the receiver. */
+	uint64_t at_ns;		/* clock_mono_ns when its last byte arrived */
+};
+
+struct bus *bus_new(void);
+void bus_free(struct bus *bus);
+
+/** Add a peer on a connected stream socket, whose ownership passes. Errors: -EMFILE too many peers, -EEXIST the name is taken. */
+int bus_attach(struct bus *bus, const char *peer, int fd, struct err *err);
+
+/** Connect to "tcp:127.0.0.1:PORT" within a deadline, and attach. Errors: -ECONNREFUSED and others, with the address. */
+int bus_connect(struct bus *bus, const char *peer, const char *url, uint64_t timeout_ns, struct err *err);
+
+void bus_detach(struct bus *bus, const char *peer);
+
+/** Queue a message; the reference to body is stolen. Errors: -ENOTCONN unknown or gone, -ENOBUFS queue full. */
+int bus_send(struct bus *bus, const char *peer, const char *kind, json_t *body);
+
+/** Descriptors and events to poll, for a loop of the caller's own. @return how many */
+struct pollfd;
+int bus_pollfds(const struct bus *bus, struct pollfd *ret, int max);
+
+/**
+ * Send what can be sent, and take the next message.
+ * @param deadline_ns  clock_mono_ns; 0 = do not wait.
+ * @return 1 with a message, 0 at the deadline, -errno.
+ */
+int bus_next(struct bus *bus, uint64_t deadline_ns, struct bus_message *ret_message);
+
+/** Wait until all queues are written out, at most until the deadline. */
+int bus_flush(struct bus *bus, uint64_t deadline_ns);
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * chaos.h - faults: proved in force, healed whatever dies, proved healed.
+ *
+ * The agent starts one holder process per fault and reads what it says from a descriptor, one JSON object a line. The holder heals on: EOF of
+ * the agent's pipe, end of its lease, end of its time, a signal, the death of its guard. See docs/architecture.md for the life cycle.
+ *
+ *	agent --pipe(EOF = heal, "lease NS", "heal")--> holder <--pidfd--> guard
+ *	holder --events--> agent --bus--> coordinator
+ */
+#ifndef SQUALL_CHAOS_H
+#define SQUALL_CHAOS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct err;
+struct yaml;
+
+enum heal_class { HEAL_H0, HEAL_H1, HEAL_H2, HEAL_H3 };
+extern const char *const heal_class_names[];	/* "H0" ..., NULL-terminated */
+
+/**
+ * Check the arguments of a fault as a profile gives them, against the table.
+ * @param args  a mapping, or NULL for the defaults.
+ * @param at    a node for the position of complaints when args is NULL.
+ * @param ret_json  every argument with its default filled in, units resolved (integers: ns, bytes, bit/s, counts; strings for enums); new reference.
+ * Errors: -EINVAL with file:line: unknown fault (nearest known), unknown argument, out of range, missing.
+ */
+int chaos_check(const char *fault, const struct yaml *args, const struct yaml *at, json_t **ret_json, struct err *err);
+
+/** @return the heal class of a known fault; HEAL_H3 needs --allow-reboot. */
+enum heal_class chaos_heal_class(const char *fault);
+
+/** @return whether the fault is an instant (host-reboot) and not a state that lasts. */
+bool chaos_is_instant(const char *fault);
+
+/**
+ * Can this host do it? Looks and changes nothing.
+ * Errors: -ENOPKG with what is missing (a command, a module, a capability, the allow file).
+ */
+int chaos_probe(const char *fault, struct err *err);
+
+struct chaos_hold {
+	pid_t holder;
+	int pidfd;
+	int control_fd;		/* write end: "lease NS\n" renews, "heal\n" heals, closing heals */
+	int event_fd;		/* read end: JSON lines, O_NONBLOCK, below */
+};
+
+/**
+ * Start holder (and guard) for a fault; it injects at once. Never blocks on the fault.
+ *
+ * Events, each with "t_ns" (clock_mono_ns of this host) and "evidence" (one sentence with figures):
+ *   {"event": "injected"}   {"event": "verify", "verdict": "confirmed" | "mismatch" | "inconclusive"}   again and again while in force
+ *   {"event": "vanished"}   the fault is gone without us: the run is void
+ *   {"event": "healing", "why": "asked" | "lease" | "agent died" | "time" | "guard died" | "signal"}
+ *   {"event": "healed", "verdict": "confirmed" | "mismatch" | "inconclusive"}   then EOF
+ *   {"event": "failed", "error": "sentence"}    could not inject; whatever was begun is undone
+ *
+ * @param lease_ns  healed when not renewed for so long.
+ * @param max_ns    healed after this in any case.
+ * Errors: -errno of fork and pipe; -ENOPKG as chaos_probe().
+ */
+int chaos_hold_start(const char *fault, const json_t *args, uint64_t lease_ns, uint64_t max_ns, struct chaos_hold *ret_hold, struct err *err);
+int chaos_hold_renew(struct chaos_hold *hold, uint64_t lease_ns);
+int chaos_hold_heal(struct chaos_hold *hold);	/* asks; the events say when it is done */
+void chaos_hold_close(struct chaos_hold *hold);	/* closes the descriptors: heals too */
+
+/**
+ * Heal everything that the journal of this host names, verified. Idempotent, works from any process, goes on after an error.
+ * @param boot  after a boot: what a reboot takes with it is checked to be gone and struck out.
+ * @return how many entries were healed, or the first -errno after trying all.
+ */
+int chaos_heal_all(bool boot, struct err *err);
+
+/** {"holders": [{"pid", "fault", "args", "since_ns"}], "journal": [...]}; new reference. */
+int chaos_status(json_t **ret_status, struct err *err);
+
+/** The table: {"faults": [{"fault", "heal_class", "where", "args", "available", "reason", "page"}]}; new reference. */
+json_t *chaos_list(void);
+
+/* The hidden commands that holder and guard run as (re-exec of the program itself). */
+int chaos_holder_main(int argc, char **argv);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lab.h - the VM lab: two DRBD storage nodes with nfsd and N NFS clients, from Debian packages, without root.
+ */
+#ifndef SQUALL_LAB_H
+#define SQUALL_LAB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "profile.h"
+
+struct err;
+
+#define LAB_NODES_MAX 10
+
+struct lab_node {
+	char name[NAME_BYTES];	/* store-a, store-b, client-1, ... */
+	char roles[32];		/* "load,observe" or "chaos,observe" */
+	char bus_url[64];	/* tcp:127.0.0.1:PORT of the agent in the guest */
+	char dir[64];		/* where the dataset is seen in the guest: "/mnt/home" on clients, "/srv/home" on stores */
+};
+
+struct lab_info {
+	bool running;
+	bool kvm;
+	struct lab_node nodes[LAB_NODES_MAX];
+	unsigned int nodes_nr;
+	uint64_t up_ns;		/* how long it took */
+};
+
+/** Called with what is being done now, for the user to read. */
+typedef void (*lab_progress)(const char *what, void *arg);
+
+/**
+ * Boot the lab, or find the one that runs with the same spec.
+ * Errors: -ENOPKG a program or package that the host lacks; -ETIMEDOUT with the node and its last console line; -errno.
+ */
+int lab_up(const struct lab_spec *spec, lab_progress progress, void *arg, struct lab_info *ret_info, struct err *err);
+
+/**
+ * A fresh and identical lab for a run: built, filled with the dataset and saved once per (spec, dataset, seed, program); restored from then on.
+ * What runs now is taken down first.
+ */
+int lab_fresh(const struct lab_spec *spec, const struct dataset_spec *dataset, uint64_t seed, lab_progress progress, void *arg,
+	      struct lab_info *ret_info, struct err *err);
+
+int lab_status(struct lab_info *ret_info, struct err *err);
+
+/** Run a command in a node through the control channel, its output to our stdout and stderr. @return its exit status, or -errno */
+int lab_exec(const char *node, char *const argv[], uint64_t timeout_ns, struct err *err);
+
+/** Reset a node as its power button would. */
+int lab_reset(const char *node, struct err *err);
+
+/** End every process of the lab and remove everything but the cache. A lab that is not up is fine. */
+int lab_down(struct err *err);
+
+/* The hidden commands that run as processes of the lab: "lab-switch" (host), "lab-init" parts in the guest. @return exit status */
+int lab_switch_main(int argc, char **argv);
+int lab_control_main(int argc, char **argv);
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * load.h - the load side of an agent: a supervisor that never touches the storage, and worker processes that do.
+ *
+ *	load_new   worker processes forked, memory taken, the manifest read in the worker; nothing touched but the manifest
+ *	load_start op i is due at T0 + offset(i); no traffic needed from here on
+ *	load_interval   once a second: what was done, from shared memory; never waits for a worker
+ *	load_stop  no more arrivals; up to a grace for ops in flight
+ *	load_final what is in flight, its age, pid, tid, path, wchan, stack
+ *	load_free  workers get SIGKILL; a worker that cannot die is left behind and listed by load_final()
+ *
+ * All of it is called by one thread of the agent and never blocks on the storage under test.
+ */
+#ifndef SQUALL_LOAD_H
+#define SQUALL_LOAD_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "profile.h"
+
+struct err;
+struct load;
+
+/* One job of a plan: the job of the profile with its rates resolved. */
+struct load_job {
+	unsigned int job_idx;		/* in profile.jobs */
+	bool closed;			/* calibration: closed loop on `slots` slots, whatever the profile says */
+	unsigned int slots;		/* 0: the profile's */
+	double from_per_s, to_per_s;	/* of all hosts together; of a constant or Poisson job both are the rate */
+	unsigned int phases;		/* bit i: runs in load_plan.phases[i] */
+};
+
+struct load_phase {
+	char name[NAME_BYTES];
+	uint64_t start_ns, end_ns;	/* from T0 */
+};
+
+struct load_plan {
+	const struct profile *profile;	/* borrowed; outlives the load */
+	const char *host;		/* name of this host */
+	const char *dir;		/* root of the dataset as seen from this host */
+	unsigned int host_idx, hosts_nr;	/* this host does op i of a job when i % hosts_nr == host_idx */
+	uint64_t seed;
+	struct load_job jobs[JOBS_MAX];
+	unsigned int jobs_nr;
+	struct load_phase phases[PHASES_MAX];
+	unsigned int phases_nr;
+};
+
+/* A plan to and from JSON, as it goes over the bus (without profile, host and dir). */
+json_t *load_plan_to_json(const struct load_plan *plan);
+int load_plan_from_json(const json_t *json, struct load_plan *ret, struct err *err);
+
+/**
+ * Fork the workers and wait until they are ready (manifest read, threads there), at most 30 s.
+ * Errors: -ENOENT no dataset or no mount there; -ETIMEDOUT the manifest could not be read (a hung mount); -EINVAL plan; -ENOMEM.
+ */
+int load_new(const struct load_plan *plan, struct load **ret_load, struct err *err);
+
+/** Fix T0 [clock_mono_ns] and let the workers go. May lie in the future; should. */
+int load_start(struct load *load, uint64_t t0_ns, struct err *err);
+
+/**
+ * What was done since the last call, in the shape below; second = whole seconds since T0 of the interval's start.
+ *
+ * {"second": 12, "end_ns": 13000120033,                  ns since T0
+ *  "jobs": [{"job": "visitors", "due": 0, "issued": 0, "ok": 0, "errors": {"EIO": 1}, "unknown": 0,   all cumulative since T0
+ *            "in_flight": 3, "waiting": 0, "not_issued": 0, "oldest_ns": 81000000,                      at this moment
+ *            "hists": [{"op": "" | "read", "phase": "storm", "ok": 9, "errors": {"EIO": 1}, "unknown": 0,   of this interval
+ *                       "response": "base64 of hist_encode()", "service": "..."}]}],
+ *  "pages": [[job_idx, site, due_ns, done_ns, "ok" | "unknown" | "EIO"], ...],      finished in this interval
+ *  "open":  [[job_idx, site, due_ns], ...]}                                         oldest open page of each site that has one
+ *
+ * op "" is the job itself: the page of a page job, any op else. Response and service count ok and errors; unknown is censored and not in them.
+ * @return a new reference, or NULL without memory.
+ */
+json_t *load_interval(struct load *load);
+
+/** No more arrivals after this; in-flight ops may finish. Idempotent. */
+void load_stop(struct load *load);
+
+/** @return ops in flight now. */
+unsigned int load_in_flight(const struct load *load);
+
+/**
+ * The end of it; call after load_stop() and a grace.
+ *
+ * {"jobs": [{"job", "due", "ok", "errors": {}, "unknown", "in_flight", "not_issued"}],        conservation asserted
+ *  "censored": [{"job": "visitors", "op": "", "phase": "storm", "kind": "in_flight" | "unknown" | "not_issued", "ages": "base64 of hist_encode()"}],
+ *  "hung": [{"pid", "tid", "op", "path", "age_ns", "wchan", "stack": ["..."]}],          every op in flight at the cut-off, oldest first
+ *  "lag": [{"phase": "storm", "count", "p99_ns", "max_ns", "hiccup_p99_ns", "hiccup_max_ns"}],
+ *  "dropped_pages": 0, "left": [pid, ...]}                                                processes that could not be ended
+ */
+json_t *load_final(struct load *load);
+
+/** End the workers and free everything. A worker in D state stays behind, orphaned and named by load_final(). */
+void load_free(struct load *load);
+
+/* The dataset: sites with a tree each, a manifest with a digest at its root, and a log folder for appends. */
+#define DATASET_MANIFEST "squall-manifest.json"
+
+/** Build it, unless a manifest of the same spec and seed is there. Progress through `progress`, which may be NULL. Errors: -ENOSPC and others with the path; what was made is removed again. */
+int dataset_build(const char *dir, const struct dataset_spec *spec, uint64_t seed, void (*progress)(uint64_t done, uint64_t total), struct err *err);
+/** Every file is there with its size and content. @param ret_bad how many are not. */
+int dataset_verify(const char *dir, uint64_t *ret_bad, struct err *err);
+/** Remove what a manifest names, and nothing else. */
+int dataset_remove(const char *dir, struct err *err);
+
+#endif

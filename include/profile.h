@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * profile.h - a profile, parsed: what everyone reads, and nobody changes after profile_load().
+ *
+ * The text is parsed once on the coordinator and again by every agent, from the same bytes: what is printed by --dry-run, kept in the
+ * record and run is one thing. Arguments of faults and lines of signatures stay YAML here; chaos.h and report.h know what they mean.
+ */
+#ifndef SQUALL_PROFILE_H
+#define SQUALL_PROFILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+struct yaml;
+
+#define PROFILE_BYTES_MAX (256u << 10)
+#define NAME_BYTES 48		/* of anything with a name: job, phase, site, host, fault, signature line; with its NUL */
+#define JOBS_MAX 16
+#define PHASES_MAX 16
+#define FAULTS_MAX 16
+#define SIGNATURE_MAX 32
+#define GUARDS_MAX 16
+#define ARMS_MAX 16
+#define PAGE_OPS_MAX 32
+#define SLOTS_MAX 4096		/* ops in flight of a job on a host */
+#define LINE_BYTES 256		/* of a signature line or an override */
+
+/* What a worker can do to a file. Names are in op_kind_names[]. */
+enum op_kind {
+	OP_READ,		/* open, pread of the whole file, close */
+	OP_PREAD,		/* one pread of up to 4 KiB at a random offset of a file that is kept open */
+	OP_OPEN,		/* open and close */
+	OP_STAT,
+	OP_STAT_MISS,		/* stat of a name that is not there: ENOENT is its success */
+	OP_READDIR,		/* open, read to the end and close one directory */
+	OP_APPEND_FSYNC,	/* append one line to the site's log of this host, fsync */
+	OP_NR
+};
+extern const char *const op_kind_names[OP_NR + 1];	/* NULL-terminated */
+
+enum rate_kind { RATE_ABSOLUTE, RATE_CAPACITY, RATE_BASELINE };
+
+/* "500/s", "40% of capacity", "3x baseline"; over all hosts together. */
+struct rate {
+	enum rate_kind kind;
+	double value;		/* [1/s], or a factor (0.4, 3) */
+};
+
+enum arrival_kind { ARRIVAL_CONSTANT, ARRIVAL_POISSON, ARRIVAL_SPIKE, ARRIVAL_CLOSED };
+
+struct arrival {
+	enum arrival_kind kind;
+	struct rate from;	/* the rate; of a spike the rate before it */
+	struct rate to;		/* of a spike: the rate it rises to */
+	uint64_t rise_ns;	/* of a spike: how long it takes to rise, from the start of the job's first phase */
+	uint64_t think_ns;	/* closed loop: from done to the next issue of a slot */
+	bool poisson;		/* of a spike: random arrivals (default) or evenly spaced */
+};
+
+enum order { ORDER_RANDOM, ORDER_WALK };
+
+struct job {
+	char name[NAME_BYTES];
+	char engine[NAME_BYTES];	/* "sync" */
+	bool is_page;			/* a page is a sequence of ops of one site; else one op drawn from the mix */
+	unsigned int mix[OP_NR];	/* weights; of a page all 0 */
+	enum op_kind page[PAGE_OPS_MAX];
+	unsigned int page_nr;
+	enum order order;
+	struct arrival arrival;
+	uint64_t timeout_ns;		/* 0: none */
+	unsigned int slots;		/* on each host */
+	unsigned int queue_max;		/* arrivals of a host that may wait for a slot; more are `not issued` */
+	unsigned int phases;		/* bit i: runs in phase i */
+	unsigned int line;
+};
+
+struct phase {
+	char name[NAME_BYTES];
+	uint64_t for_ns;
+	bool calibrate;			/* before T0: its length is the time for measuring capacity; holds no load of its own */
+};
+
+/* When something happens: an offset from the start of a phase, or from an event ("host-reboot"). */
+struct when {
+	char name[NAME_BYTES];		/* of a phase or a fault; "" = not given */
+	int phase_idx;			/* -1: `name` is an event */
+	uint64_t offset_ns;
+};
+
+struct fault_plan {
+	char fault[NAME_BYTES];
+	char on[NAME_BYTES];		/* host; "" = the DRBD primary at that moment */
+	struct when at;
+	struct when until;		/* "" when for_ns is given or the fault is over by itself */
+	uint64_t for_ns;		/* 0: until is given, or the end of the last phase */
+	const struct yaml *args;	/* owned by profile.tree; NULL = all defaults */
+	unsigned int line;
+};
+
+struct named_line {			/* a signature line, a guard, an override of an arm */
+	char name[NAME_BYTES];
+	char text[LINE_BYTES];
+	unsigned int line;
+};
+
+struct arm {				/* the same profile with something changed */
+	char name[NAME_BYTES];
+	struct named_line set[8];	/* text: "key=value" as of --set */
+	unsigned int set_nr;
+};
+
+enum verdict { VERDICT_REPRODUCED, VERDICT_ABSENT, VERDICT_INCONCLUSIVE, VERDICT_VOID };
+extern const char *const verdict_names[];	/* NULL-terminated */
+
+struct dataset_spec {
+	unsigned int sites, files_per_site, depth;
+	bool lognormal;
+	uint64_t size_bytes;		/* fixed size, or of lognormal the clamp */
+	double mu, sigma;		/* of ln(bytes) */
+};
+
+struct lab_spec {			/* of the lab; defaults where the profile is silent */
+	unsigned int clients;		/* 1 to 8, default 2 */
+	unsigned int nfsd_threads;	/* default 8 */
+	char filesystem[8];		/* "xfs" or "ext4" */
+	char mount_options[LINE_BYTES];	/* added to those that the lab must set */
+};
+
+struct profile {
+	char name[NAME_BYTES];
+	char file[LINE_BYTES];
+	uint64_t seed;
+	struct dataset_spec dataset;
+	struct lab_spec lab;
+	struct job jobs[JOBS_MAX];
+	unsigned int jobs_nr;
+	struct phase phases[PHASES_MAX];
+	unsigned int phases_nr;
+	struct fault_plan faults[FAULTS_MAX];
+	unsigned int faults_nr;
+	struct named_line signature[SIGNATURE_MAX];
+	unsigned int signature_nr;
+	struct named_line guards[GUARDS_MAX];
+	unsigned int guards_nr;
+	struct arm arms[ARMS_MAX];
+	unsigned int arms_nr;
+	uint64_t max_run_ns;
+	enum verdict expect;		/* reproduced or absent */
+	struct yaml *tree;		/* owned; the effective profile */
+};
+
+#define PROFILE_INIT { .tree = NULL }
+
+/**
+ * Read, override and check a profile.
+ * @param sets      --set assignments, NULL-terminated; may be NULL.
+ * Errors: -EINVAL with file:line and the nearest known key; -errno of the file.
+ */
+int profile_load(const char *path, const char *const sets[], struct profile *ret_profile, struct err *err);
+
+/** The same from a text (an agent has it from the coordinator). @param file name used in sentences. */
+int profile_parse(const char *text, const char *file, const char *const sets[], struct profile *ret_profile, struct err *err);
+
+void profile_release(struct profile *profile);
+
+/** The effective profile with every default written out, as YAML that profile_parse() reads back to the same. @param ret_text malloc'ed */
+int profile_print(const struct profile *profile, char **ret_text);
+
+/** @return whether a rate of any job is relative, so that capacity must be measured first. */
+bool profile_needs_calibration(const struct profile *profile);
+
+#endif

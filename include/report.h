@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * report.h - what a record says: metrics, signature, verdict. Reads the record and nothing else, so that any old run can be judged again.
+ */
+#ifndef SQUALL_REPORT_H
+#define SQUALL_REPORT_H
+
+#include <jansson.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "profile.h"
+
+struct err;
+struct record;
+
+/**
+ * Judge a record: metrics second by second, signature, gates (lag, hiccup, unconfirmed or vanished faults, lost hosts, conservation, incomplete).
+ * @param ret_verdict  verdict.json as DESIGN fixes it (docs/architecture.md); new reference. Also stored in the record's tables when it is writable.
+ */
+int report_judge(struct record *record, json_t **ret_verdict, struct err *err);
+
+/** The exit status that a verdict stands for (void and inconclusive 4, as expected 0, else 1). */
+int report_exit_status(const json_t *verdict);
+
+/** The verdict for people: sites affected first, then jobs per phase, faults, signature, hung ops, hosts, void reasons. */
+int report_text(struct record *record, const json_t *verdict, FILE *out);
+
+/** A signature line or guard must parse and name known metrics: -EINVAL "file:line: ..." with the nearest. Events must be faults or phases of the profile. */
+int report_check_line(const struct profile *profile, const struct named_line *line, struct err *err);
+
+/** [{"metric", "unit", "source", "meaning"}]; new reference. */
+json_t *report_metrics(void);
+
+/**
+ * The value of a metric at an instant, over the last 10 s, while a run goes on (guards, progress).
+ * @return 0 with the value, -ENODATA when there is none yet.
+ */
+int report_metric_at(struct record *record, const char *metric, int64_t t_ns, double *ret_value, struct err *err);
+
+/** Whether a guard ("sites.down_ratio > 0.9 for 120s") is true at an instant. @return 1, 0 or -errno */
+int report_guard_holds(struct record *record, const char *text, int64_t t_ns, struct err *err);
+
+#endif
