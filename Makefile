@@ -51,6 +51,24 @@ unit-$(1): $(BUILD)/tests/unit-$(1)
 endef
 $(foreach l,$(LAYERS),$(eval $(call UNIT_RULE,$(l))))
 
+# What squall is built and tested with, by the names of Debian's packages.
+PACKAGES := gcc libc6-dev pkg-config libyaml-dev libjansson-dev libsqlite3-dev libaio-dev libcriterion-dev
+APT := env DEBIAN_FRONTEND=noninteractive apt-get
+
+.PHONY: deps check unit $(addprefix unit-,$(LAYERS))
+deps: ## install the packages that are missing (as root on Debian; else name them and go on)
+	$(Q)missing=; for p in $(PACKAGES); do \
+	  dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then echo "missing packages:$$missing"; exit 0; fi; \
+	$(APT) -qq install -y --no-install-recommends $$missing || { $(APT) -qq update && $(APT) -qq install -y --no-install-recommends $$missing; }
+
+TESTED := $(foreach l,$(LAYERS),$(if $(wildcard tests/unit/$(l)/*.c),$(l)))
+unit: $(addprefix unit-,$(TESTED)) ## the unit tests of every layer
+
+check: deps ## install what is missing, build, pass the tests
+	$(Q)$(MAKE) --no-print-directory all unit
+
 clean: ## remove build/
 	rm -rf build
 

@@ -402,6 +402,8 @@ int bus_next(struct bus *bus, uint64_t deadline_ns, struct bus_message *ret_mess
 
 int bus_flush(struct bus *bus, uint64_t deadline_ns)
 {
+	bool tried = false;
+
 	for (;;) {
 		bool left = false;
 
@@ -409,8 +411,9 @@ int bus_flush(struct bus *bus, uint64_t deadline_ns)
 			left |= !bus->peer[i]->gone && bus->peer[i]->out.start < bus->peer[i]->out.end;
 		if (!left)
 			return 0;
-		if (ms_until(deadline_ns) == 0)
+		if (tried && ms_until(deadline_ns) == 0)
 			return -ETIMEDOUT;
 		(void)serve(bus, ms_until(deadline_ns));
+		tried = true;
 	}
 }

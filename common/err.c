@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * err.c - one sentence about what went wrong.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "err.h"
+
+int err_set(struct err *err, int rc, const char *format, ...)
+{
+	va_list args;
+
+	if (!err || err->text[0] != '\0')
+		return rc;
+	va_start(args, format);
+	(void)vsnprintf(err->text, sizeof err->text, format, args);
+	va_end(args);
+	return rc;
+}
+
+int err_prefix(struct err *err, int rc, const char *format, ...)
+{
+	char said[ERR_TEXT_BYTES];
+	size_t used;
+	va_list args;
+	int n;
+
+	if (!err)
+		return rc;
+	memcpy(said, err->text, sizeof said);
+	va_start(args, format);
+	n = vsnprintf(err->text, sizeof err->text, format, args);
+	va_end(args);
+	used = n < 0 ? 0 : (size_t)n;
+	if (used < sizeof err->text)
+		(void)snprintf(err->text + used, sizeof err->text - used, ": %s", said);
+	return rc;
+}
+
+enum exit_status err_exit_status(int rc)
+{
+	if (rc >= 0)
+		return EXIT_AS_EXPECTED;
+	if (rc == -EINVAL)
+		return EXIT_USAGE;
+	if (rc == -ENOPKG)
+		return EXIT_NEEDS;
+	return EXIT_BROKEN;
+}
