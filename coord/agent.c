@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * agent.c - the loop of an agent.
+ *
+ * The rule that holds it together: every wait is the poll in agent_serve(), so the agent answers however the storage is.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "agent.h"
+#include "bus.h"
+#include "chaos.h"
+#include "clock.h"
+#include "err.h"
+#include "file.h"
+#include "load.h"
+#include "observe.h"
+#include "profile.h"
+
+#define PEER "coordinator"
+#define STOP_GRACE_NS (2 * NS_PER_S)
+#define EVENT_BYTES 65536
+
+struct hold {
+	int idx;			/* of the fault in the profile; -1 = free */
+	struct chaos_hold hold;
+	char text[EVENT_BYTES];		/* an unfinished line */
+	size_t bytes;
+};
+
+struct agent {
+	const struct agent_options *options;
+	struct bus *bus;
+	struct profile profile;
+	bool has_profile;
+	char host[NAME_BYTES];
+	unsigned int host_idx, hosts_nr;
+	uint64_t seed;
+	struct load_plan plan;
+	struct load *load;
+	struct observe *observe;
+	uint64_t next_interval_ns;	/* 0 = the load has not been started */
+	uint64_t cutoff_ns;		/* 0 = the load was not asked to stop */
+	uint64_t heard_ns;
+	struct hold holds[FAULTS_MAX];
+	bool gone;
+};
+
+static bool has_role(const struct agent *a, const char *role)
+{
+	return strstr(a->options->roles, role) != NULL;
+}
+
+static void say(struct agent *a, const char *kind, json_t *body)
+{
+	if (bus_send(a->bus, PEER, kind, body) < 0)
+		a->gone = true;
+}
+
+static void answer(struct agent *a, const char *to, int rc, const struct err *err)
+{
+	say(a, "answer", json_pack("{s:s, s:i, s:s}", "to", to, "rc", rc, "error", rc < 0 ? err->text : ""));
+}
+
+static void end_load(struct agent *a)
+{
+	load_free(a->load);
+	a->load = NULL;
+	a->next_interval_ns = 0;
+	a->cutoff_ns = 0;
+}
+
+static void on_hello(struct agent *a)
+{
+	char *boot = NULL;
+	struct utsname u = { 0 };
+
+	(void)uname(&u);
+	if (file_read("/proc/sys/kernel/random/boot_id", 4096, &boot, NULL, NULL) == 0)
+		boot[strcspn(boot, "\n")] = '\0';
+	say(a, "hello", json_pack("{s:s, s:s, s:s, s:s, s:I}", "name", a->options->name, "roles", a->options->roles, "boot", boot ? boot : "",
+				  "kernel", u.release, "mono_ns", (json_int_t)clock_mono_ns()));
+	free(boot);
+}
+
+static int take_profile(struct agent *a, const json_t *body, struct err *err)
+{
+	const char *text = NULL, *file = NULL, *host = NULL;
+	json_int_t idx, nr, seed;
+	int rc;
+
+	if (json_unpack((json_t *)body, "{s:s, s:s, s:s, s:I, s:I, s:I}", "text", &text, "file", &file, "host", &host, "host_idx", &idx,
+			"hosts_nr", &nr, "seed", &seed) < 0)
+		return err_set(err, -EBADMSG, "agent: a profile message without its fields");
+	end_load(a);
+	if (a->has_profile)
+		profile_release(&a->profile);
+	a->has_profile = false;
+	rc = profile_parse(text, file, NULL, &a->profile, err);
+	if (rc < 0)
+		return rc;
+	a->has_profile = true;
+	(void)snprintf(a->host, sizeof a->host, "%s", host);
+	a->host_idx = (unsigned int)idx;
+	a->hosts_nr = (unsigned int)nr;
+	a->seed = (uint64_t)seed;
+	return 0;
+}
+
+static int take_load(struct agent *a, const json_t *body, struct err *err)
+{
+	int rc;
+
+	if (!a->has_profile || !a->options->dir || !has_role(a, "load"))
+		return err_set(err, -EINVAL, "agent: this host has no profile, no dataset folder or not the role load");
+	end_load(a);
+	rc = load_plan_from_json(json_object_get(body, "plan"), &a->plan, err);
+	if (rc < 0)
+		return rc;
+	a->plan.profile = &a->profile;
+	a->plan.host = a->host;
+	a->plan.dir = a->options->dir;
+	a->plan.host_idx = a->host_idx;
+	a->plan.hosts_nr = a->hosts_nr;
+	a->plan.seed = a->seed;
+	return load_new(&a->plan, &a->load, err);
+}
+
+static int take_start(struct agent *a, const json_t *body, struct err *err)
+{
+	uint64_t t0 = (uint64_t)json_integer_value(json_object_get(body, "t0_ns"));
+	int rc;
+
+	if (!a->load)
+		return err_set(err, -EINVAL, "agent: start without a load");
+	rc = load_start(a->load, t0, err);
+	if (rc == 0)
+		a->next_interval_ns = t0 + NS_PER_S;
+	return rc;
+}
+
+static int take_observe(struct agent *a, const json_t *body, struct err *err)
+{
+	if (a->observe || !has_role(a, "observe"))
+		return 0;
+	return observe_start(json_string_value(json_object_get(body, "mount")), &a->observe, err);
+}
+
+static int take_fault(struct agent *a, const json_t *body, struct err *err)
+{
+	const char *fault = json_string_value(json_object_get(body, "fault"));
+	const json_t *args = json_object_get(body, "args");
+	uint64_t max_ns = (uint64_t)json_integer_value(json_object_get(body, "max_ns"));
+
+	if (!fault || !has_role(a, "chaos"))
+		return err_set(err, -EINVAL, "agent: this host does not have the role chaos");
+	for (int i = 0; i < FAULTS_MAX; i++) {
+		struct hold *h = &a->holds[i];
+		int rc;
+
+		if (h->idx >= 0)
+			continue;
+		rc = chaos_hold_start(fault, args, AGENT_LEASE_NS, max_ns, &h->hold, err);
+		if (rc == 0) {
+			h->idx = (int)json_integer_value(json_object_get(body, "idx"));
+			h->bytes = 0;
+		}
+		return rc;
+	}
+	return err_set(err, -ENOSPC, "agent: more than %d faults at a time", FAULTS_MAX);
+}
+
+static void take_heal(struct agent *a, const json_t *body)
+{
+	int idx = (int)json_integer_value(json_object_get(body, "idx"));
+
+	for (int i = 0; i < FAULTS_MAX; i++)
+		if (a->holds[i].idx >= 0 && (a->holds[i].idx == idx || idx < 0))
+			(void)chaos_hold_heal(&a->holds[i].hold);
+}
+
+/* After a reboot: what stood in the journal is checked to be gone and struck out. */
+static void take_journal(struct agent *a)
+{
+	struct err err = ERR_INIT;
+	json_t *status = NULL;
+	int rc = chaos_heal_all(true, &err);
+
+	if (rc >= 0)
+		rc = chaos_status(&status, &err);
+	say(a, "journal", json_pack("{s:i, s:s, s:o}", "rc", rc, "error", err.text, "left",
+				    rc >= 0 ? json_incref(json_object_get(status, "journal")) : json_array()));
+	json_decref(status);
+}
+
+static void take_lease(struct agent *a, const struct bus_message *m)
+{
+	for (int i = 0; i < FAULTS_MAX; i++)
+		if (a->holds[i].idx >= 0)
+			(void)chaos_hold_renew(&a->holds[i].hold, AGENT_LEASE_NS);
+	say(a, "pong", json_pack("{s:O, s:I}", "seq", json_object_get(m->body, "seq"), "mono_ns", (json_int_t)clock_mono_ns()));
+}
+
+static void on_message(struct agent *a, const struct bus_message *m)
+{
+	static const struct {
+		const char *kind;
+		int (*take)(struct agent *, const json_t *, struct err *);
+	} asked[] = { { "profile", take_profile }, { "load", take_load }, { "start", take_start }, { "observe", take_observe }, { "fault", take_fault } };
+	struct err err = ERR_INIT;
+
+	a->heard_ns = clock_mono_ns();
+	for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++)
+		if (strcmp(m->kind, asked[i].kind) == 0) {
+			int rc = asked[i].take(a, m->body, &err);
+
+			answer(a, m->kind, rc, &err);
+			return;
+		}
+	if (strcmp(m->kind, "hello") == 0)
+		on_hello(a);
+	else if (strcmp(m->kind, "lease") == 0)
+		take_lease(a, m);
+	else if (strcmp(m->kind, "heal") == 0)
+		take_heal(a, m->body);
+	else if (strcmp(m->kind, "journal") == 0)
+		take_journal(a);
+	else if (strcmp(m->kind, "stop") == 0 && a->load && a->cutoff_ns == 0) {
+		load_stop(a->load);
+		a->cutoff_ns = clock_mono_ns() + STOP_GRACE_NS;
+	} else if (strcmp(m->kind, "gone") == 0 || strcmp(m->kind, "bye") == 0)
+		a->gone = true;
+}
+
+static void tick(struct agent *a, uint64_t now)
+{
+	if (a->heard_ns + AGENT_LEASE_NS < now)
+		a->gone = true;
+	if (a->load && a->next_interval_ns && now >= a->next_interval_ns) {
+		say(a, "interval", load_interval(a->load));
+		while (a->next_interval_ns <= now)
+			a->next_interval_ns += NS_PER_S;
+	}
+	if (a->load && a->cutoff_ns && (now >= a->cutoff_ns || load_in_flight(a->load) == 0)) {
+		say(a, "interval", load_interval(a->load));
+		say(a, "final", load_final(a->load));
+		end_load(a);
+	}
+	if (a->observe) {
+		json_t *samples = observe_take(a->observe);
+
+		if (json_array_size(samples) > 0)
+			say(a, "samples", json_pack("{s:O}", "samples", samples));
+		json_decref(samples);
+	}
+}
+
+static void read_events(struct agent *a, struct hold *h)
+{
+	ssize_t n = read(h->hold.event_fd, h->text + h->bytes, sizeof h->text - 1 - h->bytes);
+	char *line = h->text, *newline;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		say(a, "fault-end", json_pack("{s:i}", "idx", h->idx));
+		chaos_hold_close(&h->hold);
+		h->idx = -1;
+		return;
+	}
+	h->bytes += (size_t)n;
+	h->text[h->bytes] = '\0';
+	while ((newline = strchr(line, '\n'))) {
+		json_t *event;
+
+		*newline = '\0';
+		event = json_loads(line, 0, NULL);
+		if (event)
+			say(a, "fault-event", json_pack("{s:i, s:o}", "idx", h->idx, "event", event));
+		line = newline + 1;
+	}
+	h->bytes -= (size_t)(line - h->text);
+	memmove(h->text, line, h->bytes + 1);
+}
+
+static int wait_for_anything(struct agent *a)
+{
+	struct pollfd fds[BUS_PEERS_MAX + OBSERVE_FDS_MAX + FAULTS_MAX];
+	int probe[OBSERVE_FDS_MAX], nr, probes, first_hold;
+	struct hold *of[FAULTS_MAX];
+	uint64_t now = clock_mono_ns();
+	int timeout_ms = 100;
+
+	if (a->next_interval_ns > now && (a->next_interval_ns - now) / NS_PER_MS < 100)
+		timeout_ms = (int)((a->next_interval_ns - now) / NS_PER_MS) + 1;
+	nr = bus_pollfds(a->bus, fds, 1);
+	probes = a->observe ? observe_fds(a->observe, probe) : 0;
+	for (int i = 0; i < probes; i++)
+		fds[nr++] = (struct pollfd){ .fd = probe[i], .events = POLLIN };
+	first_hold = nr;
+	for (int i = 0; i < FAULTS_MAX; i++)
+		if (a->holds[i].idx >= 0) {
+			of[nr - first_hold] = &a->holds[i];
+			fds[nr++] = (struct pollfd){ .fd = a->holds[i].hold.event_fd, .events = POLLIN };
+		}
+	if (poll(fds, (nfds_t)nr, timeout_ms) < 0 && errno != EINTR)
+		return -errno;
+	for (int i = first_hold; i < nr; i++)
+		if (fds[i].revents)
+			read_events(a, of[i - first_hold]);
+	return 0;
+}
+
+int agent_serve(const struct agent_options *options, int fd, struct err *err)
+{
+	struct agent a = { .options = options, .profile = PROFILE_INIT, .heard_ns = clock_mono_ns() };
+	int rc = 0;
+
+	for (int i = 0; i < FAULTS_MAX; i++)
+		a.holds[i].idx = -1;
+	a.bus = bus_new();
+	if (!a.bus) {
+		close(fd);
+		return err_set(err, -ENOMEM, "agent: no memory");
+	}
+	rc = bus_attach(a.bus, PEER, fd, err);
+	while (rc == 0 && !a.gone) {
+		struct bus_message m;
+
+		rc = wait_for_anything(&a);
+		while (rc == 0 && !a.gone && bus_next(a.bus, 0, &m) == 1) {
+			on_message(&a, &m);
+			json_decref(m.body);
+		}
+		tick(&a, clock_mono_ns());
+	}
+	for (int i = 0; i < FAULTS_MAX; i++)
+		if (a.holds[i].idx >= 0)
+			chaos_hold_close(&a.holds[i].hold);	/* heals */
+	end_load(&a);
+	if (a.observe)
+		observe_stop(a.observe);
+	if (a.has_profile)
+		profile_release(&a.profile);
+	bus_free(a.bus);
+	return rc;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * agent.h - what one host does for a coordinator: load, faults and probes, over one bus connection.
+ *
+ *	connected ──profile──> ready ──load, start──> running ──stop──> final ──> ready
+ *	    any state ──connection ends, or silence for the lease──> load ended, faults healed
+ *
+ * One thread; it never opens anything on the storage under test.
+ */
+#ifndef SQUALL_COORD_AGENT_H
+#define SQUALL_COORD_AGENT_H
+
+#include <stdint.h>
+
+struct err;
+
+#define AGENT_LEASE_NS (10 * 1000000000ULL)	/* silence of the coordinator after which load stops and faults heal */
+
+struct agent_options {
+	const char *name;
+	const char *roles;	/* "load,chaos,observe" in any choice */
+	const char *dir;	/* the dataset as this host sees it; may be NULL */
+};
+
+/**
+ * Serve one coordinator on a connected socket until it goes; the socket's ownership passes.
+ * Errors: -errno; the end of the connection is none.
+ */
+int agent_serve(const struct agent_options *options, int fd, struct err *err);
+
+#endif
