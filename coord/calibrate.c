@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * calibrate.c - what the system carries, measured before the run, and the rates that follow from it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+#include "err.h"
+#include "run.h"
+
+#define CALIBRATE_SLOTS 8
+#define CALIBRATE_NS (5 * NS_PER_S)
+#define START_AHEAD_NS (NS_PER_S / 2)
+
+static bool all_final(struct run *run, void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < run->hosts_nr; i++)
+		if (host_has(&run->host[i], "load") && run->host[i].connected && !run->host[i].has_final)
+			return false;
+	return true;
+}
+
+int run_load_start(struct run *run, const struct load_plan *plan, struct err *err)
+{
+	json_t *json = load_plan_to_json(plan);
+	int rc = run_ask_all(run, "load", "load", json_pack("{s:o}", "plan", json), 60 * NS_PER_S, err);
+
+	if (rc < 0)
+		return rc;
+	run->t0_ns = clock_mono_ns() + START_AHEAD_NS;
+	for (int i = 0; i < run->hosts_nr; i++)
+		run->host[i].has_final = false;
+	return run_ask_all(run, "load", "start", json_pack("{s:I}", "t0_ns", (json_int_t)run->t0_ns), 10 * NS_PER_S, err);
+}
+
+int run_load_stop(struct run *run, struct err *err)
+{
+	const volatile sig_atomic_t *signal = run->stop_signal;
+	int rc;
+
+	for (int i = 0; i < run->hosts_nr; i++)
+		if (host_has(&run->host[i], "load"))
+			(void)bus_send(run->bus, run->host[i].name, "stop", NULL);
+	run->stop_signal = NULL;	/* what was measured is collected, also after Ctrl-C */
+	rc = run_pump(run, all_final, NULL, clock_mono_ns() + 10 * NS_PER_S, err);
+	run->stop_signal = signal;
+	return rc < 0 ? rc : 0;
+}
+
+static double done_of(const json_t *final, const char *job)
+{
+	size_t i;
+	const json_t *j;
+
+	json_array_foreach(json_object_get(final, "jobs"), i, j)
+		if (strcmp(json_string_value(json_object_get(j, "job")), job) == 0)
+			return (double)json_integer_value(json_object_get(j, "ok"));
+	return 0;
+}
+
+static int measure(struct run *run, unsigned int job, uint64_t for_ns, struct err *err)
+{
+	struct load_plan plan = { .seed = run->profile.seed, .jobs_nr = 1, .phases_nr = 1 };
+	char key[NAME_BYTES + 16];
+	double done = 0;
+	int rc;
+
+	plan.jobs[0] = (struct load_job){ .job_idx = job, .closed = true, .slots = CALIBRATE_SLOTS, .phases = 1 };
+	plan.phases[0] = (struct load_phase){ .name = "calibrate", .end_ns = for_ns };
+	progress_say(run, "calibrate: %s, %.0f s", run->profile.jobs[job].name, (double)for_ns / 1e9);
+	rc = run_load_start(run, &plan, err);
+	if (rc < 0)
+		return rc;
+	rc = run_pump(run, NULL, NULL, run->t0_ns + for_ns, err);
+	if (rc < 0)
+		return rc;
+	rc = run_load_stop(run, err);
+	for (int i = 0; i < run->hosts_nr; i++)
+		done += done_of(run->host[i].last, run->profile.jobs[job].name);
+	run->capacity[job] = done / ((double)for_ns / 1e9);
+	if (rc == 0 && done == 0)
+		return err_set(err, -EIO, "calibrate: not one %s of '%s' was done in %.0f s", run->profile.jobs[job].is_page ? "page" : "op",
+			       run->profile.jobs[job].name, (double)for_ns / 1e9);
+	(void)snprintf(key, sizeof key, "capacity.%s", run->profile.jobs[job].name);
+	(void)record_meta_double(run->record, key, run->capacity[job], NULL);
+	progress_say(run, "calibrate: %s carries %.0f/s", run->profile.jobs[job].name, run->capacity[job]);
+	return rc;
+}
+
+int run_calibrate(struct run *run, struct err *err)
+{
+	uint64_t for_ns = CALIBRATE_NS;
+	int rc = 0;
+
+	for (unsigned int i = 0; i < run->profile.phases_nr; i++)
+		if (run->profile.phases[i].calibrate)
+			for_ns = run->profile.phases[i].for_ns;
+	run->calibrating = true;
+	for (unsigned int i = 0; i < run->profile.jobs_nr && rc >= 0; i++) {
+		const struct arrival *a = &run->profile.jobs[i].arrival;
+
+		if (a->from.kind == RATE_CAPACITY || a->to.kind == RATE_CAPACITY)
+			rc = measure(run, i, for_ns, err);
+	}
+	run->calibrating = false;
+	run->t0_ns = 0;
+	return rc;
+}
+
+static double resolve(const struct run *run, const struct rate *rate, unsigned int job, double baseline)
+{
+	switch (rate->kind) {
+	case RATE_ABSOLUTE:
+		return rate->value;
+	case RATE_CAPACITY:
+		return rate->value * run->capacity[job];
+	case RATE_BASELINE:
+		return rate->value * baseline;
+	}
+	return 0;
+}
+
+/* The plan's phases are the profile's but for calibration: bit i of a job moves down accordingly. */
+static unsigned int plan_phases(struct run *run)
+{
+	uint64_t at = 0;
+	unsigned int skipped = 0;
+
+	run->plan.phases_nr = 0;
+	for (unsigned int i = 0; i < run->profile.phases_nr; i++) {
+		const struct phase *p = &run->profile.phases[i];
+		struct load_phase *to = &run->plan.phases[run->plan.phases_nr];
+
+		if (p->calibrate) {
+			skipped |= 1u << i;
+			continue;
+		}
+		memcpy(to->name, p->name, sizeof to->name);
+		to->start_ns = at;
+		at += p->for_ns;
+		to->end_ns = at;
+		run->plan.phases_nr++;
+	}
+	return skipped;
+}
+
+static unsigned int without(unsigned int bits, unsigned int skipped)
+{
+	unsigned int out = 0, to = 0;
+
+	for (unsigned int i = 0; i < PHASES_MAX; i++)
+		if (!(skipped & (1u << i))) {
+			if (bits & (1u << i))
+				out |= 1u << to;
+			to++;
+		}
+	return out;
+}
+
+int run_resolve(struct run *run, struct err *err)
+{
+	unsigned int skipped = plan_phases(run);
+	double baseline = 0;
+
+	run->plan.seed = run->profile.seed;
+	run->plan.jobs_nr = run->profile.jobs_nr;
+	for (unsigned int i = 0; i < run->profile.jobs_nr; i++) {
+		const struct job *j = &run->profile.jobs[i];
+
+		if (j->arrival.kind != ARRIVAL_CLOSED && j->arrival.from.kind != RATE_BASELINE && without(j->phases, skipped) & 1u)
+			baseline += resolve(run, &j->arrival.from, i, 0);
+	}
+	for (unsigned int i = 0; i < run->profile.jobs_nr; i++) {
+		const struct job *j = &run->profile.jobs[i];
+		struct load_job *to = &run->plan.jobs[i];
+		char key[NAME_BYTES + 16];
+
+		*to = (struct load_job){ .job_idx = i, .closed = j->arrival.kind == ARRIVAL_CLOSED, .phases = without(j->phases, skipped) };
+		to->from_per_s = resolve(run, &j->arrival.from, i, baseline);
+		to->to_per_s = j->arrival.kind == ARRIVAL_SPIKE ? resolve(run, &j->arrival.to, i, baseline) : to->from_per_s;
+		if (!to->closed && to->to_per_s <= 0)
+			return err_set(err, -EINVAL, "%s:%u: the rate of '%s' comes to nothing", run->profile.file, j->line, j->name);
+		(void)snprintf(key, sizeof key, "rate.%s", j->name);
+		(void)record_meta_double(run->record, key, to->to_per_s, NULL);
+	}
+	(void)record_meta_double(run->record, "baseline", baseline, NULL);
+	return 0;
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hosts.c - where the agents are, how they are reached, and how far their clocks are from ours.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "err.h"
+#include "exec.h"
+#include "file.h"
+#include "lab.h"
+#include "run.h"
+
+#define CONNECT_NS (3 * NS_PER_S)
+
+struct host *hosts_find(struct run *run, const char *name)
+{
+	for (int i = 0; i < run->hosts_nr; i++)
+		if (strcmp(run->host[i].name, name) == 0)
+			return &run->host[i];
+	return NULL;
+}
+
+bool host_has(const struct host *host, const char *role)
+{
+	return strstr(host->roles, role) != NULL;
+}
+
+int64_t host_time(const struct run *run, const struct host *host, int64_t host_ns)
+{
+	return host_ns + host->offset_ns - (int64_t)run->t0_ns;
+}
+
+/* The agent of this host: the same program, forked, on a socket pair. It dies with us. */
+static int fork_agent(struct run *run, struct host *host, struct err *err)
+{
+	int fd[2], rc;
+	char bus[32];
+	pid_t parent = getpid();
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd) < 0)
+		return err_set(err, -errno, "run: socketpair: %s", strerror(errno));
+	host->pid = fork();
+	if (host->pid < 0) {
+		rc = -errno;
+		close(fd[0]);
+		close(fd[1]);
+		return err_set(err, rc, "run: fork: %s", strerror(-rc));
+	}
+	if (host->pid == 0) {
+		int own = dup(fd[1]);	/* without close-on-exec */
+
+		(void)setpgid(0, 0);
+		(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+		if (own < 0 || getppid() != parent)
+			_exit(EXIT_BROKEN);
+		(void)snprintf(bus, sizeof bus, "fd:%d", own);
+		execl("/proc/self/exe", "squall", "agent", "--bus", bus, "--name", host->name, "--role", host->roles, "--dir", host->dir, (char *)NULL);
+		_exit(EXIT_BROKEN);
+	}
+	close(fd[1]);
+	rc = bus_attach(run->bus, host->name, fd[0], err);
+	if (rc < 0)
+		close(fd[0]);
+	host->connected = rc == 0;
+	return rc;
+}
+
+struct build {
+	const char *dir;
+	const struct dataset_spec *spec;
+	uint64_t seed;
+};
+
+static int build_in_child(int fd, void *arg)
+{
+	const struct build *b = arg;
+	struct err err = ERR_INIT;
+	int rc = dataset_build(b->dir, b->spec, b->seed, NULL, &err);
+
+	if (rc < 0)
+		(void)file_write_all(fd, err.text, strlen(err.text));
+	return rc < 0 ? (int)err_exit_status(rc) + 1 : 0;
+}
+
+/* The folder may be on storage that hangs: a child builds, with a deadline. */
+static int build_dataset(struct run *run, const char *dir, struct err *err)
+{
+	struct build build = { .dir = dir, .spec = &run->profile.dataset, .seed = run->profile.seed };
+	struct exec_result result = EXEC_RESULT_INIT;
+	int rc = exec_child(build_in_child, &build, 300 * NS_PER_S, &result, err);
+
+	if (rc == 0 && result.status != 0)
+		rc = err_set(err, result.status == EXIT_USAGE + 1 ? -EINVAL : -EIO, "%s",
+			     result.out && *result.out ? result.out : "the dataset could not be built");
+	exec_result_release(&result);
+	return rc;
+}
+
+static int open_local(struct run *run, const char *dir, struct err *err)
+{
+	struct host *host = &run->host[0];
+	int rc = build_dataset(run, dir, err);
+
+	if (rc < 0)
+		return rc;
+	run->hosts_nr = 1;
+	(void)snprintf(host->name, sizeof host->name, "local");
+	(void)snprintf(host->roles, sizeof host->roles, "load,chaos,observe");
+	(void)snprintf(host->dir, sizeof host->dir, "%s", dir);
+	return fork_agent(run, host, err);
+}
+
+static void lab_says(const char *what, void *arg)
+{
+	progress_say(arg, "lab: %s", what);
+}
+
+static int open_lab(struct run *run, struct err *err)
+{
+	struct lab_info info = { 0 };
+	int rc = lab_fresh(&run->profile.lab, &run->profile.dataset, run->profile.seed, lab_says, run, &info, err);
+
+	if (rc < 0)
+		return rc;
+	for (unsigned int i = 0; i < info.nodes_nr && rc == 0; i++) {
+		struct host *host = &run->host[run->hosts_nr++];
+
+		(void)snprintf(host->name, sizeof host->name, "%s", info.nodes[i].name);
+		(void)snprintf(host->roles, sizeof host->roles, "%s", info.nodes[i].roles);
+		(void)snprintf(host->url, sizeof host->url, "%s", info.nodes[i].bus_url);
+		(void)snprintf(host->dir, sizeof host->dir, "%s", info.nodes[i].dir);
+		rc = bus_connect(run->bus, host->name, host->url, CONNECT_NS, err);
+		host->connected = rc == 0;
+	}
+	return rc;
+}
+
+static bool all_said_hello(struct run *run, void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < run->hosts_nr; i++)
+		if (run->host[i].boot[0] == '\0')
+			return false;
+	return true;
+}
+
+int hosts_open(struct run *run, struct err *err)
+{
+	const char *on = run->options->on;
+	int rc;
+
+	if (strncmp(on, "local:", 6) == 0 && on[6] != '\0')
+		rc = open_local(run, on + 6, err);
+	else if (strcmp(on, "lab") == 0)
+		rc = open_lab(run, err);
+	else
+		rc = err_set(err, -EINVAL, "--on %s: write lab or local:DIR", on);
+	if (rc < 0)
+		return rc;
+	for (int i = 0; i < run->hosts_nr; i++)
+		(void)bus_send(run->bus, run->host[i].name, "hello", NULL);
+	rc = run_pump(run, all_said_hello, NULL, clock_mono_ns() + 20 * NS_PER_S, err);
+	if (rc == 0)
+		return err_set(err, -ETIMEDOUT, "an agent did not answer within 20 s");
+	return rc < 0 ? rc : hosts_sync(run, err);
+}
+
+static bool all_synced(struct run *run, void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < run->hosts_nr; i++)
+		if (run->host[i].connected && !run->host[i].synced)
+			return false;
+	return true;
+}
+
+/* Ten round trips to each host, of which the quickest counts. */
+int hosts_sync(struct run *run, struct err *err)
+{
+	for (int turn = 0; turn < 10; turn++) {
+		int rc;
+
+		for (int i = 0; i < run->hosts_nr; i++)
+			run->host[i].synced = false;
+		run->next_lease_ns = 0;
+		rc = run_pump(run, all_synced, NULL, clock_mono_ns() + 10 * NS_PER_S, err);
+		if (rc < 0)
+			return rc;
+		if (rc == 0)
+			return err_set(err, -ETIMEDOUT, "an agent did not answer a ping within 10 s");
+	}
+	return 0;
+}
+
+void hosts_retry(struct run *run, uint64_t now)
+{
+	for (int i = 0; i < run->hosts_nr; i++) {
+		struct host *host = &run->host[i];
+
+		if (host->connected || host->url[0] == '\0' || now < host->retry_ns)
+			continue;
+		host->retry_ns = now + NS_PER_S;
+		bus_detach(run->bus, host->name);
+		host->connected = bus_connect(run->bus, host->name, host->url, NS_PER_S / 5, NULL) == 0;
+		if (host->connected)
+			(void)bus_send(run->bus, host->name, "hello", NULL);
+	}
+}
+
+/* A forked agent ends when its connection does; one that does not is killed. */
+static void reap(pid_t pid)
+{
+	int pidfd = exec_pidfd(pid);
+	struct pollfd wait = { .fd = pidfd, .events = POLLIN };
+
+	if (pidfd >= 0) {
+		if (poll(&wait, 1, 10000) == 0)
+			(void)kill(pid, SIGKILL);
+		(void)poll(&wait, 1, 1000);
+		close(pidfd);
+	}
+	(void)waitpid(pid, NULL, WNOHANG);
+}
+
+void hosts_close(struct run *run)
+{
+	for (int i = 0; i < run->hosts_nr; i++)
+		(void)bus_send(run->bus, run->host[i].name, "bye", NULL);
+	(void)bus_flush(run->bus, clock_mono_ns() + 2 * NS_PER_S);
+	for (int i = 0; i < run->hosts_nr; i++) {
+		bus_detach(run->bus, run->host[i].name);
+		if (run->host[i].pid > 0)
+			reap(run->host[i].pid);
+		json_decref(run->host[i].last);
+	}
+	run->hosts_nr = 0;
+}

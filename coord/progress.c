@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * progress.c - what a user sees while it runs: a live line on a terminal, one line an interval otherwise.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "err.h"
+#include "file.h"
+#include "hist.h"
+#include "run.h"
+#include "units.h"
+
+void progress_say(const struct run *run, const char *format, ...)
+{
+	va_list args;
+
+	if (run->options->quiet)
+		return;
+	if (isatty(STDERR_FILENO))
+		fputs("\r\033[K", stderr);
+	va_start(args, format);
+	(void)vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+}
+
+static void add_responses(struct run *run, struct host *host, const json_t *job)
+{
+	size_t i;
+	const json_t *h;
+
+	json_array_foreach(json_object_get(job, "hists"), i, h) {
+		const char *text = json_string_value(json_object_get(h, "response"));
+		uint8_t *bytes = NULL;
+		size_t size;
+
+		if (json_string_length(json_object_get(h, "op")) != 0)
+			continue;
+		host->ok += (uint64_t)json_integer_value(json_object_get(h, "ok"));
+		if (text && base64_decode(text, &bytes, &size) == 0)
+			(void)hist_decode_merge(run->second, bytes, size);
+		free(bytes);
+	}
+}
+
+void progress_interval(struct run *run, struct host *host, json_t *interval)
+{
+	const char *names[JOBS_MAX];
+	size_t i;
+	const json_t *job;
+
+	if (run->calibrating || run->t0_ns == 0)
+		return;
+	for (unsigned int k = 0; k < run->profile.jobs_nr; k++)
+		names[k] = run->profile.jobs[k].name;
+	(void)record_interval(run->record, host->name, interval, names, NULL);
+	json_array_foreach(json_object_get(interval, "jobs"), i, job)
+		add_responses(run, host, job);
+	json_decref(host->last);
+	host->last = json_incref(interval);
+}
+
+void progress_sample(struct run *run, const char *host, const json_t *sample)
+{
+	const char *metric = json_string_value(json_object_get(sample, "metric"));
+	const char *text = json_string_value(json_object_get(sample, "text"));
+	double value = json_number_value(json_object_get(sample, "value"));
+
+	if (!metric)
+		return;
+	if (strcmp(metric, "drbd.role") == 0 && value == 1)
+		(void)snprintf(run->primary, sizeof run->primary, "%s", host);
+	if (strcmp(host, run->primary) != 0)
+		return;
+	if (strcmp(metric, "nfsd.threads") == 0)
+		run->nfsd_threads = value;
+	else if (strcmp(metric, "nfsd.blocked") == 0)
+		run->nfsd_blocked = value;
+	else if (strcmp(metric, "drbd.oldest_request_ns") == 0)
+		run->oldest_request_ns = value;
+	else if (strcmp(metric, "drbd.connected") == 0)
+		(void)snprintf(run->drbd, sizeof run->drbd, "%s", text ? text : value > 0 ? "Connected" : "not connected");
+}
+
+static uint64_t oldest_op(const struct run *run)
+{
+	uint64_t oldest = 0;
+
+	for (int i = 0; i < run->hosts_nr; i++) {
+		size_t k;
+		const json_t *job;
+
+		json_array_foreach(json_object_get(run->host[i].last, "jobs"), k, job) {
+			uint64_t age = (uint64_t)json_integer_value(json_object_get(job, "oldest_ns"));
+
+			oldest = age > oldest ? age : oldest;
+		}
+	}
+	return oldest;
+}
+
+void progress_line(struct run *run, int64_t now)
+{
+	char p99[24], oldest[24], request[24], storage[160] = "";
+	bool terminal = isatty(STDERR_FILENO);
+
+	if (run->options->quiet)
+		return;
+	if (run->nfsd_threads > 0)
+		(void)snprintf(storage, sizeof storage, "  nfsd blocked %.0f/%.0f  DRBD %s, oldest request %s", run->nfsd_blocked, run->nfsd_threads,
+			       run->drbd, units_format_ns((uint64_t)run->oldest_request_ns, request, sizeof request));
+	fprintf(stderr, "%s%-9s %4lld s  %6llu done/s  p99 %-8s oldest in flight %-8s%s%s", terminal ? "\r\033[K" : "",
+		run->phase < (int)run->plan.phases_nr ? run->plan.phases[run->phase].name : "end", (long long)(now / (int64_t)NS_PER_S),
+		(unsigned long long)run->second->count, units_format_ns(hist_quantile(run->second, 0.99), p99, sizeof p99),
+		units_format_ns(oldest_op(run), oldest, sizeof oldest), storage, terminal ? "" : "\n");
+	hist_clear(run->second);
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pump.c - the coordinator's one loop: messages in, leases out, nothing waited for without a deadline.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent.h"
+#include "clock.h"
+#include "err.h"
+#include "run.h"
+
+static void on_hello(struct run *run, struct host *host, const json_t *body)
+{
+	const char *boot = json_string_value(json_object_get(body, "boot"));
+	const char *kernel = json_string_value(json_object_get(body, "kernel"));
+	bool rebooted = host->boot[0] != '\0' && boot && strcmp(boot, host->boot) != 0;
+
+	(void)snprintf(host->boot, sizeof host->boot, "%s", boot ? boot : "unknown");
+	(void)snprintf(host->kernel, sizeof host->kernel, "%s", kernel ? kernel : "");
+	if (!rebooted)
+		return;
+	host->synced = false;		/* another boot, another clock */
+	host->ping_best_ns = 0;
+	schedule_host_back(run, host);
+}
+
+/* Half of the quickest round trip is the error bound; an estimate is replaced when a better one comes, and grows old by 1 % a ping. */
+static void on_pong(struct host *host, const json_t *body, uint64_t at_ns)
+{
+	uint32_t seq = (uint32_t)json_integer_value(json_object_get(body, "seq"));
+	int64_t theirs = json_integer_value(json_object_get(body, "mono_ns"));
+	uint64_t sent = host->ping_sent_ns[seq % PINGS], trip;
+
+	if (sent == 0 || at_ns < sent)
+		return;
+	trip = at_ns - sent;
+	host->synced = true;
+	if (host->ping_best_ns != 0 && trip > host->ping_best_ns) {
+		host->ping_best_ns += host->ping_best_ns / 100 + 1;
+		return;
+	}
+	host->ping_best_ns = trip;
+	host->offset_ns = (int64_t)(sent + trip / 2) - theirs;
+	host->error_ns = (int64_t)(trip / 2);
+}
+
+static void on_gone(struct run *run, struct host *host)
+{
+	host->connected = false;
+	host->retry_ns = 0;
+	if (host->rebooting || run->calibrating || run->t0_ns == 0)
+		return;
+	(void)record_host_lost(run->record, host->name, run_now(run), NULL);
+	run_note(run, host->name, "lost", -1, run_now(run), "the connection to the agent ended");
+}
+
+static void on_samples(struct run *run, struct host *host, const json_t *body)
+{
+	size_t i;
+	const json_t *sample;
+
+	json_array_foreach(json_object_get(body, "samples"), i, sample) {
+		int64_t t = host_time(run, host, json_integer_value(json_object_get(sample, "t_ns")));
+
+		if (run->t0_ns && run->record)
+			(void)record_sample(run->record, host->name, t, sample, NULL);
+		progress_sample(run, host->name, sample);
+	}
+}
+
+static void on_answer(struct host *host, const json_t *body)
+{
+	const char *error = json_string_value(json_object_get(body, "error"));
+
+	host->answer_rc = (int)json_integer_value(json_object_get(body, "rc"));
+	(void)snprintf(host->answer_error, sizeof host->answer_error, "%s", error ? error : "");
+	host->answers++;
+}
+
+static void on_final(struct run *run, struct host *host, json_t *body)
+{
+	host->has_final = true;
+	if (run->calibrating) {
+		json_decref(host->last);
+		host->last = json_incref(body);
+		return;
+	}
+	(void)record_final(run->record, host->name, body, NULL);
+}
+
+static void dispatch(struct run *run, struct bus_message *m)
+{
+	struct host *host = hosts_find(run, m->peer);
+	int idx = (int)json_integer_value(json_object_get(m->body, "idx"));
+
+	if (!host)
+		return;
+	if (strcmp(m->kind, "hello") == 0)
+		on_hello(run, host, m->body);
+	else if (strcmp(m->kind, "pong") == 0)
+		on_pong(host, m->body, m->at_ns);
+	else if (strcmp(m->kind, "answer") == 0)
+		on_answer(host, m->body);
+	else if (strcmp(m->kind, "interval") == 0)
+		progress_interval(run, host, m->body);
+	else if (strcmp(m->kind, "final") == 0)
+		on_final(run, host, m->body);
+	else if (strcmp(m->kind, "samples") == 0)
+		on_samples(run, host, m->body);
+	else if (strcmp(m->kind, "fault-event") == 0)
+		schedule_event(run, host, idx, json_object_get(m->body, "event"));
+	else if (strcmp(m->kind, "fault-end") == 0)
+		schedule_event(run, host, idx, NULL);
+	else if (strcmp(m->kind, "journal") == 0)
+		schedule_journal(run, host, m->body);
+	else if (strcmp(m->kind, "gone") == 0)
+		on_gone(run, host);
+}
+
+static void renew_leases(struct run *run, uint64_t now)
+{
+	if (now < run->next_lease_ns)
+		return;
+	run->next_lease_ns = now + NS_PER_S;
+	for (int i = 0; i < run->hosts_nr; i++) {
+		struct host *host = &run->host[i];
+
+		if (!host->connected)
+			continue;
+		host->ping_seq++;
+		host->ping_sent_ns[host->ping_seq % PINGS] = clock_mono_ns();
+		(void)bus_send(run->bus, host->name, "lease", json_pack("{s:I}", "seq", (json_int_t)host->ping_seq));
+	}
+}
+
+int run_pump(struct run *run, bool (*until)(struct run *, void *), void *arg, uint64_t deadline_ns, struct err *err)
+{
+	for (;;) {
+		uint64_t now = clock_mono_ns();
+		struct bus_message m;
+		int rc;
+
+		if (run->stop_signal && *run->stop_signal)
+			return err_set(err, -EINTR, "stopped by a signal");
+		if (until && until(run, arg))
+			return 1;
+		if (now >= deadline_ns)
+			return 0;
+		renew_leases(run, now);
+		hosts_retry(run, now);
+		if (run->record)
+			(void)record_begin(run->record, NULL);
+		rc = bus_next(run->bus, now + NS_PER_S / 20 < deadline_ns ? now + NS_PER_S / 20 : deadline_ns, &m);
+		while (rc == 1) {
+			dispatch(run, &m);
+			json_decref(m.body);
+			rc = bus_next(run->bus, 0, &m);
+		}
+		if (run->record && record_commit(run->record, err) < 0)
+			return -EIO;
+		if (rc < 0)
+			return err_set(err, rc, "bus: %s", strerror(-rc));
+	}
+}
+
+struct expected {
+	const char *role;
+	uint32_t answers[HOSTS_MAX];
+};
+
+static bool answered(struct run *run, void *arg)
+{
+	const struct expected *e = arg;
+
+	for (int i = 0; i < run->hosts_nr; i++)
+		if (host_has(&run->host[i], e->role) && run->host[i].connected && run->host[i].answers == e->answers[i])
+			return false;
+	return true;
+}
+
+int run_ask_all(struct run *run, const char *role, const char *kind, json_t *body, uint64_t timeout_ns, struct err *err)
+{
+	struct expected e = { .role = role };
+	int rc, load_idx = 0, load_nr = 0;
+
+	for (int i = 0; i < run->hosts_nr; i++)
+		load_nr += host_has(&run->host[i], "load");
+	for (int i = 0; i < run->hosts_nr; i++) {
+		struct host *host = &run->host[i];
+		json_t *copy;
+
+		load_idx += i > 0 && host_has(&run->host[i - 1], "load");
+		if (!host_has(host, role))
+			continue;
+		e.answers[i] = host->answers;
+		host->answer_rc = -ECONNRESET;
+		(void)snprintf(host->answer_error, sizeof host->answer_error, "the connection to the agent ended");
+		copy = body ? json_deep_copy(body) : json_object();
+		json_object_set_new(copy, "host", json_string(host->name));
+		json_object_set_new(copy, "host_idx", json_integer(load_idx));	/* among the hosts with load: whose slice */
+		json_object_set_new(copy, "hosts_nr", json_integer(load_nr));
+		if (json_object_get(copy, "t0_ns"))
+			json_object_set_new(copy, "t0_ns", json_integer((json_int_t)run->t0_ns - host->offset_ns));
+		(void)bus_send(run->bus, host->name, kind, copy);
+	}
+	json_decref(body);
+	rc = run_pump(run, answered, &e, clock_mono_ns() + timeout_ns, err);
+	if (rc < 0)
+		return rc;
+	for (int i = 0; i < run->hosts_nr; i++) {
+		struct host *host = &run->host[i];
+
+		if (!host_has(host, role))
+			continue;
+		if (host->answers == e.answers[i])
+			return err_set(err, -ETIMEDOUT, "%s: no answer to '%s'", host->name, kind);
+		if (host->answer_rc < 0)
+			return err_set(err, host->answer_rc, "%s: %s", host->name, host->answer_error);
+	}
+	return 0;
+}

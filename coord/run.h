@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * run.h - one run, as the coordinator sees it: private to coord/.
+ *
+ *	plan -> hosts -> calibrate -> load -> start at T0 -> phases (faults, progress, guards) -> stop -> heal -> seal -> judge
+ *
+ * One thread and one loop (run_pump): every wait has a deadline and goes on taking messages.
+ */
+#ifndef SQUALL_COORD_RUN_H
+#define SQUALL_COORD_RUN_H
+
+#include <jansson.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "bus.h"
+#include "load.h"
+#include "profile.h"
+#include "record.h"
+
+struct err;
+struct hist;
+
+#define HOSTS_MAX 16
+#define PINGS 64
+
+struct run_options {
+	const char *profile;		/* path */
+	const char *on;			/* "lab", "local:DIR" */
+	const char *const *sets;	/* NULL-terminated */
+	const char *out;		/* folder of results */
+	bool allow_reboot, json, quiet;
+};
+
+struct host {
+	char name[NAME_BYTES], roles[64], url[64], dir[256], boot[64], kernel[128];
+	pid_t pid;			/* of a forked agent; 0 in the lab */
+	bool connected, rebooting;
+	int64_t offset_ns, error_ns;	/* host's clock + offset = ours */
+	bool synced;
+	uint64_t ping_sent_ns[PINGS];
+	uint32_t ping_seq;
+	uint64_t ping_best_ns;		/* round trip of the estimate in use */
+	uint64_t retry_ns;		/* when to connect again */
+	uint32_t answers;		/* how many answers came, for run_ask() */
+	int answer_rc;
+	char answer_error[512];
+	bool has_final;
+	uint64_t ok;			/* pages and ops done since T0 */
+	json_t *last;			/* last interval */
+};
+
+enum fault_state { FAULT_WAITING, FAULT_ASKED, FAULT_IN_FORCE, FAULT_HEALING, FAULT_OVER };
+
+struct run_fault {
+	enum fault_state state;
+	int host;			/* -1 until it is injected */
+	json_t *args;
+	bool instant;
+	int64_t inject_ns, heal_ns;	/* since T0; -1 = not yet */
+	char verified[16], healed[16], healed_by[NAME_BYTES], evidence[512];
+	uint64_t ok_at_back[HOSTS_MAX];	/* of an instant: what each host had done when the target was back */
+	bool back;
+};
+
+struct run {
+	const struct run_options *options;
+	struct profile profile;
+	struct run_fault fault[FAULTS_MAX];
+	struct host host[HOSTS_MAX];
+	int hosts_nr;
+	struct bus *bus;
+	struct record *record;
+	char dir[512], final_dir[512], run_name[96];
+	uint64_t t0_ns;			/* our clock; 0 = not started */
+	uint64_t next_lease_ns, next_progress_ns;
+	struct load_plan plan;
+	double capacity[JOBS_MAX];
+	bool calibrating;
+	int phase;
+	const volatile sig_atomic_t *stop_signal;
+	char primary[NAME_BYTES];	/* host where DRBD is primary, as last seen */
+	double nfsd_threads, nfsd_blocked, oldest_request_ns;
+	char drbd[64];
+	struct hist *second;		/* responses of op "" of the last second */
+};
+
+/* hosts.c */
+int hosts_open(struct run *run, struct err *err);
+int hosts_sync(struct run *run, struct err *err);
+void hosts_close(struct run *run);
+void hosts_retry(struct run *run, uint64_t now);
+struct host *hosts_find(struct run *run, const char *name);
+bool host_has(const struct host *host, const char *role);
+int64_t host_time(const struct run *run, const struct host *host, int64_t host_ns);	/* its clock -> since T0 */
+
+/* pump.c */
+/** Take messages, renew leases, until `until` says so. @return 1 it did, 0 deadline, -EINTR a signal, -errno. */
+int run_pump(struct run *run, bool (*until)(struct run *, void *), void *arg, uint64_t deadline_ns, struct err *err);
+/** Send to all hosts with a role and wait for all answers; body is copied. */
+int run_ask_all(struct run *run, const char *role, const char *kind, json_t *body, uint64_t timeout_ns, struct err *err);
+
+/* calibrate.c */
+int run_calibrate(struct run *run, struct err *err);
+int run_resolve(struct run *run, struct err *err);
+int run_load_start(struct run *run, const struct load_plan *plan, struct err *err);
+int run_load_stop(struct run *run, struct err *err);
+
+/* schedule.c */
+int schedule_check(struct run *run, struct err *err);
+void schedule_tick(struct run *run, int64_t now);	/* since T0 */
+void schedule_event(struct run *run, struct host *host, int idx, const json_t *event);
+void schedule_host_back(struct run *run, struct host *host);
+void schedule_journal(struct run *run, struct host *host, const json_t *body);
+void schedule_heal_all(struct run *run);
+bool schedule_is_over(struct run *run, void *arg);
+void schedule_store(struct run *run);
+void schedule_free(struct run *run);
+
+/* progress.c */
+void progress_interval(struct run *run, struct host *host, json_t *interval);
+void progress_sample(struct run *run, const char *host, const json_t *sample);
+void progress_line(struct run *run, int64_t now);
+void progress_say(const struct run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* run.c */
+/** The whole run. @param ret_verdict new reference, maybe NULL. @return exit status */
+int run_profile(const struct run_options *options, json_t **ret_verdict, char *ret_dir, size_t dir_bytes, struct err *err);
+int64_t run_now(const struct run *run);			/* since T0 */
+void run_note(struct run *run, const char *host, const char *kind, int fault_idx, int64_t t_ns, const char *evidence);
+
+#endif
