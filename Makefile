@@ -15,6 +15,7 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wvla -Wundef -Wformat=2 -Wstrict-prototy
 CFLAGS  ?= -O2 -g
 ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -pthread -iquote include $(WARN) $(CFLAGS) \
               $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
+ALL_CFLAGS += -DSQUALL_VERSION=\"0.1\" -DSQUALL_COMMIT=\"$(shell git rev-parse --short HEAD 2>/dev/null)\"
 LIBS := -lyaml -ljansson -lsqlite3 -lm -ldl
 
 LAYERS := common loadgen chaos observe report coord lab

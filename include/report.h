@@ -20,6 +20,9 @@ struct record;
  */
 int report_judge(struct record *record, json_t **ret_verdict, struct err *err);
 
+/** Write DIR/verdict.json: the old file or the new, never half. */
+int report_write(const char *dir, const json_t *verdict, struct err *err);
+
 /** The exit status that a verdict stands for (void and inconclusive 4, as expected 0, else 1). */
 int report_exit_status(const json_t *verdict);
 

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * run.c - a run from its profile to its verdict.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "err.h"
+#include "file.h"
+#include "hist.h"
+#include "report.h"
+#include "run.h"
+
+#define HEAL_NS (60 * NS_PER_S)
+
+static volatile sig_atomic_t stop_signal;
+
+static void on_signal(int nr)
+{
+	stop_signal = nr;
+}
+
+int64_t run_now(const struct run *run)
+{
+	return run->t0_ns ? (int64_t)(clock_mono_ns() - run->t0_ns) : 0;
+}
+
+void run_note(struct run *run, const char *host, const char *kind, int fault_idx, int64_t t_ns, const char *evidence)
+{
+	(void)record_event(run->record, t_ns, host, kind, fault_idx, evidence, NULL);
+}
+
+/* The run is written as NAME.partial and gets its name when it is complete. */
+static int open_record(struct run *run, struct err *err)
+{
+	char stamp[24], number[64], *text = NULL;
+	int rc;
+
+	clock_format_utc(clock_utc_ns(), stamp, sizeof stamp);
+	(void)snprintf(run->run_name, sizeof run->run_name, "%s-%llu", stamp, (unsigned long long)run->profile.seed);
+	(void)snprintf(run->final_dir, sizeof run->final_dir, "%s/%s/%s", run->options->out, run->profile.name, run->run_name);
+	(void)snprintf(run->dir, sizeof run->dir, "%s/%s/%s.partial", run->options->out, run->profile.name, run->run_name);
+	rc = record_create(run->dir, &run->record, err);
+	if (rc < 0)
+		return rc;
+	rc = profile_print(&run->profile, &text);
+	if (rc < 0)
+		return err_set(err, rc, "run: no memory for the profile");
+	(void)snprintf(number, sizeof number, "%llu", (unsigned long long)run->profile.seed);
+	(void)record_meta(run->record, "profile", text, NULL);
+	(void)record_meta(run->record, "profile_name", run->profile.name, NULL);
+	(void)record_meta(run->record, "run", run->run_name, NULL);
+	(void)record_meta(run->record, "seed", number, NULL);
+	(void)record_meta(run->record, "on", run->options->on, NULL);
+	(void)record_meta(run->record, "version", SQUALL_VERSION, NULL);
+	(void)record_meta(run->record, "commit", SQUALL_COMMIT, NULL);
+	free(text);
+	progress_say(run, "%s, seed %s, record in %s", run->profile.name, number, run->dir);
+	return 0;
+}
+
+static int send_profile(struct run *run, struct err *err)
+{
+	char *text = NULL;
+	int rc = profile_print(&run->profile, &text);
+
+	if (rc < 0)
+		return err_set(err, rc, "run: no memory for the profile");
+	rc = run_ask_all(run, "", "profile",
+			 json_pack("{s:s, s:s, s:I}", "text", text, "file", run->profile.file, "seed", (json_int_t)run->profile.seed),
+			 10 * NS_PER_S, err);
+	free(text);
+	if (rc < 0)
+		return rc;
+	return run_ask_all(run, "observe", "observe", json_pack("{s:s}", "mount", strcmp(run->options->on, "lab") == 0 ? "/mnt/home" : ""),
+			   10 * NS_PER_S, err);
+}
+
+static void store_hosts(struct run *run)
+{
+	for (int i = 0; i < run->hosts_nr; i++) {
+		const struct host *h = &run->host[i];
+		char key[NAME_BYTES + 24];
+
+		(void)record_host(run->record, h->name, h->roles, h->offset_ns, h->error_ns, 0, NULL);
+		(void)snprintf(key, sizeof key, "host.%s.kernel", h->name);
+		(void)record_meta(run->record, key, h->kernel, NULL);
+	}
+}
+
+static int start(struct run *run, struct err *err)
+{
+	char number[32];
+	int rc = run_load_start(run, &run->plan, err);
+
+	if (rc < 0)
+		return rc;
+	(void)snprintf(number, sizeof number, "%llu", (unsigned long long)(clock_utc_ns() + (run->t0_ns - clock_mono_ns())));
+	(void)record_meta(run->record, "t0_utc_ns", number, NULL);
+	for (unsigned int i = 0; i < run->plan.phases_nr; i++)
+		(void)record_phase(run->record, (int)i, run->plan.phases[i].name, (int64_t)run->plan.phases[i].start_ns,
+				   (int64_t)run->plan.phases[i].end_ns, NULL);
+	store_hosts(run);
+	schedule_store(run);
+	return 0;
+}
+
+/* Once a loop: the phase, the faults, the guards, a line for the user. @return true when the run is over */
+static bool tick(struct run *run, void *arg)
+{
+	int64_t now = run_now(run);
+	const struct load_plan *plan = &run->plan;
+	const char **why = arg;
+
+	while (run->phase < (int)plan->phases_nr && now >= (int64_t)plan->phases[run->phase].end_ns)
+		run->phase++;
+	schedule_tick(run, now);
+	if (now >= (int64_t)run->next_progress_ns) {
+		run->next_progress_ns = (uint64_t)now / NS_PER_S * NS_PER_S + NS_PER_S;
+		progress_line(run, now);
+		for (unsigned int i = 0; i < run->profile.guards_nr; i++)
+			if (report_guard_holds(run->record, run->profile.guards[i].text, now, NULL) == 1) {
+				*why = run->profile.guards[i].text;
+				return true;
+			}
+	}
+	return run->phase >= (int)plan->phases_nr;
+}
+
+/* Load off, faults healed, finals in: also after a signal. What goes wrong here is said, and the rest still done. */
+static int finish(struct run *run, const char *stopped, struct err *err)
+{
+	int rc;
+
+	run->stop_signal = NULL;
+	schedule_heal_all(run);
+	rc = run_load_stop(run, err);
+	if (run_pump(run, schedule_is_over, NULL, clock_mono_ns() + HEAL_NS, NULL) != 1)
+		run_note(run, "", "note", -1, run_now(run), "a fault was not healed within 60 s");
+	schedule_store(run);
+	if (rc == 0)
+		rc = hosts_sync(run, err);
+	store_hosts(run);
+	(void)record_meta_double(run->record, "end_ns", (double)run_now(run), NULL);
+	if (stopped)
+		(void)record_meta(run->record, "stopped", stopped, NULL);
+	else if (rc == 0)
+		(void)record_meta(run->record, "complete", "1", NULL);
+	return rc;
+}
+
+static int link_latest(const struct run *run)
+{
+	char path[600], temporary[620];
+
+	(void)snprintf(path, sizeof path, "%s/%s/latest", run->options->out, run->profile.name);
+	(void)snprintf(temporary, sizeof temporary, "%s.%d", path, (int)getpid());
+	(void)unlink(temporary);
+	if (symlink(run->run_name, temporary) < 0 || rename(temporary, path) < 0)
+		return -errno;
+	return 0;
+}
+
+static int judge(struct run *run, bool complete, json_t **ret_verdict, struct err *err)
+{
+	int rc = report_judge(run->record, ret_verdict, err);
+
+	if (rc == 0)
+		rc = record_seal(run->record, err);
+	if (rc == 0)
+		rc = report_write(run->dir, *ret_verdict, err);
+	if (rc < 0 || !complete)
+		return rc;
+	if (rename(run->dir, run->final_dir) < 0)
+		return err_set(err, -errno, "%s: %s", run->final_dir, strerror(errno));
+	memcpy(run->dir, run->final_dir, sizeof run->dir);
+	return link_latest(run);
+}
+
+static int phases(struct run *run, const char **ret_why, struct err *err)
+{
+	uint64_t limit = run->profile.max_run_ns ? run->profile.max_run_ns : 24 * 3600 * NS_PER_S;
+	int rc = start(run, err);
+
+	if (rc < 0)
+		return rc;
+	rc = run_pump(run, tick, ret_why, run->t0_ns + limit, err);
+	if (rc == 0)
+		*ret_why = "max_run";
+	return rc < 0 ? rc : 0;
+}
+
+static int measure(struct run *run, json_t **ret_verdict, struct err *err)
+{
+	const char *why = NULL;
+	struct err later = ERR_INIT;
+	int rc, rc_end;
+
+	rc = send_profile(run, err);
+	if (rc == 0 && profile_needs_calibration(&run->profile))
+		rc = run_calibrate(run, err);
+	if (rc == 0)
+		rc = run_resolve(run, err);
+	if (rc == 0)
+		rc = phases(run, &why, err);
+	if (rc < 0 && rc != -EINTR)
+		return rc;
+	if (rc == -EINTR) {
+		why = strsignal(stop_signal);
+		err->text[0] = '\0';
+	}
+	rc_end = run->t0_ns ? finish(run, why, &later) : -EINTR;
+	if (rc_end < 0 && !why) {
+		(void)err_set(err, rc_end, "%s", later.text);
+		return rc_end;
+	}
+	return judge(run, !why, ret_verdict, err);
+}
+
+int run_profile(const struct run_options *options, json_t **ret_verdict, char *ret_dir, size_t dir_bytes, struct err *err)
+{
+	struct sigaction act = { .sa_handler = on_signal }, old[2];
+	struct run *run = calloc(1, sizeof *run);
+	int rc;
+
+	if (!run)
+		return err_set(err, -ENOMEM, "run: no memory");
+	(void)sigaction(SIGINT, &act, &old[0]);
+	(void)sigaction(SIGTERM, &act, &old[1]);
+	run->options = options;
+	run->stop_signal = &stop_signal;
+	run->second = hist_new();
+	run->bus = bus_new();
+	rc = run->second && run->bus ? profile_load(options->profile, options->sets, &run->profile, err) : -ENOMEM;
+	if (rc == 0)
+		rc = schedule_check(run, err);
+	if (rc == 0)
+		rc = hosts_open(run, err);
+	if (rc == 0)
+		rc = open_record(run, err);
+	if (rc == 0)
+		rc = measure(run, ret_verdict, err);
+	if (run->bus)
+		hosts_close(run);
+	(void)snprintf(ret_dir, dir_bytes, "%s", run->dir);
+	record_close(run->record);
+	schedule_free(run);
+	profile_release(&run->profile);
+	bus_free(run->bus);
+	free(run->second);
+	free(run);
+	(void)sigaction(SIGINT, &old[0], NULL);
+	(void)sigaction(SIGTERM, &old[1], NULL);
+	return rc;
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * schedule.c - when faults are injected and healed, and what is known of each.
+ *
+ *	WAITING --at--> ASKED --injected--> IN_FORCE --until--> HEALING --healed--> OVER
+ *	                  └──────────failed / host lost──────────────────────────────^
+ *
+ * A fault that a reboot takes with it goes from IN_FORCE to OVER through the journal of the rebooted host (schedule_journal).
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "chaos.h"
+#include "clock.h"
+#include "err.h"
+#include "report.h"
+#include "run.h"
+
+int schedule_check(struct run *run, struct err *err)
+{
+	const struct profile *p = &run->profile;
+	int rc = 0;
+
+	for (unsigned int i = 0; i < p->faults_nr && rc >= 0; i++) {
+		const struct fault_plan *f = &p->faults[i];
+		struct run_fault *r = &run->fault[i];
+
+		*r = (struct run_fault){ .host = -1, .inject_ns = -1, .heal_ns = -1, .verified = "inconclusive", .healed = "inconclusive" };
+		rc = chaos_check(f->fault, f->args, f->args, &r->args, err);
+		if (rc < 0)
+			return rc;
+		r->instant = chaos_is_instant(f->fault);
+		if (chaos_heal_class(f->fault) == HEAL_H3 && !run->options->allow_reboot && strcmp(run->options->on, "lab") != 0)
+			return err_set(err, -EINVAL, "%s:%u: %s is healed by a reboot alone; add --allow-reboot if that is meant", p->file, f->line,
+				       f->fault);
+	}
+	for (unsigned int i = 0; i < p->signature_nr && rc >= 0; i++)
+		rc = report_check_line(p, &p->signature[i], err);
+	for (unsigned int i = 0; i < p->guards_nr && rc >= 0; i++)
+		rc = report_check_line(p, &p->guards[i], err);
+	return rc;
+}
+
+/* An instant since T0, or -1 when its event has not happened. A plan's phases are looked up by name: calibration is not among them. */
+static int64_t resolve(const struct run *run, const struct when *when)
+{
+	for (unsigned int i = 0; i < run->plan.phases_nr; i++)
+		if (strcmp(run->plan.phases[i].name, when->name) == 0)
+			return (int64_t)(run->plan.phases[i].start_ns + when->offset_ns);
+	for (unsigned int i = 0; i < run->profile.faults_nr; i++)
+		if (strcmp(run->profile.faults[i].fault, when->name) == 0 && run->fault[i].inject_ns >= 0)
+			return run->fault[i].inject_ns + (int64_t)when->offset_ns;
+	return -1;
+}
+
+static int64_t end_of(const struct run *run, unsigned int idx)
+{
+	const struct fault_plan *f = &run->profile.faults[idx];
+	int64_t at;
+
+	if (f->for_ns > 0)
+		return run->fault[idx].inject_ns + (int64_t)f->for_ns;
+	if (f->until.name[0] != '\0') {
+		at = resolve(run, &f->until);
+		return at < 0 ? INT64_MAX : at;
+	}
+	return (int64_t)run->plan.phases[run->plan.phases_nr - 1].end_ns;
+}
+
+static void finish(struct run *run, unsigned int idx, const char *healed, const char *by, const char *evidence)
+{
+	struct run_fault *f = &run->fault[idx];
+
+	f->state = FAULT_OVER;
+	f->heal_ns = run_now(run);
+	(void)snprintf(f->healed, sizeof f->healed, "%s", healed);
+	(void)snprintf(f->healed_by, sizeof f->healed_by, "%s", by);
+	if (evidence && *evidence)
+		(void)snprintf(f->evidence, sizeof f->evidence, "%s", evidence);
+	schedule_store(run);
+}
+
+/* The other faults on this host go down with it: they are judged by its journal after the boot. */
+static void inject_instant(struct run *run, unsigned int idx, struct host *host)
+{
+	host->rebooting = true;
+	run->fault[idx].state = FAULT_IN_FORCE;
+	run->fault[idx].inject_ns = run_now(run);
+}
+
+static void inject(struct run *run, unsigned int idx)
+{
+	const struct fault_plan *plan = &run->profile.faults[idx];
+	struct run_fault *f = &run->fault[idx];
+	struct host *host = hosts_find(run, plan->on[0] != '\0' ? plan->on : run->primary);
+
+	if (!host && plan->on[0] == '\0' && strcmp(plan->fault, "none") == 0)
+		host = &run->host[0];
+	if (!host || !host->connected) {
+		f->state = FAULT_OVER;
+		(void)snprintf(f->verified, sizeof f->verified, "mismatch");
+		(void)snprintf(f->evidence, sizeof f->evidence, "no host '%s' to inject it on", plan->on[0] != '\0' ? plan->on : "(DRBD primary)");
+		run_note(run, "", "failed", (int)idx, run_now(run), f->evidence);
+		return;
+	}
+	f->host = (int)(host - run->host);
+	f->state = FAULT_ASKED;
+	if (f->instant)
+		inject_instant(run, idx, host);
+	(void)bus_send(run->bus, host->name, "fault",
+		       json_pack("{s:i, s:s, s:O, s:I}", "idx", (int)idx, "fault", plan->fault, "args", f->args, "max_ns",
+				 (json_int_t)run->profile.max_run_ns));
+	run_note(run, host->name, "inject", (int)idx, run_now(run), plan->fault);
+	progress_say(run, "fault: %s on %s", plan->fault, host->name);
+}
+
+/* Of a reboot: healed when nfsd serves again and every client has finished an op since. */
+static void watch_instant(struct run *run, unsigned int idx)
+{
+	struct run_fault *f = &run->fault[idx];
+	char text[160];
+
+	if (!f->back || run->nfsd_threads <= 0)
+		return;
+	for (int i = 0; i < run->hosts_nr; i++)
+		if (host_has(&run->host[i], "load") && run->host[i].ok <= f->ok_at_back[i])
+			return;
+	(void)snprintf(text, sizeof text, "boot id changed; nfsd serves with %.0f threads and every client finished an op %.1f s after the injection",
+		       run->nfsd_threads, (double)(run_now(run) - f->inject_ns) / 1e9);
+	run_note(run, run->host[f->host].name, "healed", (int)idx, run_now(run), text);
+	progress_say(run, "healed: %s", text);
+	finish(run, idx, "confirmed", run->profile.faults[idx].fault, text);
+}
+
+void schedule_tick(struct run *run, int64_t now)
+{
+	for (unsigned int i = 0; i < run->profile.faults_nr; i++) {
+		struct run_fault *f = &run->fault[i];
+		int64_t at = resolve(run, &run->profile.faults[i].at);
+
+		if (f->state == FAULT_WAITING && at >= 0 && now >= at)
+			inject(run, i);
+		else if (f->state == FAULT_IN_FORCE && f->instant)
+			watch_instant(run, i);
+		else if (f->state == FAULT_IN_FORCE && !run->host[f->host].rebooting && now >= end_of(run, i)) {
+			f->state = FAULT_HEALING;
+			(void)bus_send(run->bus, run->host[f->host].name, "heal", json_pack("{s:i}", "idx", (int)i));
+			run_note(run, run->host[f->host].name, "heal", (int)i, now, "its time is over");
+		}
+	}
+}
+
+static void on_end(struct run *run, unsigned int idx)
+{
+	struct run_fault *f = &run->fault[idx];
+
+	if (f->state == FAULT_OVER || f->instant)
+		return;
+	finish(run, idx, "inconclusive", "", "the holder ended without a word");
+}
+
+void schedule_event(struct run *run, struct host *host, int idx, const json_t *event)
+{
+	const char *kind = json_string_value(json_object_get(event, "event"));
+	const char *verdict = json_string_value(json_object_get(event, "verdict"));
+	const char *evidence = json_string_value(json_object_get(event, "evidence"));
+	int64_t at = event ? host_time(run, host, json_integer_value(json_object_get(event, "t_ns"))) : run_now(run);
+	struct run_fault *f;
+	char text[512];
+
+	if (idx < 0 || idx >= (int)run->profile.faults_nr)
+		return;
+	f = &run->fault[idx];
+	if (!kind) {
+		on_end(run, (unsigned int)idx);
+		return;
+	}
+	if (!evidence)
+		evidence = json_string_value(json_object_get(event, "error"));
+	(void)snprintf(text, sizeof text, "%s%s%s", verdict ? verdict : "", verdict ? ": " : "", evidence ? evidence : "");
+	run_note(run, host->name, kind, idx, at, text);
+	if (strcmp(kind, "verify") != 0 || strcmp(f->verified, verdict ? verdict : "") != 0)
+		progress_say(run, "fault: %s on %s: %s %s", run->profile.faults[idx].fault, host->name, kind, text);
+	if (strcmp(kind, "injected") == 0 && f->state == FAULT_ASKED) {
+		f->state = FAULT_IN_FORCE;
+		f->inject_ns = at;
+	} else if (strcmp(kind, "verify") == 0 && verdict && strcmp(f->verified, "confirmed") != 0) {
+		(void)snprintf(f->verified, sizeof f->verified, "%s", verdict);
+		(void)snprintf(f->evidence, sizeof f->evidence, "%s", evidence ? evidence : "");
+	} else if (strcmp(kind, "healed") == 0)
+		finish(run, (unsigned int)idx, verdict ? verdict : "inconclusive", "heal", NULL);
+	else if (strcmp(kind, "failed") == 0) {
+		(void)snprintf(f->verified, sizeof f->verified, "mismatch");
+		finish(run, (unsigned int)idx, "confirmed", "heal", evidence);
+	}
+	schedule_store(run);
+}
+
+void schedule_host_back(struct run *run, struct host *host)
+{
+	int64_t now = run_now(run);
+
+	host->rebooting = false;
+	run_note(run, host->name, "back", -1, now, "the agent answers again, the boot id has changed");
+	progress_say(run, "back: %s", host->name);
+	(void)bus_send(run->bus, host->name, "observe", json_object());
+	(void)bus_send(run->bus, host->name, "journal", NULL);
+	run->nfsd_threads = 0;
+	for (unsigned int i = 0; i < run->profile.faults_nr; i++) {
+		struct run_fault *f = &run->fault[i];
+
+		if (!f->instant || f->state != FAULT_IN_FORCE || &run->host[f->host] != host)
+			continue;
+		f->back = true;
+		(void)snprintf(f->verified, sizeof f->verified, "confirmed");
+		run_note(run, host->name, "verify", (int)i, now, "confirmed: the boot id has changed");
+		for (int k = 0; k < run->hosts_nr; k++)
+			f->ok_at_back[k] = run->host[k].ok;
+	}
+	schedule_store(run);
+}
+
+/* What the reboot took with it: the rebooted host looked, and its journal is empty. */
+void schedule_journal(struct run *run, struct host *host, const json_t *body)
+{
+	size_t left = json_array_size(json_object_get(body, "left"));
+	bool clean = json_integer_value(json_object_get(body, "rc")) >= 0 && left == 0;
+
+	for (unsigned int i = 0; i < run->profile.faults_nr; i++) {
+		struct run_fault *f = &run->fault[i];
+
+		if (f->instant || f->host < 0 || &run->host[f->host] != host || f->state == FAULT_OVER || f->state == FAULT_WAITING)
+			continue;
+		run_note(run, host->name, "healed", (int)i, run_now(run),
+			 clean ? "confirmed: gone after the reboot, the journal is empty" : "mismatch: the journal still names it");
+		finish(run, i, clean ? "confirmed" : "mismatch", run->profile.faults[i].until.name, NULL);
+	}
+}
+
+void schedule_heal_all(struct run *run)
+{
+	for (unsigned int i = 0; i < run->profile.faults_nr; i++) {
+		struct run_fault *f = &run->fault[i];
+
+		if (f->state == FAULT_WAITING)
+			f->state = FAULT_OVER;
+		if (f->state != FAULT_ASKED && f->state != FAULT_IN_FORCE)
+			continue;
+		if (!f->instant)
+			(void)bus_send(run->bus, run->host[f->host].name, "heal", json_pack("{s:i}", "idx", (int)i));
+	}
+}
+
+bool schedule_is_over(struct run *run, void *arg)
+{
+	(void)arg;
+	for (unsigned int i = 0; i < run->profile.faults_nr; i++) {
+		if (run->fault[i].state == FAULT_IN_FORCE && run->fault[i].instant)
+			watch_instant(run, i);
+		if (run->fault[i].state != FAULT_OVER)
+			return false;
+	}
+	return true;
+}
+
+void schedule_store(struct run *run)
+{
+	for (unsigned int i = 0; i < run->profile.faults_nr; i++) {
+		const struct run_fault *f = &run->fault[i];
+
+		(void)record_fault(run->record, (int)i, run->profile.faults[i].fault, f->host >= 0 ? run->host[f->host].name : run->profile.faults[i].on,
+				   f->verified, f->healed, f->inject_ns, f->heal_ns, f->healed_by, f->evidence, NULL);
+	}
+}
+
+void schedule_free(struct run *run)
+{
+	for (unsigned int i = 0; i < FAULTS_MAX; i++) {
+		json_decref(run->fault[i].args);
+		run->fault[i].args = NULL;
+	}
+}
