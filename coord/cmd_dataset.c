@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cmd_dataset.c - `squall dataset`: build, check and remove the files that a load works on.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "err.h"
+#include "load.h"
+#include "profile.h"
+
+static const char help[] =
+	"Usage: squall dataset build DIR --profile FILE\n"
+	"       squall dataset verify|remove DIR\n"
+	"\n"
+	"  build    make the dataset of a profile in DIR, unless it is there\n"
+	"  verify   every file is there with its size and content\n"
+	"  remove   what the manifest names, and nothing else\n";
+
+static void progress(uint64_t done, uint64_t total)
+{
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr, "\rdataset: %llu of %llu files%s", (unsigned long long)done, (unsigned long long)total, done == total ? "\n" : "");
+}
+
+static int build(const char *dir, const char *path, struct err *err)
+{
+	struct profile profile = PROFILE_INIT;
+	int rc;
+
+	if (!path)
+		return err_set(err, -EINVAL, "dataset build: --profile FILE is missing");
+	rc = profile_load(path, NULL, &profile, err);
+	if (rc == 0)
+		rc = dataset_build(dir, &profile.dataset, profile.seed, progress, err);
+	profile_release(&profile);
+	return rc;
+}
+
+static int verify(const char *dir, struct err *err)
+{
+	uint64_t bad = 0;
+	int rc = dataset_verify(dir, &bad, err);
+
+	if (rc == 0 && bad > 0)
+		rc = err_set(err, -EIO, "%s: %llu files are missing or changed", dir, (unsigned long long)bad);
+	return rc;
+}
+
+int cmd_dataset(int argc, char **argv)
+{
+	static const struct option long_options[] = { { "profile", required_argument, NULL, 'p' }, { "help", no_argument, NULL, 'h' }, { 0 } };
+	const char *path = NULL;
+	struct err err = ERR_INIT;
+	int option, rc;
+
+	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+		if (option != 'p') {
+			fputs(help, option == 'h' ? stdout : stderr);
+			return option == 'h' ? EXIT_AS_EXPECTED : EXIT_USAGE;
+		}
+		path = optarg;
+	}
+	if (argc - optind != 2)
+		rc = err_set(&err, -EINVAL, "dataset wants a verb and a folder; see squall dataset --help");
+	else if (strcmp(argv[optind], "build") == 0)
+		rc = build(argv[optind + 1], path, &err);
+	else if (strcmp(argv[optind], "verify") == 0)
+		rc = verify(argv[optind + 1], &err);
+	else if (strcmp(argv[optind], "remove") == 0)
+		rc = dataset_remove(argv[optind + 1], &err);
+	else
+		rc = err_set(&err, -EINVAL, "dataset: '%s' is none of build, verify, remove", argv[optind]);
+	if (rc < 0)
+		fprintf(stderr, "squall: %s\n", err.text);
+	return (int)err_exit_status(rc);
+}
