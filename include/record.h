@@ -5,7 +5,8 @@
  * Times are ns since T0 on the coordinator's clock; "host" is a name. Histograms are hist_encode() blobs. WAL while running, sealed to one file at the end.
  *
  *	meta(key PRIMARY KEY, value)   profile (effective text), seed, t0_utc_ns, end_ns, complete ("1" when sealed), version, commit, on,
- *	                               capacity.JOB and baseline.JOB and rate.JOB [1/s], host.NAME.kernel, mount, drbd, void.N (a reason), stopped
+ *	                               capacity.JOB and baseline.JOB and rate.JOB [1/s], host.NAME.kernel, mount, drbd, void.N (a reason), stopped,
+ *	                               dropped_pages.HOST and left.HOST (pids, JSON) when load_final() named any
  *	hosts(host, roles, offset_ns, offset_error_ns, start_skew_ns, lost_at_ns)                  lost_at_ns NULL = never lost
  *	phases(idx, name, start_ns, end_ns)
  *	events(t_ns, host, kind, fault_idx, evidence)      kind: phase, inject, injected, verify, vanished, healing, healed, failed, lost, back, ready, note; fault_idx NULL = none; verdicts stand in evidence as "confirmed: ..."
@@ -60,7 +61,7 @@ int record_event(struct record *record, int64_t t_ns, const char *host, const ch
 /** Insert or replace the row of a fault; an instant of -1 is stored as NULL, a text of NULL as ''. */
 int record_fault(struct record *record, int idx, const char *fault, const char *host, const char *verified, const char *healed,
 		 int64_t inject_ns, int64_t heal_ns, const char *healed_by, const char *evidence, struct err *err);
-/** One load_interval() of a host; job_idx of its pages are turned into names by `jobs`. The shift maps the host's T0-relative times (0: same clock). */
+/** One load_interval() of a host; job_idx of its pages are turned into names by `jobs`, which ends at NULL or after JOBS_MAX. Malformed: -EBADMSG, and nothing of it is stored. */
 int record_interval(struct record *record, const char *host, const json_t *interval, const char *const jobs[], struct err *err);
 /** One load_final() of a host. */
 int record_final(struct record *record, const char *host, const json_t *final, struct err *err);
