@@ -36,7 +36,8 @@ struct yaml {
  */
 int yaml_parse(const char *text, const char *file, struct yaml **ret_root, struct err *err);
 
-void yaml_free(struct yaml *root);
+/** Free a whole tree; NULL is fine. (libyaml has a function of its own called yaml_free: the two must not meet.) */
+void yaml_tree_free(struct yaml *root);
 
 /** Child of a mapping by key, or NULL (also when node is NULL or no mapping). */
 const struct yaml *yaml_get(const struct yaml *node, const char *key);

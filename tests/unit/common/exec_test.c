@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * exec_test.c - a child gives back what it said, and none outlives its deadline.
+ */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "err.h"
+#include "exec.h"
+
+Test(exec, what_a_program_prints_and_its_status_come_back)
+{
+	static const char *const argv[] = { "/bin/sh", "-c", "cat; echo wrong >&2; exit 3", NULL };
+	struct exec_result r = EXEC_RESULT_INIT;
+	struct err err = ERR_INIT;
+
+	cr_assert_eq(exec_run(argv, "hello", 10 * NS_PER_S, &r, &err), 0, "%s", err.text);
+	cr_assert_eq(r.status, 3);
+	cr_assert_str_eq(r.out, "hello");
+	cr_assert_str_eq(r.err_out, "wrong\n");
+	exec_result_release(&r);
+	cr_assert_eq(exec_check(argv, NULL, 10 * NS_PER_S, &err), -EIO);
+	cr_assert_str_eq(err.text, "/bin/sh: exit status 3: wrong");
+}
+
+Test(exec, a_program_and_its_children_end_at_the_deadline)
+{
+	static const char *const argv[] = { "/bin/sh", "-c", "sleep 60 & sleep 60", NULL };
+	struct exec_result r = EXEC_RESULT_INIT;
+	struct err err = ERR_INIT;
+	uint64_t before = clock_mono_ns();
+
+	cr_assert_eq(exec_run(argv, NULL, 100 * NS_PER_MS, &r, &err), -ETIMEDOUT);
+	cr_assert_lt(clock_mono_ns() - before, 5 * NS_PER_S);
+	cr_assert_not(r.left_behind);
+	cr_assert_eq(r.status, 128 + SIGKILL);
+	for (int i = 0; i < 500 && kill(-r.pid, 0) == 0; i++)	/* the sleeps are init's to reap */
+		clock_sleep_until_ns(clock_mono_ns() + 10 * NS_PER_MS);
+	cr_assert_not_null(strstr(err.text, "/bin/sh: it did not end within 0.1 s"));
+	exec_result_release(&r);
+}
+
+Test(exec, a_missing_program_is_named)
+{
+	static const char *const argv[] = { "/no/such/program", NULL };
+	struct exec_result r = EXEC_RESULT_INIT;
+	struct err err = ERR_INIT;
+
+	cr_assert_eq(exec_run(argv, NULL, NS_PER_S, &r, &err), -ENOENT);
+	cr_assert_not_null(strstr(err.text, "/no/such/program"));
+}
+
+static int say(int fd, void *arg)
+{
+	return write(fd, arg, strlen(arg)) < 0;
+}
+
+static int hang(int fd, void *arg)
+{
+	(void)fd;
+	(void)arg;
+	while (pause() < 0)
+		;
+	return 0;
+}
+
+Test(exec, a_function_runs_in_a_child_that_may_hang)
+{
+	struct exec_result r = EXEC_RESULT_INIT;
+	struct err err = ERR_INIT;
+	char text[] = "from the child";
+
+	cr_assert_eq(exec_child(say, text, 5 * NS_PER_S, &r, &err), 0, "%s", err.text);
+	cr_assert_str_eq(r.out, text);
+	exec_result_release(&r);
+	cr_assert_eq(exec_child(hang, NULL, 50 * NS_PER_MS, &r, &err), -ETIMEDOUT);
+	exec_result_release(&r);
+}
