@@ -58,8 +58,8 @@ enum statement {
 static const char *const sql[STATEMENTS_NR] = {
 	[PUT_META] = "INSERT OR REPLACE INTO meta VALUES(?,?)",
 	[GET_META] = "SELECT value FROM meta WHERE key = ?",
-	[PUT_HOST] = "INSERT INTO hosts VALUES(?,?,?,?,?,NULL) ON CONFLICT(host) DO UPDATE SET roles = excluded.roles, offset_ns = excluded.offset_ns,"
-		     " offset_error_ns = excluded.offset_error_ns, start_skew_ns = excluded.start_skew_ns",
+	[PUT_HOST] = ("INSERT INTO hosts VALUES(?,?,?,?,?,NULL) ON CONFLICT(host) DO UPDATE SET roles = excluded.roles, offset_ns = excluded.offset_ns,"
+		      " offset_error_ns = excluded.offset_error_ns, start_skew_ns = excluded.start_skew_ns"),
 	[PUT_HOST_LOST] = "INSERT INTO hosts(host, roles, lost_at_ns) VALUES(?,'',?) ON CONFLICT(host) DO UPDATE SET lost_at_ns = excluded.lost_at_ns",
 	[PUT_PHASE] = "INSERT OR REPLACE INTO phases VALUES(?,?,?,?)",
 	[PUT_EVENT] = "INSERT INTO events VALUES(?,?,?,?,?)",
@@ -142,7 +142,7 @@ static int bind_one(sqlite3_stmt *s, int i, char kind, va_list *args)
 		data = va_arg(*args, const void *);
 		return sqlite3_bind_blob64(s, i, data ? data : "", va_arg(*args, uint64_t), SQLITE_STATIC);
 	default:
-		assert(!"a kind of column that does not exist");
+		assert(false);	/* a kind of column that does not exist */
 		return SQLITE_MISUSE;
 	}
 }
