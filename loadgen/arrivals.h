@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arrivals.h - when op i of a job is due: a function of (plan, seed, i), the same on every host.
+ *
+ *	Lambda(tau) = integral of the rate over the time tau that the job has run (gaps between its phases left out)
+ *	E_i         = i for evenly spaced arrivals; the sum of i + 1 unit exponentials, drawn from (seed, 0..i), for random ones
+ *	due_i       = Lambda^-1(E_i), mapped back into the job's phases
+ *
+ * A host keeps every i with i % hosts_nr == host_idx.
+ */
+#ifndef SQUALL_LOADGEN_ARRIVALS_H
+#define SQUALL_LOADGEN_ARRIVALS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "load.h"
+
+struct arrival_due {
+	uint64_t index;		/* i of the global sequence */
+	uint64_t due_ns;	/* from T0 */
+	uint32_t phase;		/* in load_plan.phases */
+};
+
+struct span {			/* a phase in which the job runs */
+	uint64_t start_ns, end_ns;	/* from T0 */
+	uint64_t before_ns;	/* what the job has run when it starts */
+	uint32_t phase;
+};
+
+/* No pointer in it: it may lie in shared memory and be copied. */
+struct arrivals {
+	bool random;
+	double from_per_ns, to_per_ns, rise_ns;
+	uint64_t seed;
+	uint32_t host_idx, hosts_nr;
+	struct span span[PHASES_MAX];
+	uint32_t spans_nr, span_idx;
+	uint64_t next_index;	/* of the global sequence, not drawn yet */
+	double sum;		/* E of the last one drawn */
+	bool ended;		/* `ahead` is not valid */
+	struct arrival_due ahead;
+	uint64_t taken_nr;	/* how often arrivals_next() gave one; written last, so that a walk can be repeated */
+};
+
+/** The spans of a job. @return how many; end_ns > start_ns in each. */
+uint32_t arrivals_spans(const struct load_plan *plan, const struct load_job *job, struct span span[PHASES_MAX]);
+
+/** At the first arrival of this host. The job is an open-loop one. */
+void arrivals_init(struct arrivals *a, const struct load_plan *plan, const struct load_job *job);
+
+/** Give the next one and go on. Must not be called when it has ended. Context: hot, under the owner's lock. */
+struct arrival_due arrivals_next(struct arrivals *a);
+
+/** Put it where it was after `taken_nr` calls of arrivals_next(), from the start again. @param fresh as arrivals_init() left it */
+void arrivals_rewalk(struct arrivals *a, const struct arrivals *fresh);
+
+/** Lambda^-1 [ns of the job's own time]; infinity when the rate falls to 0 before. */
+double arrivals_inverse(const struct arrivals *a, double e);
+
+#endif

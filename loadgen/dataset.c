@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * dataset.c - build, verify and remove a dataset.
+ *
+ * The manifest is written first, marked incomplete, and again at the end: so whatever was made is always named by a manifest, and
+ * what no manifest names is never removed.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "dataset.h"
+#include "err.h"
+#include "file.h"
+#include "rng.h"
+
+#define BLOCK_BYTES (64u << 10)	/* a multiple of 8: a draw never spans two blocks */
+
+static void fill(struct rng *rng, char *block, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i += sizeof(uint64_t)) {
+		uint64_t v = rng_u64(rng);
+
+		memcpy(block + i, &v, bytes - i < sizeof v ? bytes - i : sizeof v);
+	}
+}
+
+static int make_folder(int root, const char *path, const char *dir, struct err *err)
+{
+	if (mkdirat(root, path, 0755) < 0 && errno != EEXIST) {
+		int rc = -errno;
+
+		return err_set(err, rc, "%s/%s: %s", dir, path, strerror(-rc));
+	}
+	return 0;
+}
+
+static int make_folders(int root, const char *dir, const struct manifest *m, uint32_t site, uint32_t file, struct err *err)
+{
+	char path[DATASET_PATH_BYTES];
+	int rc;
+
+	if (file == 0) {
+		dataset_site_path(site, path);
+		rc = make_folder(root, path, dir, err);
+		if (rc < 0)
+			return rc;
+		(void)strcat(path, "/log");
+		rc = make_folder(root, path, dir, err);
+		if (rc < 0)
+			return rc;
+	}
+	if (m->spec.depth < 32 && file >= (1u << m->spec.depth))
+		return 0;	/* an earlier file of this site has made them */
+	for (unsigned int l = 1; l <= m->spec.depth; l++) {
+		dataset_folder_path(&m->spec, site, file, l, path);
+		rc = make_folder(root, path, dir, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int make_file(int root, const char *dir, const struct manifest *m, uint32_t site, uint32_t file, char *block, struct err *err)
+{
+	size_t idx = (size_t)site * m->spec.files_per_site + file;
+	char path[DATASET_PATH_BYTES];
+	struct rng rng;
+	int fd, rc = 0;
+
+	dataset_file_path(&m->spec, site, file, path);
+	fd = openat(root, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (fd < 0) {
+		rc = -errno;
+		return err_set(err, rc, "%s/%s: %s", dir, path, strerror(-rc));
+	}
+	rng_init(&rng, m->file_seed[idx], 0);
+	for (uint64_t done = 0; done < m->size_bytes[idx] && rc == 0; done += BLOCK_BYTES) {
+		uint64_t left = m->size_bytes[idx] - done;
+		size_t bytes = left < BLOCK_BYTES ? (size_t)left : BLOCK_BYTES;
+
+		fill(&rng, block, bytes);
+		rc = file_write_all(fd, block, bytes);
+	}
+	if (close(fd) < 0 && rc == 0)	/* NFS says ENOSPC here */
+		rc = -errno;
+	if (rc < 0)
+		return err_set(err, rc, "%s/%s: %s", dir, path, strerror(-rc));
+	return 0;
+}
+
+static int make_files(int root, const char *dir, const struct manifest *m, void (*progress)(uint64_t, uint64_t), struct err *err)
+{
+	uint64_t done = 0, total = (uint64_t)m->spec.sites * m->spec.files_per_site;
+	char *block = malloc(BLOCK_BYTES);
+	int rc = 0;
+
+	if (!block)
+		return err_set(err, -ENOMEM, "dataset: no memory for a block");
+	for (uint32_t s = 0; s < m->spec.sites && rc == 0; s++)
+		for (uint32_t f = 0; f < m->spec.files_per_site && rc == 0; f++) {
+			rc = make_folders(root, dir, m, s, f, err);
+			if (rc == 0)
+				rc = make_file(root, dir, m, s, f, block, err);
+			if (progress && rc == 0)
+				progress(++done, total);
+		}
+	free(block);
+	return rc;
+}
+
+static void remove_logs(int root, uint32_t site)
+{
+	char path[DATASET_PATH_BYTES];
+	struct dirent *entry;
+	DIR *list;
+	int fd;
+
+	dataset_site_path(site, path);
+	(void)strcat(path, "/log");
+	fd = openat(root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	list = fd < 0 ? NULL : fdopendir(fd);
+	if (!list) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while ((entry = readdir(list))) {
+		size_t n = strlen(entry->d_name);
+
+		if (n > 4 && strcmp(entry->d_name + n - 4, ".log") == 0)
+			(void)unlinkat(fd, entry->d_name, 0);
+	}
+	closedir(list);
+	(void)unlinkat(root, path, AT_REMOVEDIR);
+}
+
+/* Folders with something in them that is not ours stay. */
+static void remove_folders(int root, const struct dataset_spec *spec, uint32_t site)
+{
+	uint32_t leaves = spec->depth < 31 && (1u << spec->depth) < spec->files_per_site ? 1u << spec->depth : spec->files_per_site;
+	char path[DATASET_PATH_BYTES];
+
+	for (unsigned int l = spec->depth; l > 0; l--)
+		for (uint32_t f = 0; f < leaves; f++) {
+			dataset_folder_path(spec, site, f, l, path);
+			(void)unlinkat(root, path, AT_REMOVEDIR);
+		}
+	dataset_site_path(site, path);
+	(void)unlinkat(root, path, AT_REMOVEDIR);
+}
+
+static int remove_all(int root, const char *dir, const struct dataset_spec *spec, struct err *err)
+{
+	char path[DATASET_PATH_BYTES];
+	int rc = 0;
+
+	for (uint32_t s = 0; s < spec->sites; s++) {
+		for (uint32_t f = 0; f < spec->files_per_site; f++) {
+			dataset_file_path(spec, s, f, path);
+			if (unlinkat(root, path, 0) < 0 && errno != ENOENT && errno != ENOTDIR && rc == 0) {
+				rc = -errno;
+				(void)err_set(err, rc, "%s/%s: cannot remove it: %s", dir, path, strerror(-rc));
+			}
+		}
+		remove_logs(root, s);
+		remove_folders(root, spec, s);
+	}
+	if (rc == 0 && unlinkat(root, DATASET_MANIFEST, 0) < 0 && errno != ENOENT) {
+		rc = -errno;
+		(void)err_set(err, rc, "%s/%s: cannot remove it: %s", dir, DATASET_MANIFEST, strerror(-rc));
+	}
+	return rc;
+}
+
+static int open_root(const char *dir, int *ret_fd, struct err *err)
+{
+	int rc;
+
+	*ret_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*ret_fd >= 0)
+		return 0;
+	rc = -errno;
+	return err_set(err, rc, "%s: %s", dir, strerror(-rc));
+}
+
+static bool spec_equal(const struct manifest *a, const struct manifest *b)
+{
+	size_t n = (size_t)a->spec.sites * a->spec.files_per_site;
+
+	return a->spec.sites == b->spec.sites && a->spec.files_per_site == b->spec.files_per_site && a->spec.depth == b->spec.depth &&
+	       memcmp(a->size_bytes, b->size_bytes, n * sizeof *a->size_bytes) == 0 &&
+	       memcmp(a->file_seed, b->file_seed, n * sizeof *a->file_seed) == 0;
+}
+
+/** Whether DIR can take this dataset. @return 1 it is there already, 0 it may be built. */
+static int may_build(int root, const char *dir, const struct manifest *want, struct err *err)
+{
+	struct manifest have = MANIFEST_INIT;
+	char path[DATASET_PATH_BYTES];
+	struct stat st;
+	int rc;
+
+	if (fstatat(root, DATASET_MANIFEST, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		rc = manifest_read(dir, &have, err);
+		if (rc == 0 && !spec_equal(&have, want))
+			rc = err_set(err, -EEXIST, "%s: holds another dataset (other sizes, sites or seed); `squall dataset remove` it first", dir);
+		else if (rc == 0)
+			rc = have.complete;
+		manifest_release(&have);
+		return rc;
+	}
+	for (uint32_t s = 0; s < want->spec.sites; s++) {
+		dataset_site_path(s, path);
+		if (fstatat(root, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			return err_set(err, -EEXIST, "%s/%s: is there, but no manifest names it; nothing was changed", dir, path);
+	}
+	return 0;
+}
+
+int dataset_build(const char *dir, const struct dataset_spec *spec, uint64_t seed, void (*progress)(uint64_t done, uint64_t total), struct err *err)
+{
+	struct manifest m = MANIFEST_INIT;
+	bool made_dir = access(dir, F_OK) < 0, building = false;
+	int root = -1, rc;
+
+	rc = manifest_draw(spec, seed, &m, err);
+	if (rc < 0)
+		goto out;
+	rc = file_mkdirs(dir, 0755, err);
+	if (rc < 0)
+		goto out;
+	rc = open_root(dir, &root, err);
+	if (rc < 0)
+		goto out;
+	rc = may_build(root, dir, &m, err);
+	if (rc != 0)
+		goto out;
+	building = true;
+	rc = manifest_write(dir, &m, err);
+	if (rc < 0)
+		goto out;
+	rc = make_files(root, dir, &m, progress, err);
+	if (rc < 0)
+		goto out;
+	m.complete = true;
+	rc = manifest_write(dir, &m, err);
+out:
+	if (rc < 0 && building) {
+		(void)remove_all(root, dir, &m.spec, NULL);
+		if (made_dir)
+			(void)rmdir(dir);
+	}
+	if (root >= 0)
+		close(root);
+	manifest_release(&m);
+	return rc < 0 ? rc : 0;
+}
+
+static bool file_is_good(int root, const struct manifest *m, uint32_t site, uint32_t file, char *want, char *have)
+{
+	size_t idx = (size_t)site * m->spec.files_per_site + file;
+	uint64_t done = 0, size = m->size_bytes[idx];
+	char path[DATASET_PATH_BYTES];
+	struct rng rng;
+	bool good;
+	int fd;
+
+	dataset_file_path(&m->spec, site, file, path);
+	fd = openat(root, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	rng_init(&rng, m->file_seed[idx], 0);
+	do {
+		size_t bytes = size - done < BLOCK_BYTES ? (size_t)(size - done) : BLOCK_BYTES;
+		ssize_t n = pread(fd, have, BLOCK_BYTES, (off_t)done);
+
+		fill(&rng, want, bytes);
+		good = n == (ssize_t)bytes && memcmp(want, have, bytes) == 0;
+		done += bytes;
+	} while (good && done < size);
+	good = good && pread(fd, have, 1, (off_t)size) == 0;
+	close(fd);
+	return good;
+}
+
+int dataset_verify(const char *dir, uint64_t *ret_bad, struct err *err)
+{
+	struct manifest m = MANIFEST_INIT;
+	char *blocks = NULL;
+	uint64_t bad = 0;
+	int root = -1, rc;
+
+	rc = manifest_read(dir, &m, err);
+	if (rc < 0)
+		goto out;
+	rc = open_root(dir, &root, err);
+	if (rc < 0)
+		goto out;
+	blocks = malloc(2 * (size_t)BLOCK_BYTES);
+	if (!blocks) {
+		rc = err_set(err, -ENOMEM, "dataset: no memory for a block");
+		goto out;
+	}
+	for (uint32_t s = 0; s < m.spec.sites; s++)
+		for (uint32_t f = 0; f < m.spec.files_per_site; f++)
+			bad += !file_is_good(root, &m, s, f, blocks, blocks + BLOCK_BYTES);
+	*ret_bad = bad;
+out:
+	free(blocks);
+	if (root >= 0)
+		close(root);
+	manifest_release(&m);
+	return rc;
+}
+
+int dataset_remove(const char *dir, struct err *err)
+{
+	struct manifest m = MANIFEST_INIT;
+	int root = -1, rc;
+
+	rc = manifest_read(dir, &m, err);
+	if (rc < 0)
+		goto out;
+	rc = open_root(dir, &root, err);
+	if (rc < 0)
+		goto out;
+	rc = remove_all(root, dir, &m.spec, err);
+out:
+	if (root >= 0)
+		close(root);
+	manifest_release(&m);
+	return rc;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * dataset.h - where the files of a dataset are, and what its manifest says.
+ *
+ *	DIR/squall-manifest.json
+ *	DIR/s0003/d1/d0/f00012      `depth` levels of folders; bit l of the file's number picks the folder of level l
+ *	DIR/s0003/log/HOST.log      appends
+ *
+ * A path is a function of (site, file): whoever knows the spec can name a file without touching the storage.
+ */
+#ifndef SQUALL_LOADGEN_DATASET_H
+#define SQUALL_LOADGEN_DATASET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "load.h"
+
+#define FILES_MAX (1u << 20)		/* of all sites together */
+#define DATASET_DEPTH_MAX 16
+#define DATASET_PATH_BYTES 160		/* of a path below DIR */
+#define MANIFEST_BYTES_MAX (128u << 20)
+
+struct manifest {
+	struct dataset_spec spec;
+	uint64_t seed;
+	bool complete;			/* false while it is being built */
+	uint64_t *size_bytes;		/* of each file; index = site * files_per_site + file */
+	uint64_t *file_seed;		/* content of each file: rng_init(file_seed, 0), eight bytes a draw */
+};
+
+#define MANIFEST_INIT { .size_bytes = NULL }
+
+/** Sizes and seeds, drawn from the seed. Errors: -EINVAL out of range, -ENOMEM. */
+int manifest_draw(const struct dataset_spec *spec, uint64_t seed, struct manifest *ret, struct err *err);
+/** Read and check it. Errors: -ENOENT none; -EBADMSG not one of ours, or changed by hand; -errno. Context: touches the storage. */
+int manifest_read(const char *dir, struct manifest *ret, struct err *err);
+/** Write it to DIR. */
+int manifest_write(const char *dir, const struct manifest *m, struct err *err);
+void manifest_release(struct manifest *m);
+
+/* Paths below DIR. @param out at least DATASET_PATH_BYTES */
+void dataset_site_path(uint32_t site, char *out);
+/** Folder of a file; `levels` of it (0 is the site's folder). */
+void dataset_folder_path(const struct dataset_spec *spec, uint32_t site, uint32_t file, unsigned int levels, char *out);
+void dataset_file_path(const struct dataset_spec *spec, uint32_t site, uint32_t file, char *out);
+void dataset_log_path(uint32_t site, const char *host, char *out);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * engines.c - THE table of engines. A new one is a file engine_X.c and one line here.
+ */
+#include <string.h>
+
+#include "engine.h"
+#include "engines.h"
+
+const struct engine *const engines[] = {
+	&engine_null,
+	&engine_sync,
+	NULL,
+};
+
+const struct engine *engine_find(const char *name)
+{
+	for (size_t i = 0; engines[i]; i++)
+		if (strcmp(engines[i]->name, name) == 0)
+			return engines[i];
+	return NULL;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * engines.h - what the plug-in files export, for the table alone.
+ */
+#ifndef SQUALL_LOADGEN_ENGINES_H
+#define SQUALL_LOADGEN_ENGINES_H
+
+struct engine;
+
+extern const struct engine engine_null;
+extern const struct engine engine_sync;
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * queue.h - the arrivals of a job that are due and have no slot yet.
+ *
+ *	arrivals ──due──> ring (at most max) ──take──> slot
+ *	             │         └── waited longer than the timeout ──┐
+ *	             └── the ring is full ──────────────────────────>┴─> not issued
+ *
+ * Nobody works it while all slots are taken: whoever takes the lock plays what has happened since, in the order of time.
+ * A free thread takes an arrival that is not due yet straight from the sequence, and sleeps until then.
+ */
+#ifndef SQUALL_LOADGEN_QUEUE_H
+#define SQUALL_LOADGEN_QUEUE_H
+
+#include "arrivals.h"
+#include "hist.h"
+#include "spin.h"
+
+#define QUEUE_MAX (1u << 20)
+
+struct queue {
+	_Alignas(64) struct spin lock;		/* protects all below */
+	struct arrivals arrivals;
+	struct arrival_due *ring;		/* of `max` entries */
+	uint64_t max, head, tail;		/* entries [head, tail) modulo max */
+	uint64_t timeout_ns;			/* 0: none */
+	uint64_t *not_issued;			/* per phase */
+	struct hist *ages;			/* of those, per phase: how long it would have waited at least */
+	struct arrivals turned_from;		/* where the turned away began whose age is not known yet ... */
+	uint64_t turned_nr;			/* ... and how many: they would have waited until there is room */
+	_Atomic uint64_t stop_ns;		/* from T0; nothing later is due; written once, read anywhere */
+};
+
+/** Play what has happened until now [ns from T0]. Context: under the lock. */
+void queue_advance(struct queue *q, uint64_t now_ns);
+
+/**
+ * Take the oldest waiting arrival, or else the next one that is not due yet.
+ * @param ret_waited whether it waited for a slot.
+ * @return false when there will be no more. Context: under the lock.
+ */
+bool queue_take(struct queue *q, uint64_t now_ns, struct arrival_due *ret, bool *ret_waited);
+
+/** The ages of the turned away, had they waited until now. Context: under the lock. */
+void queue_settle(struct queue *q, uint64_t now_ns);
+
+/** An arrival is not issued for another reason, at this age. Context: under the lock. */
+void queue_drop(struct queue *q, uint32_t phase, uint64_t age_ns);
+
+static inline uint64_t queue_waiting(const struct queue *q)
+{
+	return q->tail - q->head;
+}
+
+#endif
