@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * profile_jobs.c - jobs, their ops, their arrivals and their rates.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "err.h"
+#include "profile_parts.h"
+#include "units.h"
+
+#define SLOTS_DEFAULT 64
+#define QUEUE_DEFAULT 100000
+#define RISE_DEFAULT_NS 5000000000ull
+
+const char *const op_kind_names[OP_NR + 1] = { "read", "pread", "open", "stat", "stat_miss", "readdir", "append_fsync", NULL };
+
+/* What a page of a small web application does to its files: find and load its code, miss some, read its data, log one line. */
+static const enum op_kind webapp[] = { OP_STAT, OP_STAT_MISS, OP_STAT, OP_READ, OP_STAT_MISS, OP_READ, OP_READ, OP_READDIR, OP_READ, OP_APPEND_FSYNC };
+
+static int parse_rate(const struct yaml *node, struct rate *ret, struct err *err)
+{
+	double x;
+	int used = 0;
+
+	if (node->kind == YAML_SCALAR) {
+		if (units_parse_rate(node->text, &ret->value) == 0) {
+			ret->kind = RATE_ABSOLUTE;
+			return 0;
+		}
+		if (sscanf(node->text, "%lf%% of capacity%n", &x, &used) == 1 && used > 0 && node->text[used] == '\0' && x > 0) {
+			*ret = (struct rate){ RATE_CAPACITY, x / 100 };
+			return 0;
+		}
+		if (sscanf(node->text, "%lfx baseline%n", &x, &used) == 1 && used > 0 && node->text[used] == '\0' && x > 0) {
+			*ret = (struct rate){ RATE_BASELINE, x };
+			return 0;
+		}
+	}
+	return yaml_error(node, err, "'%s' is no rate; write 500/s, 40%% of capacity or 3x baseline", node->kind == YAML_SCALAR ? node->text : "this");
+}
+
+static int parse_spike(const struct yaml *node, struct arrival *a, struct err *err)
+{
+	static const char *const keys[] = { "from", "to", "rise", "poisson", NULL };
+	int rc = yaml_check_keys(node, "spike", keys, err);
+
+	a->rise_ns = RISE_DEFAULT_NS;
+	a->poisson = true;
+	if (rc == 0 && (!yaml_get(node, "from") || !yaml_get(node, "to")))
+		rc = yaml_error(node, err, "a spike needs from and to");
+	if (rc == 0)
+		rc = parse_rate(yaml_get(node, "from"), &a->from, err);
+	if (rc == 0)
+		rc = parse_rate(yaml_get(node, "to"), &a->to, err);
+	if (rc == 0 && yaml_get(node, "rise"))
+		rc = yaml_to_duration(yaml_get(node, "rise"), &a->rise_ns, err);
+	if (rc == 0 && yaml_get(node, "poisson"))
+		rc = yaml_to_bool(yaml_get(node, "poisson"), &a->poisson, err);
+	return rc;
+}
+
+static int parse_closed(const struct yaml *node, struct arrival *a, struct err *err)
+{
+	static const char *const keys[] = { "think", NULL };
+	int rc = yaml_check_keys(node, "closed", keys, err);
+
+	if (rc == 0 && yaml_get(node, "think"))
+		rc = yaml_to_duration(yaml_get(node, "think"), &a->think_ns, err);
+	return rc;
+}
+
+/* One key: constant, poisson, spike or closed. */
+static int parse_arrival(const struct yaml *node, struct arrival *a, struct err *err)
+{
+	static const char *const keys[] = { "constant", "poisson", "spike", "closed", NULL };
+	const struct yaml *how;
+	int rc = yaml_check_keys(node, "arrival", keys, err);
+
+	if (rc < 0)
+		return rc;
+	if (node->children_nr != 1)
+		return yaml_error(node, err, "arrival takes one of constant, poisson, spike and closed");
+	how = node->child;
+	if (strcmp(how->key, "spike") == 0) {
+		a->kind = ARRIVAL_SPIKE;
+		return parse_spike(how, a, err);
+	}
+	if (strcmp(how->key, "closed") == 0) {
+		a->kind = ARRIVAL_CLOSED;
+		return parse_closed(how, a, err);
+	}
+	a->kind = strcmp(how->key, "poisson") == 0 ? ARRIVAL_POISSON : ARRIVAL_CONSTANT;
+	rc = parse_rate(how, &a->from, err);
+	a->to = a->from;
+	return rc;
+}
+
+static int parse_mix(const struct yaml *node, struct job *j, struct err *err)
+{
+	uint64_t weight, sum = 0;
+	int rc = yaml_check_keys(node, "mix", op_kind_names, err);
+
+	for (const struct yaml *c = rc == 0 ? node->child : NULL; c && rc == 0; c = c->next)
+		for (unsigned int k = 0; k < OP_NR; k++)
+			if (strcmp(op_kind_names[k], c->key) == 0) {
+				rc = yaml_to_u64(c, 0, 1000000, &weight, err);
+				j->mix[k] = (unsigned int)weight;
+				sum += weight;
+			}
+	if (rc == 0 && sum == 0)
+		rc = yaml_error(node, err, "the mix of '%s' has no op", j->name);
+	return rc;
+}
+
+static int parse_page(const struct yaml *node, struct job *j, struct err *err)
+{
+	j->is_page = true;
+	if (node->kind == YAML_SCALAR) {
+		if (strcmp(node->text, "webapp") != 0)
+			return yaml_error(node, err, "unknown page '%s'; write webapp or a list of ops", node->text);
+		memcpy(j->page, webapp, sizeof webapp);
+		j->page_nr = sizeof webapp / sizeof webapp[0];
+		return 0;
+	}
+	if (node->kind != YAML_SEQUENCE || node->children_nr == 0 || node->children_nr > PAGE_OPS_MAX)
+		return yaml_error(node, err, "a page is webapp or a list of 1 to %d ops", PAGE_OPS_MAX);
+	for (const struct yaml *c = node->child; c; c = c->next) {
+		unsigned int op;
+		int rc = yaml_to_enum(c, op_kind_names, &op, err);
+
+		if (rc < 0)
+			return rc;
+		j->page[j->page_nr++] = (enum op_kind)op;
+	}
+	return 0;
+}
+
+static int parse_phases(const struct profile *p, const struct yaml *node, struct job *j, struct err *err)
+{
+	if (!node) {
+		for (unsigned int i = 0; i < p->phases_nr; i++)
+			if (!p->phases[i].calibrate)
+				j->phases |= 1u << i;
+		return 0;
+	}
+	if (node->kind != YAML_SEQUENCE || node->children_nr == 0)
+		return yaml_error(node, err, "phases of '%s' must be a list of phases", j->name);
+	for (const struct yaml *c = node->child; c; c = c->next) {
+		int idx = c->kind == YAML_SCALAR ? profile_phase(p, c->text) : -1;
+
+		if (idx < 0 || p->phases[idx].calibrate)
+			return yaml_error(c, err, "'%s' is no phase of this profile", c->kind == YAML_SCALAR ? c->text : "this");
+		j->phases |= 1u << idx;
+	}
+	return 0;
+}
+
+static int parse_limits(const struct yaml *node, struct job *j, struct err *err)
+{
+	static const char *const orders[] = { "random", "walk", NULL };
+	const struct yaml *value;
+	uint64_t number = SLOTS_DEFAULT;
+	unsigned int order = 0;
+	int rc = 0;
+
+	if ((value = yaml_get(node, "slots")))
+		rc = yaml_to_u64(value, 1, SLOTS_MAX, &number, err);
+	j->slots = (unsigned int)number;
+	number = QUEUE_DEFAULT;
+	if (rc == 0 && (value = yaml_get(node, "queue")))
+		rc = yaml_to_u64(value, 0, 10000000, &number, err);
+	j->queue_max = (unsigned int)number;
+	if (rc == 0 && (value = yaml_get(node, "timeout")))
+		rc = yaml_to_duration(value, &j->timeout_ns, err);
+	if (rc == 0 && (value = yaml_get(node, "order")))
+		rc = yaml_to_enum(value, orders, &order, err);
+	j->order = order == 0 ? ORDER_RANDOM : ORDER_WALK;
+	if (rc == 0 && (value = yaml_get(node, "engine")))
+		rc = yaml_to_text(value, j->engine, sizeof j->engine, err);
+	return rc;
+}
+
+int profile_parse_job(struct profile *p, const struct yaml *node, struct job *ret, struct err *err)
+{
+	static const char *const keys[] = { "engine", "mix", "page", "order", "arrival", "timeout", "slots", "queue", "phases", NULL };
+	const struct yaml *mix, *page;
+	int rc;
+
+	*ret = (struct job){ .engine = "sync", .line = node->line };
+	if (strlen(node->key) >= sizeof ret->name)
+		return yaml_error(node, err, "the name '%s' is longer than %d characters", node->key, NAME_BYTES - 1);
+	memcpy(ret->name, node->key, strlen(node->key) + 1);
+	rc = yaml_check_keys(node, "a job", keys, err);
+	if (rc < 0)
+		return rc;
+	mix = yaml_get(node, "mix");
+	page = yaml_get(node, "page");
+	if (!mix == !page)
+		return yaml_error(node, err, "'%s' needs either a mix of ops or a page", ret->name);
+	if (!yaml_get(node, "arrival"))
+		return yaml_error(node, err, "'%s' needs an arrival, such as {poisson: 100/s}", ret->name);
+	rc = mix ? parse_mix(mix, ret, err) : parse_page(page, ret, err);
+	if (rc == 0)
+		rc = parse_arrival(yaml_get(node, "arrival"), &ret->arrival, err);
+	if (rc == 0)
+		rc = parse_limits(node, ret, err);
+	if (rc == 0)
+		rc = parse_phases(p, yaml_get(node, "phases"), ret, err);
+	return rc;
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * profile_test.c - the profiles that are delivered parse to what they say, print to what they are, and bad ones are refused in one sentence.
+ */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "err.h"
+#include "profile.h"
+#include "yaml.h"
+
+static const char good[] = "name: t\n"
+			   "dataset: {sites: 2}\n"
+			   "jobs:\n"
+			   "  reads: {mix: {read: 1}, arrival: {constant: 100/s}}\n"
+			   "phases: [{name: baseline, for: 10s}, {name: end, for: 5s}]\n"
+			   "faults: []\n";
+
+Test(profile, the_first_case_says_what_was_meant)
+{
+	struct profile p = PROFILE_INIT;
+	struct err err = ERR_INIT;
+	const struct job *visitors = &p.jobs[0], *crawl = &p.jobs[1];
+
+	cr_assert_eq(profile_load("profiles/pythonanywhere-2015.yaml", NULL, &p, &err), 0, "%s", err.text);
+	cr_assert_eq(p.seed, 20150905u);
+	cr_assert_eq(p.expect, VERDICT_REPRODUCED);
+	cr_assert(visitors->is_page);
+	cr_assert_eq(visitors->page_nr, 10u);
+	cr_assert_eq(visitors->arrival.kind, ARRIVAL_POISSON);
+	cr_assert_eq(visitors->arrival.from.kind, RATE_CAPACITY);
+	cr_assert_float_eq(visitors->arrival.from.value, 0.4, 1e-9);
+	cr_assert_eq(visitors->timeout_ns, 30000000000u);
+	cr_assert_eq(crawl->order, ORDER_WALK);
+	cr_assert_eq(crawl->phases, 2u);
+	cr_assert_eq(crawl->arrival.to.kind, RATE_BASELINE);
+	cr_assert_eq(p.faults_nr, 2u);
+	cr_assert_eq(p.faults[0].at.phase_idx, 1);
+	cr_assert_eq(p.faults[0].at.offset_ns, 10000000000u);
+	cr_assert_str_eq(p.faults[0].until.name, "host-reboot");
+	cr_assert_eq(p.faults[0].until.phase_idx, -1);
+	cr_assert_eq(p.signature_nr, 5u);
+	cr_assert_str_eq(p.signature[0].text, "nfsd.hung_ratio >= 0.5 for 10s");
+	cr_assert_eq(p.arms_nr, 1u);
+	cr_assert(profile_needs_calibration(&p));
+	profile_release(&p);
+}
+
+Test(profile, what_is_printed_reads_back_with_every_default_written_out)
+{
+	struct profile p = PROFILE_INIT, again = PROFILE_INIT;
+	struct err err = ERR_INIT;
+	char *first, *second;
+
+	cr_assert_eq(profile_parse(good, "g.yaml", NULL, &p, &err), 0, "%s", err.text);
+	cr_assert_eq(profile_print(&p, &first), 0);
+	cr_assert_not_null(strstr(first, "slots: 64"));
+	cr_assert_eq(profile_parse(first, "g.yaml", NULL, &again, &err), 0, "%s in\n%s", err.text, first);
+	cr_assert_eq(profile_print(&again, &second), 0);
+	cr_assert_str_eq(first, second);
+	cr_assert_eq(memcmp(p.phases, again.phases, sizeof p.phases), 0);
+	free(first);
+	free(second);
+	profile_release(&p);
+	profile_release(&again);
+}
+
+Test(profile, an_override_changes_what_it_names)
+{
+	static const char *const sets[] = { "jobs.reads.arrival.constant=7/s", "seed=9", NULL };
+	struct profile p = PROFILE_INIT;
+	struct err err = ERR_INIT;
+
+	cr_assert_eq(profile_parse(good, "g.yaml", sets, &p, &err), 0, "%s", err.text);
+	cr_assert_float_eq(p.jobs[0].arrival.from.value, 7, 1e-9);
+	cr_assert_eq(p.seed, 9u);
+	profile_release(&p);
+}
+
+/* Each bad profile is the good one with one assignment. */
+Test(profile, what_is_wrong_is_refused_with_its_line_and_the_next_step)
+{
+	static const struct {
+		const char *set, *sentence;
+	} cases[] = { { "jbos=1", "unknown key in the profile 'jbos'; did you mean 'jobs'?" },
+		      { "jobs.reads.slots=0", "g.yaml:4: slots: 0 is out of range; 1 to 4096" },
+		      { "jobs.reads.timeout=30", "'30' is not a duration; write a number with" },
+		      { "jobs.reads.arrival={constant: fast}", "'fast' is no rate; write 500/s" },
+		      { "jobs.reads.arrival={constant: 1/s, poisson: 1/s}", "arrival takes one of" },
+		      { "jobs.reads.mix={raed: 1}", "unknown key in mix 'raed'; did you mean 'read'?" },
+		      { "jobs.reads.page=webapp", "needs either a mix of ops or a page" },
+		      { "jobs.reads.phases=[nowhere]", "'nowhere' is no phase" },
+		      { "jobs={}", "jobs is missing" },
+		      { "phases=[{name: storm, for: 5s}]", "a profile has a phase named baseline" },
+		      { "dataset.size={lognormal: {mu: 1}}", "lognormal needs mu, sigma and max" },
+		      { "faults=[{fault: none}]", "a fault needs its name and an instant" },
+		      { "faults=[{fault: none, at: nowhere+1s}]", "'nowhere' is neither a phase nor another fault" },
+		      { "faults=[{fault: none, at: end}]", "the last phase must be clean" },
+		      { "faults=[{fault: none, at: baseline, for: 1s, until: end}]", "not both" },
+		      { "expect=perhaps", "unknown expect 'perhaps'" },
+		      { "name=../x", "cannot be the name of a folder" },
+		      { "seed=x", "seed: 'x' is not a whole number" } };
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		const char *const sets[] = { cases[i].set, NULL };
+		struct profile p = PROFILE_INIT;
+		struct err err = ERR_INIT;
+
+		cr_assert_eq(profile_parse(good, "g.yaml", sets, &p, &err), -EINVAL, "%s was taken", cases[i].set);
+		cr_assert_not_null(strstr(err.text, cases[i].sentence), "%s gave '%s'", cases[i].set, err.text);
+		cr_assert_eq(strncmp(err.text, "g.yaml:", 7), 0, "%s gave '%s'", cases[i].set, err.text);
+	}
+}
+
+Test(profile, a_missing_file_is_named)
+{
+	struct profile p = PROFILE_INIT;
+	struct err err = ERR_INIT;
+
+	cr_assert_eq(profile_load("/no/such.yaml", NULL, &p, &err), -EINVAL);
+	cr_assert_str_eq(err.text, "/no/such.yaml: No such file or directory");
+}
