@@ -53,7 +53,7 @@ endef
 $(foreach l,$(LAYERS),$(eval $(call UNIT_RULE,$(l))))
 
 # What squall is built and tested with, by the names of Debian's packages.
-PACKAGES := gcc libc6-dev pkg-config libyaml-dev libjansson-dev libsqlite3-dev libaio-dev libcriterion-dev
+PACKAGES := gcc libc6-dev pkg-config libyaml-dev libjansson-dev libsqlite3-dev libaio-dev libcriterion-dev clang
 APT := env DEBIAN_FRONTEND=noninteractive apt-get
 
 .PHONY: deps check unit $(addprefix unit-,$(LAYERS))
@@ -67,8 +67,14 @@ deps: ## install the packages that are missing (as root on Debian; else name the
 TESTED := $(foreach l,$(LAYERS),$(if $(wildcard tests/unit/$(l)/*.c),$(l)))
 unit: $(addprefix unit-,$(TESTED)) ## the unit tests of every layer
 
-check: deps ## install what is missing, build, pass the tests
-	$(Q)$(MAKE) --no-print-directory all unit
+# A leak does not fail a Criterion test: the log is read for what the sanitizers say.
+SAN := address,undefined
+check: deps ## install what is missing, build, pass the tests: gcc, clang, and gcc with ASan and UBSan
+	$(Q)$(MAKE) --no-print-directory CC=gcc all unit
+	$(Q)if command -v clang >/dev/null; then $(MAKE) --no-print-directory CC=clang all unit; else echo 'clang is not there: not checked with it'; fi
+	$(Q)mkdir -p build && $(MAKE) --no-print-directory CC=gcc SANITIZE=$(SAN) unit >build/sanitizers.log 2>&1 || { cat build/sanitizers.log; exit 1; }
+	$(Q)! grep -E 'Sanitizer|runtime error:' build/sanitizers.log
+	@echo 'check: passed'
 
 clean: ## remove build/
 	rm -rf build
