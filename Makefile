@@ -69,12 +69,16 @@ unit: $(addprefix unit-,$(TESTED)) ## the unit tests of every layer
 
 # A leak does not fail a Criterion test: the log is read for what the sanitizers say.
 SAN := address,undefined
-check: deps ## install what is missing, build, pass the tests: gcc, clang, and gcc with ASan and UBSan
+check: deps check-source ## install what is missing, build, pass the tests: gcc, clang, and gcc with ASan and UBSan
 	$(Q)$(MAKE) --no-print-directory CC=gcc all unit
 	$(Q)if command -v clang >/dev/null; then $(MAKE) --no-print-directory CC=clang all unit; else echo 'clang is not there: not checked with it'; fi
 	$(Q)mkdir -p build && $(MAKE) --no-print-directory CC=gcc SANITIZE=$(SAN) unit >build/sanitizers.log 2>&1 || { cat build/sanitizers.log; exit 1; }
 	$(Q)! grep -E 'Sanitizer|runtime error:' build/sanitizers.log
 	@echo 'check: passed'
+
+.PHONY: check-source
+check-source: ## headers stand alone, layers hold, plug-ins listed, banned calls, long functions
+	$(Q)tools/test-check-source && tools/check-source
 
 clean: ## remove build/
 	rm -rf build

@@ -50,7 +50,7 @@ static int make_folders(int root, const char *dir, const struct manifest *m, uin
 		rc = make_folder(root, path, dir, err);
 		if (rc < 0)
 			return rc;
-		(void)strcat(path, "/log");
+		(void)snprintf(path + strlen(path), sizeof path - strlen(path), "/log");
 		rc = make_folder(root, path, dir, err);
 		if (rc < 0)
 			return rc;
@@ -122,7 +122,7 @@ static void remove_logs(int root, uint32_t site)
 	int fd;
 
 	dataset_site_path(site, path);
-	(void)strcat(path, "/log");
+	(void)snprintf(path + strlen(path), sizeof path - strlen(path), "/log");
 	fd = openat(root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	list = fd < 0 ? NULL : fdopendir(fd);
 	if (!list) {
