@@ -74,6 +74,7 @@ check: deps check-source ## install what is missing, build, pass the tests: gcc,
 	$(Q)if command -v clang >/dev/null; then $(MAKE) --no-print-directory CC=clang all unit; else echo 'clang is not there: not checked with it'; fi
 	$(Q)mkdir -p build && $(MAKE) --no-print-directory CC=gcc SANITIZE=$(SAN) unit >build/sanitizers.log 2>&1 || { cat build/sanitizers.log; exit 1; }
 	$(Q)! grep -E 'Sanitizer|runtime error:' build/sanitizers.log
+	$(Q)for t in $$(find tests/cli -maxdepth 1 -type f -perm -u+x | sort); do $$t build/gcc/squall || exit 1; done
 	@echo 'check: passed'
 
 .PHONY: check-source

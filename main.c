@@ -3,9 +3,40 @@
  * main.c - the command table, and nothing else.
  */
 #include <stdio.h>
+#include <string.h>
 
-int main(void)
+#include "command.h"
+#include "err.h"
+
+static const struct {
+	const char *name, *what;
+	int (*run)(int argc, char **argv);
+} commands[] = {
+	{ "dataset", "build, verify or remove the files that a load works on", cmd_dataset },
+};
+
+static void help(FILE *out)
 {
-	fputs("squall: no command is there yet\n", stderr);
-	return 2;
+	fputs("Usage: squall COMMAND ...; squall COMMAND --help\n\n", out);
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].what);
+}
+
+int main(int argc, char **argv)
+{
+	for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof commands[0]; i++)
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "--version") == 0) {
+		puts("squall " SQUALL_VERSION " " SQUALL_COMMIT);
+		return EXIT_AS_EXPECTED;
+	}
+	if (argc > 1 && strcmp(argv[1], "--help") == 0) {
+		help(stdout);
+		return EXIT_AS_EXPECTED;
+	}
+	if (argc > 1)
+		fprintf(stderr, "squall: there is no command '%s'\n", argv[1]);
+	help(stderr);
+	return EXIT_USAGE;
 }

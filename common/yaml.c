@@ -104,6 +104,7 @@ static int build_children(struct builder *b, struct yaml *parent, int depth)
 		yaml_event_t event;
 		struct yaml *child = NULL;
 		char *key = NULL;
+		yaml_mark_t at;
 		int rc = next_event(b, &event);
 
 		if (rc < 0)
@@ -112,6 +113,7 @@ static int build_children(struct builder *b, struct yaml *parent, int depth)
 			yaml_event_delete(&event);
 			return 0;
 		}
+		at = event.start_mark;		/* of the key, where there is one: that is where people look */
 		if (parent->kind == YAML_MAPPING) {
 			rc = take_key(b, parent, &event, &key);
 			yaml_event_delete(&event);
@@ -127,6 +129,8 @@ static int build_children(struct builder *b, struct yaml *parent, int depth)
 			return rc;
 		}
 		child->key = key;
+		child->line = (unsigned int)at.line + 1;
+		child->column = (unsigned int)at.column + 1;
 		append(parent, child);
 	}
 }

@@ -71,7 +71,7 @@ Test(yaml, an_unknown_key_names_the_nearest_one)
 	struct yaml *root;
 	struct err err = ERR_INIT;
 
-	cr_assert_eq(yaml_parse("phases: 1\njbos: 2\n", "f.yaml", &root, NULL), 0);
+	cr_assert_eq(yaml_parse("phases: 1\njbos:\n  a: 2\n", "f.yaml", &root, NULL), 0);
 	cr_assert_eq(yaml_check_keys(root, "the profile", known, &err), -EINVAL);
 	cr_assert_str_eq(err.text, "f.yaml:2: unknown key in the profile 'jbos'; did you mean 'jobs'?");
 	yaml_tree_free(root);
