@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * drbd.c - reads what ss, drbdsetup and /proc/drbd say. Nothing here changes anything.
+ */
+#include "drbd.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ifaddrs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "err.h"
+#include "faults.h"
+#include "tool.h"
+
+#define SOCKETS_MAX 8
+
+static uint64_t number_after(const char *line, size_t bytes, const char *key)
+{
+	const char *p = memmem(line, bytes, key, strlen(key));
+
+	return p ? strtoull(p + strlen(key), NULL, 10) : 0;
+}
+
+static int parse_head(const char *line, struct drbd_socket *s)
+{
+	char state[24];
+
+	/* "10.2.0.1:7789": scan up to the colon; an IPv6 address in brackets does not fit and is left out. */
+	if (sscanf(line, "%23s %*u %*u %47[0-9.]:%u %47[0-9.]:%u", state, s->local, &s->local_port, s->peer, &s->peer_port) != 5)
+		return -EINVAL;
+	if (strcmp(state, "ESTAB") != 0 || (s->local_port != DRBD_PORT && s->peer_port != DRBD_PORT))
+		return -EINVAL;
+	return 0;
+}
+
+size_t drbd_parse_sockets(const char *text, struct drbd_socket *ret, size_t max)
+{
+	struct drbd_socket *now = NULL;
+	size_t nr = 0;
+
+	while (*text) {
+		size_t n = strcspn(text, "\n");
+
+		if (*text != ' ' && *text != '\t') {
+			struct drbd_socket s = { .bytes = 0 };
+
+			now = parse_head(text, &s) == 0 && nr < max ? &ret[nr++] : NULL;
+			if (now)
+				*now = s;
+		}
+		if (now)
+			now->bytes += number_after(text, n, " bytes_sent:") + number_after(text, n, " bytes_received:");
+		text += n;
+		text += *text == '\n';
+	}
+	return nr;
+}
+
+static int interface_of(const char *address, char *ret, size_t bytes)
+{
+	struct ifaddrs *list, *i;
+	int rc = -ENODEV;
+
+	if (getifaddrs(&list) < 0)
+		return -errno;
+	for (i = list; i; i = i->ifa_next) {
+		char text[INET_ADDRSTRLEN];
+
+		if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET)
+			continue;
+		inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr, text, sizeof(text));
+		if (strcmp(text, address) == 0 && snprintf(ret, bytes, "%s", i->ifa_name) < (int)bytes)
+			rc = 0;
+	}
+	freeifaddrs(list);
+	return rc;
+}
+
+int drbd_link_find(const struct allow *allow, struct drbd_link *ret, struct err *err)
+{
+	struct drbd_socket s[SOCKETS_MAX] = { 0 };
+	char *text = NULL;
+	size_t nr, data;
+	int rc;
+
+	rc = tool_output(&text, err, "ss -tinH ( sport = :%d or dport = :%d )", DRBD_PORT, DRBD_PORT);
+	if (rc < 0)
+		return rc;
+	nr = drbd_parse_sockets(text, s, SOCKETS_MAX);
+	free(text);
+	if (nr != 2)
+		return err_set(err, -ENOTCONN, "%zu established sockets on port %d where DRBD has two: is it connected?", nr, DRBD_PORT);
+	rc = interface_of(s[0].local, ret->dev, sizeof(ret->dev));
+	if (rc < 0)
+		return err_set(err, rc, "no interface has the address %s of the DRBD link", s[0].local);
+	if (!allow_has(&allow->interfaces, ret->dev))
+		return err_set(err, -EACCES, "the DRBD link runs over %s, which the allow file does not name under interfaces", ret->dev);
+	data = s[1].bytes > s[0].bytes;
+	ret->data = s[data];
+	ret->meta = s[!data];
+	return 0;
+}
+
+/* The text between quotes after `disk`, as drbdsetup show prints it. */
+static int disk_of(const char *text, char *ret, size_t bytes)
+{
+	const char *p = text;
+
+	while ((p = strstr(p, "disk")) != NULL) {
+		bool word = p == text || p[-1] == ' ' || p[-1] == '\t';
+
+		p += 4;
+		if (!word || p[strspn(p, " \t")] != '"')
+			continue;
+		p += strspn(p, " \t") + 1;
+		return snprintf(ret, bytes, "%.*s", (int)strcspn(p, "\""), p) < (int)bytes ? 0 : -ENAMETOOLONG;
+	}
+	return -ENOENT;
+}
+
+int drbd_backing_dm(const struct allow *allow, char *ret, size_t bytes, struct err *err)
+{
+	const char *resource = allow->resources.name[0];
+	char disk[256] = "";
+	char *text = NULL;
+	int rc;
+
+	rc = tool_output(&text, err, "drbdsetup show %s", resource);
+	if (rc < 0)
+		return rc;
+	rc = disk_of(text, disk, sizeof(disk));
+	free(text);
+	if (rc < 0)
+		return err_set(err, rc, "drbdsetup show %s names no backing disk", resource);
+	if (strncmp(disk, "/dev/mapper/", 12) != 0)
+		return err_set(err, -ENOTBLK, "the backing disk of %s is %s: only a device of /dev/mapper can be slowed", resource, disk);
+	if (!allow_name_is_plain(disk + 12) || snprintf(ret, bytes, "%s", disk + 12) >= (int)bytes)
+		return err_set(err, -EINVAL, "the backing disk %s has no plain name", disk);
+	return 0;
+}
+
+void drbd_words(char *ret, size_t bytes)
+{
+	struct err e = ERR_INIT;
+	char *text = NULL, *cs, *ro, *lo, *pe;
+
+	ret[0] = '\0';
+	if (tool_read("/proc/drbd", &text, &e) < 0)
+		return;
+	cs = strstr(text, "cs:");
+	ro = strstr(text, "ro:");
+	lo = strstr(text, "lo:");
+	pe = strstr(text, "pe:");
+	if (cs && ro && lo && pe)
+		snprintf(ret, bytes, "; DRBD %.*s %.*s %.*s %.*s", (int)strcspn(cs + 3, " \n"), cs + 3, (int)strcspn(ro, " \n"), ro,
+			 (int)strcspn(lo, " \n"), lo, (int)strcspn(pe, " \n"), pe);
+	free(text);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * drbd.h - DRBD's two sockets, its backing disk and its own words about requests in flight.
+ */
+#ifndef SQUALL_CHAOS_DRBD_H
+#define SQUALL_CHAOS_DRBD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "allow.h"
+
+struct err;
+
+struct drbd_socket {
+	char local[48], peer[48];	/* IPv4 */
+	unsigned int local_port, peer_port;
+	uint64_t bytes;			/* sent and received */
+};
+
+struct drbd_link {
+	char dev[16];			/* the interface that holds the local address; in the allow file */
+	struct drbd_socket data, meta;
+};
+
+/** Read sockets from the output of ss. @return how many established IPv4 sockets on port 7789 were found */
+size_t drbd_parse_sockets(const char *text, struct drbd_socket *ret, size_t max);
+
+/**
+ * Find the established sockets of port 7789. Data is the one that carries more bytes: what is written there is pages, on the other it is acks.
+ * Errors: -ENOTCONN not exactly two; -EACCES the interface is not in the allow file.
+ */
+int drbd_link_find(const struct allow *allow, struct drbd_link *ret, struct err *err);
+
+/** The dm name of the backing disk of the first allowed resource. Errors: -ENOTBLK no dm device */
+int drbd_backing_dm(const struct allow *allow, char *ret, size_t bytes, struct err *err);
+
+/** "Connected ro:Primary/Secondary pe:5 lo:0" from /proc/drbd, or "" */
+void drbd_words(char *ret, size_t bytes);
+
+#endif

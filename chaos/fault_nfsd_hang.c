@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fault_nfsd_hang.c - hangs exactly K threads of nfsd in state D, by not answering the fanotify permission events of their reads.
+ *
+ * Every access below the export waits for an answer of ours, so a thread of the holder does nothing else: the first K accesses of distinct
+ * nfsd threads get none, all others get "allow" at once. Whoever closes the descriptor, the kernel on our death included, lets all of them go.
+ * Source: fanotify(7); fs/notify/fanotify/fanotify_user.c, fanotify_release().
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/fanotify.h>
+#include <unistd.h>
+
+#include "err.h"
+#include "plan.h"
+#include "tool.h"
+
+#include "faults.h"
+
+#define HOLD_MAX 1024
+#define KNOWN_NR 512		/* cache of "is this tid an nfsd thread?" */
+
+struct hang {
+	int fan_fd, stop_fd;
+	bool started;
+	pthread_t thread;
+	unsigned int wanted;
+	int held_fd[HOLD_MAX];		/* the thread's own until it is joined */
+	struct { pid_t tid; bool is_nfsd; } known[KNOWN_NR];
+	_Atomic unsigned int held;	/* one writer, the thread */
+	_Atomic unsigned long long events;
+};
+
+static int probe(const struct allow *allow, struct err *err)
+{
+	int fd;
+
+	if (allow->exports.nr == 0)
+		return err_set(err, -ENOPKG, "the allow file names no export");
+	if (access("/proc/fs/nfsd/threads", F_OK) < 0)
+		return err_set(err, -ENOPKG, "/proc/fs/nfsd/threads is missing: no nfsd here");
+	fd = fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_set(err, -ENOPKG, "fanotify permission events are not to be had: %m");
+	close(fd);
+	return 0;
+}
+
+static const char *export_of(const struct fault_run *run)
+{
+	return run->dry ? "EXPORT" : run->allow.exports.name[0];
+}
+
+/* A mark lies on a whole mount: of an export that is none, it would lie on the filesystem that we live on ourselves. */
+static int check_is_mount(const char *path, struct err *err)
+{
+	char line[1024], where[512];
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	bool found = false;
+
+	if (!f)
+		return err_set(err, -errno, "cannot read /proc/self/mountinfo: %m");
+	while (fgets(line, sizeof(line), f))
+		found |= sscanf(line, "%*s %*s %*s %*s %511s", where) == 1 && strcmp(where, path) == 0 && strcmp(path, "/") != 0;
+	fclose(f);
+	return found ? 0 : err_set(err, -EINVAL, "the export %s is not the root of a mount of its own", path);
+}
+
+static int plan(struct fault_run *run, struct plan *plan, struct err *err)
+{
+	struct hang *hang = calloc(1, sizeof(*hang));
+	char text[ALLOW_NAME_BYTES + 128];
+	int rc;
+
+	if (!hang)
+		return -ENOMEM;
+	hang->fan_fd = hang->stop_fd = -1;
+	hang->wanted = (unsigned int)fault_arg_u64(run, "threads");
+	run->state = hang;
+	rc = run->dry ? 0 : check_is_mount(export_of(run), err);
+	if (rc < 0)
+		return rc;
+	snprintf(text, sizeof(text), "fanotify_mark FAN_MARK_MOUNT FAN_ACCESS_PERM %s\nleave %u accesses of nfsd threads without an answer, allow all others\n",
+		 export_of(run), hang->wanted);
+	rc = plan_add_hold(plan, "fanotify, held open: the kernel lets all go when the holder dies", text, err);
+	return rc < 0 ? rc : plan_add_undo(plan, json_pack("{s:s}", "op", "HELD_GONE"), err);
+}
+
+static bool is_nfsd(struct hang *hang, pid_t tid)
+{
+	size_t slot = (size_t)tid % KNOWN_NR;
+	char path[64], text[64];
+
+	if (hang->known[slot].tid == tid)
+		return hang->known[slot].is_nfsd;
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)tid);
+	hang->known[slot].is_nfsd = tool_peek(path, text, sizeof(text)) > 0 && strcmp(text, "nfsd") == 0;
+	hang->known[slot].tid = tid;
+	return hang->known[slot].is_nfsd;
+}
+
+static void answer(struct hang *hang, const struct fanotify_event_metadata *m)
+{
+	struct fanotify_response response = { .fd = m->fd, .response = FAN_ALLOW };
+	unsigned int held = atomic_load_explicit(&hang->held, memory_order_relaxed);
+
+	if (m->fd < 0)
+		return;
+	atomic_store_explicit(&hang->events, atomic_load_explicit(&hang->events, memory_order_relaxed) + 1, memory_order_relaxed);
+	if (held < hang->wanted && is_nfsd(hang, m->pid)) {
+		hang->held_fd[held] = m->fd;
+		atomic_store_explicit(&hang->held, held + 1, memory_order_relaxed);
+		return;
+	}
+	/* An answer that fails means that the asker was killed. */
+	if (write(hang->fan_fd, &response, sizeof(response)) < 0)
+		(void)errno;
+	close(m->fd);
+}
+
+static void *hold_loop(void *arg)
+{
+	struct hang *hang = arg;
+	_Alignas(struct fanotify_event_metadata) char buf[16384];
+
+	for (;;) {
+		struct pollfd p[2] = { { hang->fan_fd, POLLIN, 0 }, { hang->stop_fd, POLLIN, 0 } };
+		const struct fanotify_event_metadata *m = (const void *)buf;
+		ssize_t n;
+
+		if (poll(p, 2, -1) < 0 && errno != EINTR)
+			return NULL;
+		if (p[1].revents)
+			return NULL;
+		n = read(hang->fan_fd, buf, sizeof(buf));
+		for (; n > 0 && FAN_EVENT_OK(m, n); m = FAN_EVENT_NEXT(m, n))
+			answer(hang, m);
+	}
+}
+
+static int inject(struct fault_run *run, const struct plan *plan, struct err *err)
+{
+	struct hang *hang = run->state;
+	int rc;
+
+	(void)plan;
+	hang->stop_fd = eventfd(0, EFD_CLOEXEC);
+	hang->fan_fd = fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC | FAN_NONBLOCK | FAN_UNLIMITED_QUEUE,
+				     O_RDONLY | O_LARGEFILE | O_CLOEXEC | O_NOATIME);
+	if (hang->stop_fd < 0 || hang->fan_fd < 0)
+		return err_set(err, -errno, "cannot make a fanotify group: %m");
+	rc = pthread_create(&hang->thread, NULL, hold_loop, hang);
+	if (rc != 0)
+		return err_set(err, -rc, "cannot start the thread that answers: %s", strerror(rc));
+	hang->started = true;
+	if (fanotify_mark(hang->fan_fd, FAN_MARK_ADD | FAN_MARK_MOUNT, FAN_ACCESS_PERM, AT_FDCWD, export_of(run)) < 0)
+		return err_set(err, -errno, "cannot watch the mount of %s: %m", export_of(run));
+	return 0;
+}
+
+static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t bytes)
+{
+	struct hang *hang = run->state;
+	unsigned int held = atomic_load_explicit(&hang->held, memory_order_relaxed);
+	unsigned long long events = atomic_load_explicit(&hang->events, memory_order_relaxed);
+	int nr = tool_nfsd_threads("fanotify_handle_event");
+
+	snprintf(evidence, bytes, "%d of %u nfsd threads hang in fanotify_handle_event, %llu accesses seen", nr, hang->wanted, events);
+	if (nr < 0 || held < hang->wanted)
+		return FAULT_INCONCLUSIVE;	/* too few reads came so far */
+	return (unsigned int)nr == hang->wanted ? FAULT_CONFIRMED : FAULT_MISMATCH;
+}
+
+static void heal(struct fault_run *run)
+{
+	struct hang *hang = run->state;
+
+	if (!hang)
+		return;
+	if (hang->started) {
+		(void)eventfd_write(hang->stop_fd, 1);
+		pthread_join(hang->thread, NULL);
+		hang->started = false;
+	}
+	if (hang->fan_fd >= 0)
+		close(hang->fan_fd);	/* answers "allow" to all that wait */
+	for (unsigned int i = 0; i < atomic_load(&hang->held); i++)
+		close(hang->held_fd[i]);
+	atomic_store(&hang->held, 0);
+	if (hang->stop_fd >= 0)
+		close(hang->stop_fd);
+	hang->fan_fd = hang->stop_fd = -1;
+}
+
+static const struct fault_arg args[] = {
+	{ "threads", ARG_COUNT, 1, HOLD_MAX, NULL, NULL, NULL, "how many hang" },
+	{ .name = NULL },
+};
+static const char *const needs[] = { NULL };
+
+const struct fault fault_nfsd_hang = {
+	.name = "nfsd-hang",
+	.breaks = "hangs exactly so many nfsd threads, in the middle of a read",
+	.where = "an NFS server",
+	.page = "docs/faults/nfsd-hang.scd",
+	.heal_class = HEAL_H0,
+	.args = args,
+	.needs = needs,
+	.probe = probe,
+	.plan = plan,
+	.inject = inject,
+	.verify = verify,
+	.heal = heal,
+};

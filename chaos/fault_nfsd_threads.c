@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fault_nfsd_threads.c - takes nfsd threads away by lowering the pool: signals to nfsd threads are ignored by kernels of today.
+ *
+ * The write waits in the kernel for busy threads while it holds nfsd_mutex, so it runs in a child with a deadline, and so does every read
+ * of the number; how many there really are is counted in /proc, which waits for nothing.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "err.h"
+#include "plan.h"
+#include "tool.h"
+#include "undo.h"
+
+#include "faults.h"
+
+#define THREADS "/proc/fs/nfsd/threads"
+
+static int probe(const struct allow *allow, struct err *err)
+{
+	if (allow->exports.nr == 0)
+		return err_set(err, -ENOPKG, "the allow file names no export");
+	if (access(THREADS, W_OK) < 0)
+		return err_set(err, -ENOPKG, "%s is missing: no nfsd here", THREADS);
+	return 0;
+}
+
+static int plan(struct fault_run *run, struct plan *plan, struct err *err)
+{
+	unsigned int wanted = (unsigned int)fault_arg_u64(run, "threads"), before = 8;
+	char text[24];
+	int rc = 0;
+
+	if (!run->dry)
+		rc = undo_nfsd_pool(&before, err);
+	if (rc < 0)
+		return rc;
+	if (!run->dry && before <= wanted)
+		return err_set(err, -EINVAL, "nfsd has %u threads: lowering it to %u takes none away", before, wanted);
+	snprintf(text, sizeof(text), "%u\n", wanted);
+	rc = plan_add_write(plan, THREADS, text, err);
+	return rc < 0 ? rc : plan_add_undo(plan, json_pack("{s:s, s:i}", "op", "NFSD_THREADS", "threads", (int)before), err);
+}
+
+static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t bytes)
+{
+	int wanted = (int)fault_arg_u64(run, "threads");
+	int nr = tool_nfsd_threads(NULL);
+
+	snprintf(evidence, bytes, "%d nfsd threads run, %d wanted", nr, wanted);
+	if (nr < 0)
+		return FAULT_INCONCLUSIVE;
+	return nr == wanted ? FAULT_CONFIRMED : FAULT_MISMATCH;
+}
+
+static const struct fault_arg args[] = {
+	{ "threads", ARG_COUNT, 1, 1024, NULL, NULL, NULL, "how many are left" },
+	{ .name = NULL },
+};
+static const char *const needs[] = { NULL };
+
+const struct fault fault_nfsd_threads = {
+	.name = "nfsd-threads",
+	.breaks = "lowers the number of nfsd threads",
+	.where = "an NFS server",
+	.page = "docs/faults/nfsd-threads.scd",
+	.heal_class = HEAL_H2,
+	.args = args,
+	.needs = needs,
+	.probe = probe,
+	.plan = plan,
+	.verify = verify,
+};

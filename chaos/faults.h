@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * faults.h - what a fault is: a row of data and a few functions. For chaos/ alone.
+ *
+ * A fault says what it would do (plan) before anything is done: the same plan is printed by --dry-run, whose undo is written to the journal
+ * before the first action, and is then carried out. So nothing can be injected that was not printed and cannot be undone.
+ *
+ *	plan() -> journal_write() -> inject() or plan_run() -> verify() every second -> heal() -> undo of the journal -> verified -> struck out
+ */
+#ifndef SQUALL_CHAOS_FAULTS_H
+#define SQUALL_CHAOS_FAULTS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "allow.h"
+#include "chaos.h"
+
+struct err;
+struct plan;
+
+#define EVIDENCE_BYTES 320
+#define FAULT_ID_BYTES 96
+#define DRBD_PORT 7789
+
+/* Every command that touches a loaded host gets this long: 1 to 4 s were measured under load. */
+#define FAULT_COMMAND_NS (15ULL * 1000000000ULL)
+
+enum fault_verdict { FAULT_CONFIRMED, FAULT_MISMATCH, FAULT_INCONCLUSIVE, FAULT_VANISHED };
+extern const char *const fault_verdict_names[];
+
+enum arg_kind { ARG_DURATION, ARG_BITS, ARG_COUNT, ARG_ENUM };
+
+struct fault_arg {
+	const char *name;
+	enum arg_kind kind;
+	uint64_t min, max;		/* [ns], [bit/s] or a count; of an enum unused */
+	const char *fallback;		/* as a profile would say it; NULL = must be given */
+	const char *const *names;	/* of an enum, NULL-terminated */
+	const char *not_above;		/* another argument, given before, that this one may not exceed; or NULL */
+	const char *help;
+};
+
+/* A fault of this host, from plan to healed. Owned by the holder. */
+struct fault_run {
+	const struct fault *fault;
+	const json_t *args;
+	struct allow allow;
+	bool dry;			/* only to be printed: names of the host stand as capital letters */
+	char id[FAULT_ID_BYTES];
+	void *state;			/* the fault's own; free()d with the run */
+};
+
+struct fault {
+	const char *name;
+	const char *breaks;		/* one sentence */
+	const char *where;
+	const char *page;
+	enum heal_class heal_class;
+	bool instant;
+	const struct fault_arg *args;	/* ends with name NULL */
+	const char *const *needs;	/* programs, NULL-terminated */
+	int (*probe)(const struct allow *allow, struct err *err);
+	int (*plan)(struct fault_run *run, struct plan *plan, struct err *err);
+	int (*inject)(struct fault_run *run, const struct plan *plan, struct err *err);	/* NULL: plan_run() */
+	enum fault_verdict (*verify)(struct fault_run *run, char *evidence, size_t bytes);
+	void (*heal)(struct fault_run *run);	/* lets go of what the process itself holds; NULL: the undo of the plan is all */
+};
+
+extern const struct fault *const faults[];	/* NULL-terminated: the table of contents */
+extern const struct fault fault_none, fault_drbd_link_delay, fault_drbd_link_rate, fault_drbd_link_cut, fault_drbd_peer_disk_slow,
+	fault_nfsd_threads, fault_nfsd_hang, fault_host_reboot;
+
+/** @return the row or NULL. */
+const struct fault *fault_find(const char *name);
+
+/** Check arguments that came as JSON (from another process) against the table once more. */
+int fault_check_json(const struct fault *fault, const json_t *args, struct err *err);
+
+/** An integer or a text of checked arguments. */
+uint64_t fault_arg_u64(const struct fault_run *run, const char *name);
+const char *fault_arg_text(const struct fault_run *run, const char *name);
+
+/** Is the allow file there, are we root, are the commands there, does the fault itself find what it needs? */
+int fault_probe(const struct fault *fault, struct allow *ret_allow, struct err *err);
+
+#endif

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hold.c - the agent's end: starts a holder, talks to it, asks for the state of this host, heals what is left.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "chaos.h"
+#include "clock.h"
+#include "err.h"
+#include "exec.h"
+#include "file.h"
+#include "journal.h"
+#include "tool.h"
+#include "undo.h"
+
+#include "holder.h"
+
+#define HOLDER_HEALS_NS (90 * NS_PER_S)	/* longer than undo_entry() tries */
+
+static int spawn(const struct fault *f, const char *args, uint64_t lease_ns, uint64_t max_ns, const int fds[2], struct chaos_hold *hold, struct err *err)
+{
+	char id[FAULT_ID_BYTES], lease[32], max[32], parent[16];
+	const char *const argv[] = { "squall", "holder", "--id", id, "--fault", f->name, "--args", args, "--lease-ns", lease, "--max-ns", max,
+				     "--parent", parent, NULL };
+
+	snprintf(id, sizeof(id), "%s-%" PRIu64 "-%d", f->name, clock_utc_ns(), (int)getpid());
+	snprintf(lease, sizeof(lease), "%" PRIu64, lease_ns);
+	snprintf(max, sizeof(max), "%" PRIu64, max_ns);
+	snprintf(parent, sizeof(parent), "%d", (int)getpid());
+	hold->holder = holder_spawn(argv, fds, 2);
+	if (hold->holder < 0)
+		return err_set(err, hold->holder, "cannot fork a holder: %s", strerror(-hold->holder));
+	hold->pidfd = exec_pidfd(hold->holder);
+	if (hold->pidfd < 0)
+		return err_set(err, hold->pidfd, "no pidfd of the holder: %s", strerror(-hold->pidfd));
+	return 0;
+}
+
+int chaos_hold_start(const char *fault, const json_t *args, uint64_t lease_ns, uint64_t max_ns, struct chaos_hold *ret_hold, struct err *err)
+{
+	struct chaos_hold hold = { .pidfd = -1, .control_fd = -1, .event_fd = -1 };
+	int control[2] = { -1, -1 }, events[2] = { -1, -1 };
+	char *text = NULL;
+	int rc;
+
+	rc = chaos_probe(fault, err);
+	if (rc < 0)
+		return rc;
+	text = args ? json_dumps(args, JSON_COMPACT) : strdup("{}");
+	if (!text || pipe2(control, O_CLOEXEC) < 0 || pipe2(events, O_CLOEXEC) < 0) {
+		rc = err_set(err, text ? -errno : -ENOMEM, "no pipe for a holder: %m");
+		goto out;
+	}
+	rc = fcntl(events[0], F_SETFL, O_NONBLOCK) < 0 || fcntl(control[1], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+	if (rc == 0)
+		rc = spawn(fault_find(fault), text, lease_ns, max_ns, (int[]){ control[0], events[1] }, &hold, err);
+	if (rc < 0)
+		goto out;
+	hold.control_fd = control[1];
+	hold.event_fd = events[0];
+	control[1] = events[0] = -1;
+	*ret_hold = hold;
+out:
+	for (int i = 0; i < 2; i++) {
+		if (control[i] >= 0)
+			close(control[i]);
+		if (events[i] >= 0)
+			close(events[i]);
+	}
+	free(text);
+	return rc;
+}
+
+int chaos_hold_renew(struct chaos_hold *hold, uint64_t lease_ns)
+{
+	char line[48];
+	int n = snprintf(line, sizeof(line), "lease %" PRIu64 "\n", lease_ns);
+
+	return write(hold->control_fd, line, (size_t)n) == n ? 0 : -errno;
+}
+
+int chaos_hold_heal(struct chaos_hold *hold)
+{
+	return write(hold->control_fd, "heal\n", 5) == 5 ? 0 : -errno;
+}
+
+void chaos_hold_close(struct chaos_hold *hold)
+{
+	int *fds[] = { &hold->control_fd, &hold->event_fd, &hold->pidfd };
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+		*fds[i] = -1;
+	}
+}
+
+static bool is_alive(const json_t *entry)
+{
+	pid_t pid = (pid_t)json_integer_value(json_object_get(entry, "holder"));
+	char boot_id[64] = "";
+
+	(void)tool_boot_id(boot_id, sizeof(boot_id));
+	return pid > 0 && strcmp(boot_id, json_string_value(json_object_get(entry, "boot_id"))) == 0 &&
+	       tool_start_time(pid) == (uint64_t)json_integer_value(json_object_get(entry, "holder_start"));
+}
+
+/* A fault that is held is healed by its holder; one that does not answer is killed, and its guard or we do it. */
+static void ask_holder(const json_t *entry)
+{
+	pid_t pid = (pid_t)json_integer_value(json_object_get(entry, "holder"));
+	struct pollfd p = { .fd = exec_pidfd(pid), .events = POLLIN };
+
+	if (p.fd < 0)
+		return;
+	if (is_alive(entry)) {	/* looked at after the pidfd was taken: it is that process */
+		(void)syscall(SYS_pidfd_send_signal, p.fd, SIGTERM, NULL, 0);
+		if (poll(&p, 1, (int)(HOLDER_HEALS_NS / NS_PER_MS)) == 0)
+			(void)syscall(SYS_pidfd_send_signal, p.fd, SIGKILL, NULL, 0);
+	}
+	close(p.fd);
+}
+
+static int heal_one(const json_t *entry, struct err *err)
+{
+	const char *id = json_string_value(json_object_get(entry, "id"));
+	char evidence[EVIDENCE_BYTES] = "";
+	enum fault_verdict v;
+
+	if (is_alive(entry))
+		ask_holder(entry);
+	v = undo_entry(entry, evidence, sizeof(evidence));
+	if (v == FAULT_CONFIRMED)
+		return 0;
+	return err_set(err, -EIO, "%s is not healed (%s): %s", id, fault_verdict_names[v], evidence);
+}
+
+int chaos_heal_all(bool boot, struct err *err)
+{
+	struct err broken = ERR_INIT;
+	json_t *list = journal_list(&broken);
+	int first = 0, healed = 0, rc;
+	json_t *entry;
+	size_t i;
+
+	(void)boot;	/* every entry knows the boot that it belongs to */
+	json_array_foreach(list, i, entry) {
+		struct err e = ERR_INIT;
+
+		rc = heal_one(entry, &e);
+		if (rc == 0)
+			healed++;
+		else if (first == 0)
+			first = err_set(err, rc, "%s", e.text);
+	}
+	json_decref(list);
+	if (first == 0 && broken.text[0])
+		first = err_set(err, -EBADMSG, "%s", broken.text);
+	return first < 0 ? first : healed;
+}
+
+int chaos_status(json_t **ret_status, struct err *err)
+{
+	json_t *list = journal_list(err), *holders = json_array();
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach(list, i, entry) {
+		if (!is_alive(entry))
+			continue;
+		json_array_append_new(holders, json_pack("{s:O, s:O, s:O, s:O}", "pid", json_object_get(entry, "holder"), "fault",
+							 json_object_get(entry, "fault"), "args", json_object_get(entry, "args"), "since_ns",
+							 json_object_get(entry, "since_ns")));
+	}
+	*ret_status = json_pack("{s:o, s:o}", "holders", holders, "journal", list);
+	return *ret_status ? 0 : err_set(err, -ENOMEM, "out of memory");
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * netem.c - plans and proves netem on the flow of DRBD.
+ *
+ * One socket is matched by its four-tuple; both are matched by port 7789 at either end, which outlives a reconnect. The effect is proved by
+ * packets that went through the netem queue; filter and queue are looked for again every second.
+ */
+#include "netem.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "drbd.h"
+#include "err.h"
+#include "plan.h"
+#include "tool.h"
+#include "undo.h"
+
+#define IFB "ifb0"
+#define IFB_MTU 9000		/* at least that of any NIC in front of it, or packets are dropped */
+#define PREF_FIRST 10
+
+const char *const netem_socket_names[] = { "data", "meta", "both", NULL };
+const char *const netem_needs[] = { "tc", "ip", "ss", NULL };
+
+struct netem_state {
+	char dev[16];
+	unsigned int filters;
+	unsigned long long packets_last;
+};
+
+int netem_probe(const struct allow *allow, struct err *err)
+{
+	if (allow->resources.nr == 0 || allow->interfaces.nr == 0)
+		return err_set(err, -ENOPKG, "the allow file names no resource or no interface");
+	if (access("/sys/class/net/" IFB, F_OK) < 0)
+		return err_set(err, -ENOPKG, "there is no " IFB " (modprobe ifb)");
+	return 0;
+}
+
+void netem_time(uint64_t ns, char *ret, size_t bytes)
+{
+	if (ns % NS_PER_S == 0)
+		snprintf(ret, bytes, "%llus", (unsigned long long)(ns / NS_PER_S));
+	else if (ns % NS_PER_MS == 0)
+		snprintf(ret, bytes, "%llums", (unsigned long long)(ns / NS_PER_MS));
+	else
+		snprintf(ret, bytes, "%lluus", (unsigned long long)(ns / NS_PER_US));
+}
+
+static int add_undo(const struct netem_state *state, const char *before, unsigned int mtu, struct plan *plan, struct err *err)
+{
+	int rc = 0;
+
+	for (unsigned int i = 0; i < state->filters && rc == 0; i++)
+		rc = plan_add_undo(plan, json_pack("{s:s, s:s, s:i}", "op", "FILTER_DEL", "dev", state->dev, "pref", (int)(PREF_FIRST + i)), err);
+	if (rc == 0)
+		rc = plan_add_undo(plan, json_pack("{s:s, s:s, s:s}", "op", "QDISC_DEL", "dev", state->dev, "parent", "clsact"), err);
+	if (rc == 0)
+		rc = plan_add_undo(plan, json_pack("{s:s, s:s, s:s}", "op", "QDISC_DEL", "dev", IFB, "parent", "root"), err);
+	if (rc == 0)
+		rc = plan_add_undo(plan, json_pack("{s:s, s:s, s:i}", "op", "IFB_DOWN", "dev", IFB, "mtu", (int)mtu), err);
+	if (rc == 0)
+		rc = plan_add_undo(plan, json_pack("{s:s, s:s, s:s}", "op", "QDISC_SAME", "dev", state->dev, "list", before), err);
+	return rc;
+}
+
+static int add_filter(struct plan *plan, const char *dev, unsigned int pref, const char *match, struct err *err)
+{
+	return plan_add_run(plan, err, "tc filter add dev %s egress protocol ip pref %u handle 1 flower ip_proto tcp %s action mirred egress redirect dev %s",
+			    dev, pref, match, IFB);
+}
+
+static int add_filters(struct netem_state *state, enum netem_socket which, const struct drbd_link *link, bool dry, struct plan *plan, struct err *err)
+{
+	const struct drbd_socket *s = which == NETEM_META ? &link->meta : &link->data;
+	char match[160];
+	int rc;
+
+	if (which == NETEM_BOTH) {
+		snprintf(match, sizeof(match), "dst_ip %s src_port %d", dry ? "PEER" : s->peer, DRBD_PORT);
+		rc = add_filter(plan, state->dev, PREF_FIRST, match, err);
+		snprintf(match, sizeof(match), "dst_ip %s dst_port %d", dry ? "PEER" : s->peer, DRBD_PORT);
+		state->filters = 2;
+		return rc < 0 ? rc : add_filter(plan, state->dev, PREF_FIRST + 1, match, err);
+	}
+	if (dry)
+		snprintf(match, sizeof(match), "dst_ip PEER src_port %s dst_port %s", which == NETEM_META ? "META_LOCAL_PORT" : "DATA_LOCAL_PORT",
+			 which == NETEM_META ? "META_PEER_PORT" : "DATA_PEER_PORT");
+	else
+		snprintf(match, sizeof(match), "dst_ip %s src_port %u dst_port %u", s->peer, s->local_port, s->peer_port);
+	state->filters = 1;
+	return add_filter(plan, state->dev, PREF_FIRST, match, err);
+}
+
+/* The listing before, and a refusal when what we would add is there already. */
+static int look_before(const char *dev, char **ret_before, unsigned int *ret_mtu, struct err *err)
+{
+	char *ifb = NULL, text[32];
+	int rc;
+
+	rc = undo_qdisc_list(dev, ret_before, err);
+	if (rc == 0)
+		rc = undo_qdisc_list(IFB, &ifb, err);
+	if (rc == 0 && (strstr(*ret_before, "clsact") || strstr(*ret_before, "ingress")))
+		rc = err_set(err, -EBUSY, "%s holds a clsact or ingress qdisc already: another fault, or someone else's", dev);
+	if (rc == 0 && strstr(ifb, "netem"))
+		rc = err_set(err, -EBUSY, IFB " holds netem already: another fault, or someone else's");
+	if (rc == 0 && tool_peek("/sys/class/net/" IFB "/mtu", text, sizeof(text)) > 0)
+		*ret_mtu = (unsigned int)strtoul(text, NULL, 10);
+	free(ifb);
+	return rc;
+}
+
+int netem_plan(struct fault_run *run, const char *netem, struct plan *plan, struct err *err)
+{
+	struct netem_state *state = calloc(1, sizeof(*state));
+	struct drbd_link link = { .dev = "DEV" };
+	unsigned int which = NETEM_BOTH, mtu = 1500;
+	char *before = NULL;
+	int rc = 0;
+
+	run->state = state;
+	if (!state)
+		return -ENOMEM;
+	for (unsigned int i = 0; netem_socket_names[i]; i++)
+		if (strcmp(fault_arg_text(run, "socket"), netem_socket_names[i]) == 0)
+			which = i;
+	if (!run->dry)
+		rc = drbd_link_find(&run->allow, &link, err);
+	if (rc == 0 && !run->dry)
+		rc = look_before(link.dev, &before, &mtu, err);
+	if (rc < 0)
+		goto out;
+	memcpy(state->dev, link.dev, sizeof(state->dev));
+	rc = plan_add_run(plan, err, "ip link set %s up mtu %d", IFB, IFB_MTU);
+	if (rc == 0)
+		rc = plan_add_run(plan, err, "tc qdisc add dev %s clsact", state->dev);
+	if (rc == 0)
+		rc = plan_add_run(plan, err, "tc qdisc add dev %s root netem %s", IFB, netem);
+	if (rc == 0)
+		rc = add_filters(state, (enum netem_socket)which, &link, run->dry, plan, err);
+	if (rc == 0)
+		rc = add_undo(state, before ? before : "", mtu, plan, err);
+out:
+	free(before);
+	return rc;
+}
+
+int netem_parse(const char *text, unsigned long long *ret_packets, unsigned long long *ret_waiting)
+{
+	const char *p = strstr(text, "qdisc netem"), *sent, *backlog;
+	unsigned long long bytes;
+
+	*ret_packets = *ret_waiting = 0;
+	if (!p)
+		return -ENOENT;
+	sent = strstr(p, "Sent ");
+	backlog = strstr(p, "backlog ");
+	if (!sent || sscanf(sent, "Sent %llu bytes %llu pkt", &bytes, ret_packets) != 2)
+		return -EBADMSG;
+	if (backlog)
+		(void)sscanf(backlog, "backlog %*[0-9KMGb] %llup", ret_waiting);
+	return 0;
+}
+
+static int filters_there(const struct netem_state *state, struct err *err)
+{
+	char *text = NULL, needle[32];
+	int rc;
+
+	rc = tool_output(&text, err, "tc filter show dev %s egress", state->dev);
+	for (unsigned int i = 0; rc == 0 && i < state->filters; i++) {
+		snprintf(needle, sizeof(needle), "pref %u flower", PREF_FIRST + i);
+		if (!strstr(text, needle))
+			rc = -ENOENT;
+	}
+	free(text);
+	return rc;
+}
+
+enum fault_verdict netem_verify(struct fault_run *run, char *evidence, size_t bytes)
+{
+	struct netem_state *state = run->state;
+	unsigned long long packets, waiting, more;
+	struct err e = ERR_INIT;
+	char *text = NULL, words[128];
+	int rc;
+
+	rc = filters_there(state, &e);
+	if (rc == 0)
+		rc = tool_output(&text, &e, "tc -s qdisc show dev %s", IFB);
+	if (rc == 0)
+		rc = netem_parse(text, &packets, &waiting);
+	free(text);
+	if (rc == -ENOENT) {
+		snprintf(evidence, bytes, "the filter on %s or netem on %s is gone", state->dev, IFB);
+		return FAULT_VANISHED;
+	}
+	if (rc < 0) {
+		snprintf(evidence, bytes, "could not look: %.200s", e.text[0] ? e.text : strerror(-rc));
+		return FAULT_INCONCLUSIVE;
+	}
+	drbd_words(words, sizeof(words));
+	more = packets - state->packets_last;
+	state->packets_last = packets;
+	snprintf(evidence, bytes, "%llu packets of the DRBD link went through netem, %llu since the last look, %llu wait%s", packets, more, waiting, words);
+	return packets + waiting > 0 ? FAULT_CONFIRMED : FAULT_INCONCLUSIVE;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * plan.h - what a fault is about to do, as data: actions in order, and the opcodes that undo them.
+ */
+#ifndef SQUALL_CHAOS_PLAN_H
+#define SQUALL_CHAOS_PLAN_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+struct err;
+
+#define PLAN_ACTIONS_MAX 24
+#define ACTION_ARGS_MAX 32
+#define ACTION_TEXT_BYTES 8192	/* the rules of a cut link on 16 interfaces */
+
+enum action_kind {
+	ACTION_RUN,		/* a program */
+	ACTION_WRITE,		/* a text into a file of /proc or of squall, in a child with a deadline */
+	ACTION_HOLD,		/* something the holder does itself and lets go of when it dies; text says it */
+};
+
+struct action {
+	enum action_kind kind;
+	char line[ACTION_TEXT_BYTES];	/* RUN: the words; WRITE: the path; HOLD: what */
+	char text[ACTION_TEXT_BYTES];	/* WRITE: the content; HOLD: the input */
+};
+
+struct plan {
+	struct action *actions;
+	size_t actions_nr;
+	json_t *undo;			/* array of opcodes, in the order in which they are run; see undo.h */
+};
+
+#define PLAN_INIT { NULL, 0, NULL }
+
+/**
+ * Add an action. Words of a program are separated by one blank; '...' keeps blanks in one word.
+ * Errors: -E2BIG, -ENOMEM, with a sentence.
+ */
+int plan_add_run(struct plan *plan, struct err *err, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int plan_add_write(struct plan *plan, const char *path, const char *text, struct err *err);
+int plan_add_hold(struct plan *plan, const char *what, const char *input, struct err *err);
+
+/** Add an opcode. @param op  stolen; NULL gives -ENOMEM */
+int plan_add_undo(struct plan *plan, json_t *op, struct err *err);
+
+/** Carry out RUN and WRITE actions until one fails; HOLD is the fault's own. */
+int plan_run(const struct plan *plan, struct err *err);
+
+/** Carry out all of them, whatever fails; the first failure is returned. */
+int plan_run_all(const struct plan *plan, struct err *err);
+
+/** The plan as a person reads it, one action a line. @return malloc'ed or NULL */
+char *plan_print(const struct plan *plan, const char *indent);
+
+void plan_release(struct plan *plan);
+
+#endif

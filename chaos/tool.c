@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tool.c - asking the host without ever waiting for it for ever.
+ */
+#include "tool.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "err.h"
+#include "exec.h"
+#include "faults.h"
+#include "file.h"
+#include "plan.h"
+
+#define TOOL_READ_BYTES_MAX (256u << 10)
+
+int tool_output(char **ret_out, struct err *err, const char *format, ...)
+{
+	struct exec_result result = EXEC_RESULT_INIT;
+	const char *argv[ACTION_ARGS_MAX + 1];
+	char line[ACTION_TEXT_BYTES], program[256];
+	size_t nr = 0;
+	char *save;
+	va_list ap;
+	int rc, n;
+
+	va_start(ap, format);
+	n = vsnprintf(line, sizeof(line), format, ap);
+	va_end(ap);
+	if (n < 0 || (size_t)n >= sizeof(line))
+		return err_set(err, -E2BIG, "a command of more than %zu bytes", sizeof(line));
+	for (char *w = strtok_r(line, " ", &save); w && nr < ACTION_ARGS_MAX; w = strtok_r(NULL, " ", &save))
+		argv[nr++] = w;
+	argv[nr] = NULL;
+	rc = exec_find(argv[0], program, sizeof(program));
+	if (rc < 0)
+		return err_set(err, -ENOPKG, "the program %s is missing", argv[0]);
+	argv[0] = program;
+	rc = exec_run(argv, NULL, FAULT_COMMAND_NS, &result, err);
+	if (rc == 0 && result.status != 0)
+		rc = err_set(err, -EIO, "%s ended with %d: %.200s", program, result.status, result.err_out ? result.err_out : "");
+	if (rc == 0) {
+		*ret_out = result.out ? result.out : strdup("");
+		result.out = NULL;
+		rc = *ret_out ? 0 : -ENOMEM;
+	}
+	exec_result_release(&result);
+	return rc;
+}
+
+static int read_child(int fd, void *arg)
+{
+	char buf[4096];
+	int in = open(arg, O_RDONLY | O_CLOEXEC);
+	ssize_t n = -1;
+
+	while (in >= 0 && (n = read(in, buf, sizeof(buf))) > 0)
+		if (file_write_all(fd, buf, (size_t)n) < 0)
+			return 1;
+	return n < 0;
+}
+
+int tool_read(const char *path, char **ret_text, struct err *err)
+{
+	struct exec_result result = EXEC_RESULT_INIT;
+	int rc;
+
+	rc = exec_child(read_child, (void *)(uintptr_t)path, FAULT_COMMAND_NS, &result, err);
+	if (rc == 0 && (result.status != 0 || !result.out))
+		rc = err_set(err, -EIO, "cannot read %s", path);
+	if (rc == 0) {
+		*ret_text = result.out;
+		result.out = NULL;
+	}
+	exec_result_release(&result);
+	return rc;
+}
+
+int tool_peek(const char *path, char *ret, size_t bytes)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	ret[0] = '\0';
+	if (fd < 0)
+		return -errno;
+	n = read(fd, ret, bytes - 1);
+	if (n < 0)
+		n = -errno;
+	close(fd);
+	if (n < 0)
+		return (int)n;
+	ret[n] = '\0';
+	if (n > 0 && ret[n - 1] == '\n')
+		ret[--n] = '\0';
+	return (int)n;
+}
+
+int tool_nfsd_threads(const char *wchan)
+{
+	DIR *dir = opendir("/proc");
+	struct dirent *d;
+	int nr = 0;
+
+	if (!dir)
+		return -errno;
+	while ((d = readdir(dir)) != NULL) {
+		char path[300], text[64];
+
+		if (!isdigit((unsigned char)d->d_name[0]))
+			continue;
+		snprintf(path, sizeof(path), "/proc/%s/comm", d->d_name);
+		if (tool_peek(path, text, sizeof(text)) <= 0 || strcmp(text, "nfsd") != 0)
+			continue;
+		snprintf(path, sizeof(path), "/proc/%s/wchan", d->d_name);
+		if (wchan && (tool_peek(path, text, sizeof(text)) <= 0 || strcmp(text, wchan) != 0))
+			continue;
+		nr++;
+	}
+	closedir(dir);
+	return nr;
+}
+
+uint64_t tool_start_time(pid_t pid)
+{
+	char path[64], text[512];
+	const char *p;
+	char *save, *word;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	if (tool_peek(path, text, sizeof(text)) <= 0)
+		return 0;
+	p = strrchr(text, ')');	/* the name may hold blanks and brackets */
+	if (!p || p[1] == '\0')
+		return 0;
+	word = strtok_r(text + (p + 1 - text), " ", &save);	/* field 3, the state */
+	if (!word || *word == 'Z' || *word == 'X')
+		return 0;
+	for (int field = 3; word && field < 22; field++)	/* proc_pid_stat(5): starttime is 22 */
+		word = strtok_r(NULL, " ", &save);
+	return word ? strtoull(word, NULL, 10) : 0;
+}
+
+int tool_boot_id(char *ret, size_t bytes)
+{
+	int rc = tool_peek("/proc/sys/kernel/random/boot_id", ret, bytes);
+
+	return rc < 0 ? rc : 0;
+}

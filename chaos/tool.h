@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tool.h - ask the host: output of a program, content of a file that may hang, threads of nfsd.
+ */
+#ifndef SQUALL_CHAOS_TOOL_H
+#define SQUALL_CHAOS_TOOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct err;
+
+/**
+ * What a program printed. The format is cut into words as in plan.h.
+ * @param ret_out  malloc'ed.
+ * Errors: -ENOPKG program missing; -EIO it failed; -ETIMEDOUT.
+ */
+int tool_output(char **ret_out, struct err *err, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/** A file of /proc that may block in the kernel, read in a child with a deadline. @param ret_text malloc'ed */
+int tool_read(const char *path, char **ret_text, struct err *err);
+
+/** A file of /proc/PID or /sys that cannot block. @return bytes or -errno; ret is NUL-terminated, last newline cut off */
+int tool_peek(const char *path, char *ret, size_t bytes);
+
+/** Threads with the name nfsd. @param wchan  only those that wait there; NULL = all. Blocks on nothing. */
+int tool_nfsd_threads(const char *wchan);
+
+/** Start time of a process [ticks since boot], 0 when there is none: with the pid it is the process and no later one. */
+uint64_t tool_start_time(pid_t pid);
+
+/** boot_id of the kernel. @param ret at least 40 bytes */
+int tool_boot_id(char *ret, size_t bytes);
+
+#endif

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * undo.c - carries out the opcodes of the journal and proves each. Everything that comes from an entry is checked here before it is used.
+ */
+#include "undo.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "err.h"
+#include "journal.h"
+#include "plan.h"
+#include "tool.h"
+
+#define UNDO_FOR_NS (60 * NS_PER_S)	/* a pool of nfsd that hangs lets go when the fault beside it is healed */
+#define UNDO_PAUSE_NS (300 * NS_PER_MS)
+
+struct opcode {
+	const char *name;
+	int (*plan)(const json_t *op, struct plan *plan, struct err *err);
+	enum fault_verdict (*prove)(const json_t *op, bool other_boot, char *evidence, size_t bytes);
+};
+
+static const char *op_text(const json_t *op, const char *key)
+{
+	const char *text = json_string_value(json_object_get(op, key));
+
+	return text ? text : "";
+}
+
+static json_int_t op_number(const json_t *op, const char *key)
+{
+	return json_integer_value(json_object_get(op, key));
+}
+
+static int plan_filter_del(const json_t *op, struct plan *plan, struct err *err)
+{
+	return plan_add_run(plan, err, "tc filter del dev %s egress pref %" JSON_INTEGER_FORMAT, op_text(op, "dev"), op_number(op, "pref"));
+}
+
+static int plan_qdisc_del(const json_t *op, struct plan *plan, struct err *err)
+{
+	const char *parent = op_text(op, "parent");
+
+	if (strcmp(parent, "clsact") != 0 && strcmp(parent, "root") != 0)
+		return err_set(err, -EBADMSG, "QDISC_DEL of '%s'", parent);
+	return plan_add_run(plan, err, "tc qdisc del dev %s %s", op_text(op, "dev"), parent);
+}
+
+static int plan_ifb_down(const json_t *op, struct plan *plan, struct err *err)
+{
+	if (op_number(op, "mtu") < 68 || op_number(op, "mtu") > 65535)
+		return err_set(err, -EBADMSG, "IFB_DOWN with an mtu out of range");
+	return plan_add_run(plan, err, "ip link set %s down mtu %" JSON_INTEGER_FORMAT, op_text(op, "dev"), op_number(op, "mtu"));
+}
+
+static int plan_nothing(const json_t *op, struct plan *plan, struct err *err)
+{
+	(void)op;
+	(void)plan;
+	(void)err;
+	return 0;
+}
+
+static int plan_dm_table(const json_t *op, struct plan *plan, struct err *err)
+{
+	const char *name = op_text(op, "name"), *table = op_text(op, "table");
+	int rc;
+
+	if (table[strcspn(table, "'\n")] != '\0')
+		return err_set(err, -EBADMSG, "DM_TABLE of more than one line");
+	rc = plan_add_run(plan, err, "dmsetup load %s --table '%s'", name, table);
+	if (rc == 0)
+		rc = plan_add_run(plan, err, "dmsetup suspend --nolockfs %s", name);
+	return rc < 0 ? rc : plan_add_run(plan, err, "dmsetup resume %s", name);
+}
+
+static int plan_nfsd_threads(const json_t *op, struct plan *plan, struct err *err)
+{
+	char text[24];
+
+	if (op_number(op, "threads") < 1 || op_number(op, "threads") > 4096)
+		return err_set(err, -EBADMSG, "NFSD_THREADS out of range");
+	snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT "\n", op_number(op, "threads"));
+	return plan_add_write(plan, "/proc/fs/nfsd/threads", text, err);
+}
+
+static void marker_path(const json_t *op, char *ret, size_t bytes)
+{
+	snprintf(ret, bytes, "%s/none-%s", journal_state_dir(), op_text(op, "id"));
+}
+
+static int plan_marker_del(const json_t *op, struct plan *plan, struct err *err)
+{
+	char path[600];
+
+	marker_path(op, path, sizeof(path));
+	return plan_add_run(plan, err, "rm -f %s", path);
+}
+
+int undo_qdisc_list(const char *dev, char **ret, struct err *err)
+{
+	char *text = NULL, *p;
+	int rc;
+
+	rc = tool_output(&text, err, "tc qdisc show dev %s", dev);
+	if (rc < 0)
+		return rc;
+	while ((p = strstr(text, " refcnt ")) != NULL)	/* users of the qdisc, no setting */
+		memmove(p, p + 8 + strspn(p + 8, "0123456789"), strlen(p + 8 + strspn(p + 8, "0123456789")) + 1);
+	*ret = text;
+	return 0;
+}
+
+int undo_nfsd_pool(unsigned int *ret, struct err *err)
+{
+	char *text = NULL;
+	int rc;
+
+	rc = tool_read("/proc/fs/nfsd/threads", &text, err);
+	if (rc == 0)
+		*ret = (unsigned int)strtoul(text, NULL, 10);
+	free(text);
+	return rc;
+}
+
+int undo_dm_table(const char *name, char **ret, struct err *err)
+{
+	int rc = tool_output(ret, err, "dmsetup table %s", name);
+
+	if (rc == 0 && strlen(*ret) > 0 && (*ret)[strlen(*ret) - 1] == '\n')
+		(*ret)[strlen(*ret) - 1] = '\0';
+	return rc;
+}
+
+static enum fault_verdict prove_nothing(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+{
+	(void)op;
+	(void)other_boot;
+	(void)evidence;
+	(void)bytes;
+	return FAULT_CONFIRMED;
+}
+
+static enum fault_verdict unknown(const struct err *e, char *evidence, size_t bytes)
+{
+	snprintf(evidence, bytes, "%.*s", (int)bytes - 1, e->text);
+	return FAULT_INCONCLUSIVE;
+}
+
+static bool is_gone(const char *dev)
+{
+	return if_nametoindex(dev) == 0;
+}
+
+static enum fault_verdict prove_ifb_down(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+{
+	const char *dev = op_text(op, "dev");
+	struct err e = ERR_INIT;
+	char path[64], flags[32], *list = NULL;
+	bool bad;
+
+	(void)other_boot;
+	if (is_gone(dev))
+		return FAULT_CONFIRMED;
+	if (undo_qdisc_list(dev, &list, &e) < 0)
+		return unknown(&e, evidence, bytes);
+	snprintf(path, sizeof(path), "/sys/class/net/%s/flags", dev);
+	tool_peek(path, flags, sizeof(flags));
+	bad = strstr(list, "netem") || (strtoul(flags, NULL, 16) & IFF_UP);
+	free(list);
+	if (bad)
+		snprintf(evidence, bytes, "%s is still up or still holds netem", dev);
+	return bad ? FAULT_MISMATCH : FAULT_CONFIRMED;
+}
+
+static enum fault_verdict prove_qdisc_same(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+{
+	const char *dev = op_text(op, "dev");
+	struct err e = ERR_INIT;
+	char *list = NULL;
+	bool same;
+
+	if (other_boot || is_gone(dev))
+		return FAULT_CONFIRMED;
+	if (undo_qdisc_list(dev, &list, &e) < 0)
+		return unknown(&e, evidence, bytes);
+	same = strcmp(list, op_text(op, "list")) == 0;
+	snprintf(evidence, bytes, "the qdisc listing of %s is %s: %.100s", dev, same ? "the one of before" : "not the one of before", list);
+	evidence[strcspn(evidence, "\n")] = '\0';
+	free(list);
+	return same ? FAULT_CONFIRMED : FAULT_MISMATCH;
+}
+
+static enum fault_verdict prove_dm_table(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+{
+	struct err e = ERR_INIT;
+	char *table = NULL, *info = NULL;
+	bool same;
+
+	if (other_boot)
+		return FAULT_CONFIRMED;
+	if (tool_output(&info, &e, "dmsetup info %s", op_text(op, "name")) < 0 || undo_dm_table(op_text(op, "name"), &table, &e) < 0) {
+		free(info);
+		return unknown(&e, evidence, bytes);
+	}
+	/* Left suspended, or with a table loaded and not swapped in, by who died between two commands. */
+	same = strcmp(table, op_text(op, "table")) == 0 && !strstr(info, "SUSPENDED") && !strstr(info, "INACTIVE");
+	free(info);
+	snprintf(evidence, bytes, "the table of %s is '%.100s'%s", op_text(op, "name"), table, same ? " as before" : ", not the one of before");
+	free(table);
+	return same ? FAULT_CONFIRMED : FAULT_MISMATCH;
+}
+
+static enum fault_verdict prove_nfsd_threads(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+{
+	struct err e = ERR_INIT;
+	unsigned int nr = 0;
+
+	if (other_boot)
+		return FAULT_CONFIRMED;
+	if (undo_nfsd_pool(&nr, &e) < 0)
+		return unknown(&e, evidence, bytes);
+	snprintf(evidence, bytes, "nfsd has %u threads, %" JSON_INTEGER_FORMAT " before", nr, op_number(op, "threads"));
+	return nr == op_number(op, "threads") ? FAULT_CONFIRMED : FAULT_MISMATCH;
+}
+
+static enum fault_verdict prove_nft_gone(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+{
+	struct err e = ERR_INIT;
+	char *list = NULL, needle[ALLOW_NAME_BYTES + 16];
+	bool there;
+
+	if (other_boot)
+		return FAULT_CONFIRMED;
+	if (tool_output(&list, &e, "nft list tables") < 0)
+		return unknown(&e, evidence, bytes);
+	snprintf(needle, sizeof(needle), "table inet %s\n", op_text(op, "table"));
+	there = strstr(list, needle) != NULL;
+	free(list);
+	snprintf(evidence, bytes, "the nft table %s is %s", op_text(op, "table"), there ? "still there" : "gone");
+	return there ? FAULT_MISMATCH : FAULT_CONFIRMED;
+}
+
+static enum fault_verdict prove_held_gone(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+{
+	int nr = tool_nfsd_threads("fanotify_handle_event");
+
+	(void)op;
+	(void)other_boot;
+	snprintf(evidence, bytes, "%d nfsd threads wait in fanotify_handle_event", nr);
+	return nr == 0 ? FAULT_CONFIRMED : FAULT_MISMATCH;
+}
+
+static enum fault_verdict prove_marker_gone(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+{
+	char path[600];
+	bool there;
+
+	(void)other_boot;
+	marker_path(op, path, sizeof(path));
+	there = access(path, F_OK) == 0;
+	snprintf(evidence, bytes, "the mark is %s", there ? "still there" : "gone");
+	return there ? FAULT_MISMATCH : FAULT_CONFIRMED;
+}
+
+static const struct opcode opcodes[] = {
+	{ "FILTER_DEL", plan_filter_del, prove_nothing },	/* proved with its clsact */
+	{ "QDISC_DEL", plan_qdisc_del, prove_nothing },		/* proved by QDISC_SAME and IFB_DOWN */
+	{ "IFB_DOWN", plan_ifb_down, prove_ifb_down },
+	{ "QDISC_SAME", plan_nothing, prove_qdisc_same },
+	{ "DM_TABLE", plan_dm_table, prove_dm_table },
+	{ "NFSD_THREADS", plan_nfsd_threads, prove_nfsd_threads },
+	{ "NFT_GONE", plan_nothing, prove_nft_gone },
+	{ "HELD_GONE", plan_nothing, prove_held_gone },
+	{ "MARKER_DEL", plan_marker_del, prove_marker_gone },
+};
+
+static const struct opcode *opcode_find(const json_t *op, struct err *err)
+{
+	static const char *const names[] = { "dev", "name", "id", "table", NULL };
+	const char *op_name = op_text(op, "op");
+
+	for (size_t i = 0; names[i]; i++) {
+		const char *v = json_string_value(json_object_get(op, names[i]));
+
+		if (strcmp(names[i], "table") == 0 && strcmp(op_name, "DM_TABLE") == 0)
+			continue;
+		if (v && (!allow_name_is_plain(v) || strlen(v) >= ALLOW_NAME_BYTES)) {
+			err_set(err, -EBADMSG, "the %s of an opcode is no plain name", names[i]);
+			return NULL;
+		}
+	}
+	for (size_t i = 0; i < sizeof(opcodes) / sizeof(opcodes[0]); i++)
+		if (strcmp(opcodes[i].name, op_name) == 0)
+			return &opcodes[i];
+	err_set(err, -EBADMSG, "unknown opcode '%s' in the journal", op_name);
+	return NULL;
+}
+
+int undo_plan(const json_t *undo, bool dry, struct plan *ret_plan, struct err *err)
+{
+	const struct opcode *code;
+	size_t i;
+	json_t *op;
+	int first = 0, rc;
+
+	(void)dry;
+	json_array_foreach(undo, i, op) {
+		struct err e = ERR_INIT;
+
+		code = opcode_find(op, &e);
+		rc = code ? code->plan(op, ret_plan, &e) : -EBADMSG;
+		if (rc < 0 && first == 0)
+			first = err_set(err, rc, "%s", e.text);
+	}
+	return first;
+}
+
+/* The worst of all proofs; the evidence of the worst, else of the last that had something to say. */
+static enum fault_verdict prove(const json_t *undo, bool other_boot, char *evidence, size_t bytes)
+{
+	enum fault_verdict all = FAULT_CONFIRMED;
+	size_t i;
+	json_t *op;
+
+	json_array_foreach(undo, i, op) {
+		char text[EVIDENCE_BYTES] = "";
+		struct err e = ERR_INIT;
+		const struct opcode *code = opcode_find(op, &e);
+		enum fault_verdict v = code ? code->prove(op, other_boot, text, sizeof(text)) : unknown(&e, text, sizeof(text));
+
+		if (text[0] != '\0' && (v != FAULT_CONFIRMED || all == FAULT_CONFIRMED))
+			snprintf(evidence, bytes, "%s", text);
+		if (all == FAULT_CONFIRMED || v == FAULT_MISMATCH)
+			all = v;
+	}
+	return all;
+}
+
+static bool is_other_boot(const json_t *entry)
+{
+	char boot_id[64];
+
+	if (tool_boot_id(boot_id, sizeof(boot_id)) < 0)
+		return false;
+	return strcmp(boot_id, op_text(entry, "boot_id")) != 0;
+}
+
+/* A list that is already as it was is left alone: what was never begun is not undone, and a heal can be asked for twice. */
+static enum fault_verdict undo_once(const json_t *undo, bool other_boot, char *evidence, size_t bytes)
+{
+	struct plan plan = PLAN_INIT;
+	struct err e = ERR_INIT;
+	enum fault_verdict v;
+
+	evidence[0] = '\0';
+	v = prove(undo, other_boot, evidence, bytes);
+	if (v == FAULT_CONFIRMED || other_boot)
+		return v;
+	undo_plan(undo, false, &plan, &e);
+	plan_run_all(&plan, &e);	/* "no such filter" is fine: what counts is the proof */
+	plan_release(&plan);
+	return prove(undo, other_boot, evidence, bytes);
+}
+
+enum fault_verdict undo_entry(const json_t *entry, char *evidence, size_t bytes)
+{
+	const json_t *undo = json_object_get(entry, "undo");
+	uint64_t end_ns = clock_mono_ns() + UNDO_FOR_NS;
+	bool other_boot = is_other_boot(entry);
+	struct err e = ERR_INIT;
+	enum fault_verdict v;
+
+	for (;;) {
+		v = undo_once(undo, other_boot, evidence, bytes);
+		if (v == FAULT_CONFIRMED || clock_mono_ns() >= end_ns)
+			break;
+		clock_sleep_until_ns(clock_mono_ns() + UNDO_PAUSE_NS);
+	}
+	if (v == FAULT_CONFIRMED && other_boot)
+		snprintf(evidence, bytes, "a reboot has taken it away");
+	if (evidence[0] == '\0')
+		snprintf(evidence, bytes, "nothing had to be undone");
+	if (v == FAULT_CONFIRMED && journal_strike(op_text(entry, "id"), &e) < 0)
+		return unknown(&e, evidence, bytes);
+	return v;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * undo.h - the opcodes of the journal: how each is carried out, and how it is proved.
+ *
+ *	{"op": "FILTER_DEL", "dev", "pref"}		tc filter del dev D egress pref P
+ *	{"op": "QDISC_DEL", "dev", "parent"}		parent: "clsact" or "root"
+ *	{"op": "IFB_DOWN", "dev", "mtu"}		down, with the mtu of before; proved: down and without netem
+ *	{"op": "QDISC_SAME", "dev", "list"}		nothing to do; proved: the listing is the one of before
+ *	{"op": "DM_TABLE", "name", "table"}		load, suspend, resume; proved: the table is that
+ *	{"op": "NFSD_THREADS", "threads"}		proved: so many threads
+ *	{"op": "NFT_GONE", "table"}			nothing to do, the kernel does it; proved: no such table
+ *	{"op": "HELD_GONE"}				nothing to do; proved: no nfsd thread waits in fanotify
+ *	{"op": "MARKER_DEL", "id"}			the mark of the fault `none`
+ */
+#ifndef SQUALL_CHAOS_UNDO_H
+#define SQUALL_CHAOS_UNDO_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "faults.h"
+
+struct err;
+struct plan;
+
+/** Turn opcodes into actions. @param dry  take names as they are. Errors: -EBADMSG unknown opcode, or a name or number that is not right. */
+int undo_plan(const json_t *undo, bool dry, struct plan *ret_plan, struct err *err);
+
+/** The tc listing of a device without what changes by itself. @param ret malloc'ed */
+int undo_qdisc_list(const char *dev, char **ret, struct err *err);
+
+/** Number of threads from /proc/fs/nfsd/threads, read in a child. Errors: -errno */
+int undo_nfsd_pool(unsigned int *ret, struct err *err);
+
+/** The table of a dm device, without its last newline. @param ret malloc'ed */
+int undo_dm_table(const char *name, char **ret, struct err *err);
+
+/**
+ * Undo an entry of the journal and prove it; tried again until proved or the time is over. The entry is struck out when confirmed.
+ * Idempotent; goes on after an error.
+ * @param evidence  one sentence.
+ */
+enum fault_verdict undo_entry(const json_t *entry, char *evidence, size_t bytes);
+
+#endif
