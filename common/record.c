@@ -89,12 +89,32 @@ struct record {
 	int failed;		/* -errno of the first write that SQLite refused since record_begin(): that group cannot be committed */
 };
 
+static bool is_full(int system)
+{
+	return system == ENOSPC || system == EDQUOT || system == EFBIG;
+}
+
+/* SQLite calls a full disk SQLITE_FULL, but a full quota an I/O error: the errno is kept at the file, of the database or of its log. */
+static bool db_is_full(struct record *r)
+{
+	sqlite3_file *log = NULL;
+	int system = 0;
+
+	(void)sqlite3_file_control(r->db, "main", SQLITE_FCNTL_LAST_ERRNO, &system);
+	if (is_full(system))
+		return true;
+	(void)sqlite3_file_control(r->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+	if (log && log->pMethods)
+		(void)log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &system);
+	return is_full(system);
+}
+
 /* The -errno of SQLite's last failure on this record, with the sentence. */
 static int fail(struct record *r, struct err *err)
 {
-	int code = sqlite3_errcode(r->db), system = sqlite3_system_errno(r->db), rc = -EIO;
+	int code = sqlite3_errcode(r->db), rc = -EIO;
 
-	if (code == SQLITE_FULL || (code == SQLITE_IOERR && (system == ENOSPC || system == EDQUOT || system == EFBIG)))
+	if (code == SQLITE_FULL || (code == SQLITE_IOERR && db_is_full(r)))
 		rc = -ENOSPC;
 	else if (code == SQLITE_NOMEM)
 		rc = -ENOMEM;
