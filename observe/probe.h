@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * probe.h - what a probe is: a plug-in that lives in a disposable child and may hang there.
+ *
+ *	agent: available()      fork            kill, at the deadline
+ *	                          |
+ *	child:                  open() -> sample() every period -> ... -> SIGKILL
+ *
+ * open() and sample() may block in the kernel for ever: only their own child waits. There is no close: the kernel takes a dead child's files.
+ */
+#ifndef SQUALL_OBSERVE_PROBE_H
+#define SQUALL_OBSERVE_PROBE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+struct observe;
+
+#define PROBE_TEXT_BYTES_MAX 4096	/* of a sample's text; longer ones end in "..." */
+#define PROBE_FILE_BYTES_MAX (4u << 20)	/* of a file that a probe reads: mountstats of some thousand mounts */
+#define PROBE_DEADLINE_MIN_NS (3 * 1000000000ULL)
+
+/* Where a probe looks. */
+struct probe_env {
+	const char *root;	/* "" on a real host; tests put a tree of their own here */
+	const char *mount;	/* the mount under test, never opened; NULL = none */
+};
+
+/* Lines on their way to the agent. */
+struct probe_out {
+	int fd;
+	uint64_t now_ns;	/* clock_mono_ns of this sample() */
+	uint64_t written_ns;	/* of the last line */
+	char *text;		/* what sample() has emitted so far */
+	size_t bytes, room;
+};
+
+struct probe {
+	const char *name;	/* probe_NAME.c, docs/probes/NAME.scd */
+	uint64_t period_ns;
+	bool needs_mount;	/* not started without probe_env.mount */
+	/* May this host run it? In the agent: must not block. A probe that waits for its subject (nfsd, DRBD) says true, with the reason why it is still silent. */
+	bool (*available)(const struct probe_env *env, char *reason, size_t reason_bytes);
+	int (*open)(const struct probe_env *env, void **ret_state);	/* in the child; 0 or -errno, which ends the child */
+	int (*sample)(void *state, struct probe_out *out);		/* in the child, every period; 0 or -errno, which ends the child */
+};
+
+extern const struct probe *const probes[];
+extern const unsigned int probes_nr;
+
+extern const struct probe probe_disks, probe_drbd, probe_kernel_log, probe_mountstats, probe_nfsd, probe_pressure;
+
+/** Emit a sample from sample(). @param label, text  may be NULL. */
+void probe_emit(struct probe_out *out, const char *metric, const char *label, double value, const char *text);
+
+/**
+ * Read a file whole, NUL-terminated, into a buffer that is kept from call to call.
+ * @param buffer, room  start as NULL and 0.
+ * @return bytes or -errno; -EFBIG above PROBE_FILE_BYTES_MAX.
+ */
+int probe_read(const char *path, char **buffer, size_t *room);
+
+/** observe_start() on a table of the caller's own. */
+int observe_start_table(const struct probe *const table[], unsigned int table_nr, const struct probe_env *env, struct observe **ret_observe,
+			struct err *err);
+
+/** For tests: the process of a probe, 0 = none now. */
+int observe_pid(const struct observe *observe, const char *probe);
+
+#endif

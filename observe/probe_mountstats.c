@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * probe_mountstats.c - the NFS client's own counters of the mount under test.
+ *
+ * /proc/self/mountstats is found by the text of the mount point: the mount itself is never opened, so a hung server does not hang this.
+ *
+ *	device SERVER:/EXPORT mounted on /PATH with fstype nfs4 statvers=1.1
+ *		age:	SECONDS
+ *		xprt:	tcp port binds connects connect-time idle sends receives bad-xids requests backlog ...
+ *		per-op statistics
+ *		        READ: ops transmissions timeouts sent received queue-ms rtt-ms execute-ms [errors]
+ *
+ * Source: fs/nfs/super.c, net/sunrpc/stats.c and xprtsock.c of Linux 5.x and 6.x. The sums of ms are signed in the kernel and printed unsigned: one
+ * that ran below zero comes as a number near 2^64, and is left out.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "parse.h"
+#include "probe.h"
+
+struct state {
+	char path[PATH_MAX + 32], mount[PATH_MAX];
+	char *text;
+	size_t room;
+	struct mount_stats stats;
+};
+
+/* The kernel writes space, tab, newline, backslash and # of a path as \ooo. */
+static const char *path_match(const char *escaped, const char *path)
+{
+	unsigned int c;
+
+	while (*path != '\0') {
+		if (escaped[0] == '\\' && sscanf(escaped + 1, "%3o", &c) == 1) {
+			if ((unsigned char)*path != c)
+				return NULL;
+			escaped += 4;
+		} else {
+			if (*escaped != *path)
+				return NULL;
+			escaped++;
+		}
+		path++;
+	}
+	return escaped;
+}
+
+/* @return is this the head of an NFS mount at this path? -1: not a head at all */
+static int head_match(const char *line, const char *path)
+{
+	const char *end = line + strcspn(line, "\n");
+	const char *on, *rest;
+
+	if (strncmp(line, "device ", 7) != 0 && strncmp(line, "no device ", 10) != 0)
+		return -1;
+	on = memmem(line, (size_t)(end - line), " mounted on ", 12);
+	if (!on)
+		return 0;
+	rest = path_match(on + 12, path);
+	return rest && (strncmp(rest, " with fstype nfs ", 17) == 0 || strncmp(rest, " with fstype nfs4 ", 18) == 0);
+}
+
+static void xprt_parse(const char *line, struct mount_stats *ret)
+{
+	unsigned long long connects, backlog;
+
+	if (sscanf(line, " xprt: tcp %*u %*u %llu %*s %*s %*u %*u %*u %*u %llu", &connects, &backlog) != 2)
+		return;
+	ret->connects += connects;	/* nconnect: a line each */
+	ret->backlog += backlog;
+}
+
+static void op_parse(const char *line, struct mount_stats *ret)
+{
+	struct mount_op *op = &ret->ops[ret->ops_nr];
+	unsigned long long ops, transmissions, rtt_ms;
+
+	if (ret->ops_nr == MOUNT_OPS_MAX ||
+	    sscanf(line, " %39[A-Za-z0-9_]: %llu %llu %*u %*u %*u %*u %llu", op->name, &ops, &transmissions, &rtt_ms) != 4)
+		return;
+	op->ops = ops;
+	op->transmissions = transmissions;
+	op->rtt_ms = rtt_ms;
+	op->rtt_valid = rtt_ms <= INT64_MAX;
+	ret->ops_nr++;
+}
+
+bool mountstats_parse(const char *text, const char *path, struct mount_stats *ret)
+{
+	bool found = false, inside = false, ops = false;
+	unsigned long long age;
+	int head;
+
+	for (const char *line = text; line; line = line_next(line)) {
+		head = head_match(line, path);
+		if (head >= 0)
+			inside = head;
+		if (head == 1) {		/* a later mount on the same path covers the one before */
+			memset(ret, 0, sizeof *ret);
+			found = true;
+			ops = false;
+		}
+		if (head >= 0 || !inside)
+			continue;
+		if (sscanf(line, " age: %llu", &age) == 1)
+			ret->age_s = age;
+		else if (strncmp(line, "\tper-op statistics", 18) == 0)
+			ops = true;
+		else if (ops)
+			op_parse(line, ret);
+		else
+			xprt_parse(line, ret);
+	}
+	return found;
+}
+
+static bool available(const struct probe_env *env, char *reason, size_t reason_bytes)
+{
+	char path[PATH_MAX + 32];
+
+	(void)snprintf(path, sizeof path, "%s/proc/self/mountstats", env->root);
+	if (access(path, R_OK) == 0)
+		return true;
+	(void)snprintf(reason, reason_bytes, "%s cannot be read", path);
+	return false;
+}
+
+static int probe_open(const struct probe_env *env, void **ret_state)
+{
+	struct state *s = calloc(1, sizeof *s);
+	size_t n;
+
+	if (!s)
+		return -ENOMEM;
+	(void)snprintf(s->path, sizeof s->path, "%s/proc/self/mountstats", env->root);
+	(void)snprintf(s->mount, sizeof s->mount, "%s", env->mount);
+	for (n = strlen(s->mount); n > 1 && s->mount[n - 1] == '/'; n--)
+		s->mount[n - 1] = '\0';
+	*ret_state = s;
+	return 0;
+}
+
+static int sample(void *state, struct probe_out *out)
+{
+	struct state *s = state;
+	const struct mount_op *op;
+	int rc;
+
+	rc = probe_read(s->path, &s->text, &s->room);
+	if (rc < 0)
+		return rc;
+	if (!mountstats_parse(s->text, s->mount, &s->stats))
+		return 0;			/* not mounted now: the agent's other side says so */
+	probe_emit(out, "mount.age", NULL, (double)s->stats.age_s, NULL);
+	probe_emit(out, "mount.backlog", NULL, (double)s->stats.backlog, NULL);
+	probe_emit(out, "mount.connects", NULL, (double)s->stats.connects, NULL);
+	for (unsigned int i = 0; i < s->stats.ops_nr; i++) {
+		op = &s->stats.ops[i];
+		if (op->ops == 0)
+			continue;
+		probe_emit(out, "mount.ops", op->name, (double)op->ops, NULL);
+		if (op->rtt_valid)
+			probe_emit(out, "mount.rtt_ns", op->name, (double)op->rtt_ms * (double)NS_PER_MS, NULL);
+		probe_emit(out, "mount.retrans", op->name, op->transmissions > op->ops ? (double)(op->transmissions - op->ops) : 0, NULL);
+	}
+	return 0;
+}
+
+const struct probe probe_mountstats = {
+	.name = "mountstats",
+	.period_ns = NS_PER_S,
+	.needs_mount = true,
+	.available = available,
+	.open = probe_open,
+	.sample = sample,
+};

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * probes.c - THE table of probes.
+ */
+#include "probe.h"
+
+const struct probe *const probes[] = {
+	&probe_nfsd,
+	&probe_drbd,
+	&probe_mountstats,
+	&probe_disks,
+	&probe_pressure,
+	&probe_kernel_log,
+};
+
+const unsigned int probes_nr = sizeof probes / sizeof probes[0];
