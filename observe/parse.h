@@ -19,6 +19,25 @@ static inline const char *line_next(const char *line)
 	return *line == '\n' && line[1] != '\0' ? line + 1 : NULL;
 }
 
+/**
+ * One line alone, for sscanf(): in a whole text its white space would match the end of the line, and it would measure the rest at each call.
+ * @return false when it is longer than out
+ */
+static inline bool line_copy(const char *line, char *out, size_t out_bytes)
+{
+	size_t n = 0;
+
+	for (; line[n] != '\0' && line[n] != '\n'; n++) {
+		if (n + 1 >= out_bytes)
+			return false;
+		out[n] = line[n];
+	}
+	out[n] = '\0';
+	return true;
+}
+
+#define LINE_BYTES 512
+
 /* nfsd: what a thread is doing now. */
 struct nfsd_thread_state {
 	char state;		/* of "State:\tD (disk sleep)" */

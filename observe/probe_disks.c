@@ -51,8 +51,10 @@ static bool is_whole_disk(const char *name)
 bool disk_line_parse(const char *line, struct disk_line *ret)
 {
 	unsigned long long reads, writes, busy;
+	char one[LINE_BYTES];
 
-	if (sscanf(line, " %*u %*u %39s %llu %*u %*u %*u %llu %*u %*u %*u %*u %llu", ret->name, &reads, &writes, &busy) != 4 ||
+	if (!line_copy(line, one, sizeof one) ||
+	    sscanf(one, " %*u %*u %39s %llu %*u %*u %*u %llu %*u %*u %*u %*u %llu", ret->name, &reads, &writes, &busy) != 4 ||
 	    !is_whole_disk(ret->name))
 		return false;
 	ret->read_ops = reads;

@@ -68,12 +68,13 @@ unsigned int drbd_proc_parse(const char *text, struct drbd_minor ret[DRBD_MINORS
 {
 	struct drbd_minor *m;
 	unsigned int nr = 0;
+	char one[LINE_BYTES];
 	const char *next;
 
 	for (const char *line = text; line && nr < DRBD_MINORS_MAX; line = line_next(line)) {
 		m = &ret[nr];
 		memset(m, 0, sizeof *m);
-		if (sscanf(line, " %u: cs:%23s ro:%39s ds:%39s", &m->minor, m->cs, m->ro, m->ds) != 4)
+		if (!line_copy(line, one, sizeof one) || sscanf(one, " %u: cs:%23s ro:%39s ds:%39s", &m->minor, m->cs, m->ro, m->ds) != 4)
 			continue;
 		m->connected = is_connected(m->cs);
 		m->primary = strncmp(m->ro, "Primary/", 8) == 0;

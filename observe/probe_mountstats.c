@@ -95,6 +95,7 @@ static void op_parse(const char *line, struct mount_stats *ret)
 bool mountstats_parse(const char *text, const char *path, struct mount_stats *ret)
 {
 	bool found = false, inside = false, ops = false;
+	char one[LINE_BYTES];
 	unsigned long long age;
 	int head;
 
@@ -107,16 +108,16 @@ bool mountstats_parse(const char *text, const char *path, struct mount_stats *re
 			found = true;
 			ops = false;
 		}
-		if (head >= 0 || !inside)
+		if (head >= 0 || !inside || !line_copy(line, one, sizeof one))
 			continue;
-		if (sscanf(line, " age: %llu", &age) == 1)
+		if (sscanf(one, " age: %llu", &age) == 1)
 			ret->age_s = age;
-		else if (strncmp(line, "\tper-op statistics", 18) == 0)
+		else if (strncmp(one, "\tper-op statistics", 18) == 0)
 			ops = true;
 		else if (ops)
-			op_parse(line, ret);
+			op_parse(one, ret);
 		else
-			xprt_parse(line, ret);
+			xprt_parse(one, ret);
 	}
 	return found;
 }

@@ -27,7 +27,9 @@ struct state {
 
 bool pressure_line_parse(const char *line, struct pressure_line *ret)
 {
-	return sscanf(line, "%7s avg10=%lf", ret->kind, &ret->avg10_pct) == 2 &&
+	char one[LINE_BYTES];
+
+	return line_copy(line, one, sizeof one) && sscanf(one, "%7s avg10=%lf", ret->kind, &ret->avg10_pct) == 2 &&
 	       (strcmp(ret->kind, "some") == 0 || strcmp(ret->kind, "full") == 0);
 }
 
