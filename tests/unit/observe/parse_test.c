@@ -236,7 +236,7 @@ Test(parse, diskstats_gives_whole_disks)
 	for (const char *line = text; line; line = line_next(line)) {
 		if (!disk_line_parse(line, &d))
 			continue;
-		strcat(strcat(names, d.name), " ");
+		(void)snprintf(names + strlen(names), sizeof names - strlen(names), "%s ", d.name);
 		if (strcmp(d.name, "vda") == 0)
 			cr_expect(d.read_ops == 9001 && d.write_ops == 7300 && d.busy_ms == 5555);
 		if (strcmp(d.name, "drbd0") == 0)
