@@ -20,6 +20,7 @@ struct observe;
 /**
  * Start the probes that this host can serve (no nfsd: no nfsd probe, and no error).
  * @param mount  the mount under test of a client, looked for in mountstats; may be NULL. It is never opened.
+ * Context: the probes die with the thread that calls this or, later, restarts them in observe_take().
  */
 int observe_start(const char *mount, struct observe **ret_observe, struct err *err);
 
@@ -31,9 +32,11 @@ int observe_fds(const struct observe *observe, int fds[OBSERVE_FDS_MAX]);
  * @return [{"t_ns": clock_mono_ns, "metric": "nfsd.threads", "value": 8.0, "text": "Connected"?, "label": "READ"?}, ...], a new reference, maybe empty.
  *
  * Metrics (docs/probes/ has a page each):
- *   nfsd.threads, nfsd.blocked (threads in D now), nfsd.hung_ns and nfsd.total_ns (cumulative thread-time of unbroken waits >= 500 ms, and of all)
- *   drbd.connected (1/0, text = connection state), drbd.role (1 = primary, text), drbd.disk (text), drbd.pending, drbd.local, drbd.unacked, drbd.ap_pending, drbd.oldest_request_ns
- *   mount.ops, mount.rtt_ns, mount.retrans (cumulative; label = RPC operation), mount.backlog, mount.connects, mount.age (seconds since mounted: a remount resets it)
+ *   nfsd.threads, nfsd.blocked (threads in D now), nfsd.hung_ns and nfsd.total_ns (cumulative thread-time of unbroken waits >= 500 ms, and of all; both
+ *   begin at 0 again when the probe is restarted)
+ *   drbd.connected (1/0, text = connection state), drbd.role (1 = primary, text), drbd.disk (text), drbd.pending, drbd.local, drbd.unacked, drbd.ap_pending, drbd.oldest_request_ns (greatest since the
+ *   sample before); label = minor, but only when there is more than one, and never of the oldest request
+ *   mount.ops, mount.rtt_ns, mount.retrans (cumulative; label = RPC operation), mount.backlog and mount.connects (cumulative), mount.age (seconds since mounted: a remount resets it)
  *   pressure.cpu, pressure.io, pressure.memory (full or some avg10, percent; label), disk.read_ops, disk.write_ops, disk.busy_ns (label = device)
  *   kernel.message (text), probe.gap (label = probe, value = seconds)
  */

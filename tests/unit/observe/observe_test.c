@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -384,6 +385,35 @@ Test(observe, nfsd_waits_for_its_threads_and_counts_hung_time)
 	total = wait_value(o, "nfsd.total_ns", NULL);
 	cr_expect(total > 2 * hung, "two threads, one hung for a part: %g of %g", hung, total);
 	observe_stop(o);
+}
+
+/* The parent of a vfork() is in D until its child ends: a wait in the kernel that needs no server and no broken disk. */
+static void hang_in_the_kernel(int seconds)
+{
+	(void)prctl(PR_SET_NAME, "nfsd");
+	if (vfork() == 0) {
+		(void)poll(NULL, 0, seconds * 1000);
+		_exit(0);
+	}
+	_exit(0);
+}
+
+Test(observe, a_real_wait_in_the_kernel_is_hung_time)
+{
+	struct probe_env env = { .root = "" };
+	const struct probe *const table[] = { &probe_nfsd };
+	struct observe *o = NULL;
+	pid_t pid = fork();
+	double hung = 0;
+
+	if (pid == 0)
+		hang_in_the_kernel(4);
+	cr_assert_eq(observe_start_table(table, 1, &env, &o, NULL), 0);
+	for (int i = 0; i < 5 && hung < 1e9; i++)
+		hung = wait_value(o, "nfsd.hung_ns", NULL);
+	cr_expect(hung >= 1e9, "%g", hung);
+	observe_stop(o);
+	cr_assert_eq(waitpid(pid, NULL, 0), pid);
 }
 
 static char *fixture(const char *name)
