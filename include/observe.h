@@ -18,7 +18,7 @@ struct observe;
 #define OBSERVE_FDS_MAX 16
 
 /**
- * Start the probes that this host can serve (no nfsd: no nfsd probe, and no error).
+ * Start the probes that this host can serve (no nfsd or DRBD yet: their probes stay silent until it comes, and no error).
  * @param mount  the mount under test of a client, looked for in mountstats; may be NULL. It is never opened.
  * Context: the probes die with the thread that calls this or, later, restarts them in observe_take().
  */
