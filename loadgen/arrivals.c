@@ -69,6 +69,8 @@ static void look_ahead(struct arrivals *a)
 
 		if (tau < (double)(s->before_ns + (s->end_ns - s->start_ns))) {
 			a->ahead.due_ns = s->start_ns + ((uint64_t)tau - s->before_ns);
+			if (a->ahead.due_ns == 0)
+				a->ahead.due_ns = 1;	/* 0 is "before T0": nothing is due then */
 			a->ahead.phase = s->phase;
 			return;
 		}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hiccup.h - does the load host itself stall? A process that touches nothing sleeps 1 ms again and again, and records by how much it
+ * overslept. A stall of the host shows here as well as in the latencies; a stall of the storage does not.
+ */
+#ifndef SQUALL_LOADGEN_HICCUP_H
+#define SQUALL_LOADGEN_HICCUP_H
+
+#include "shared.h"
+
+#define HICCUP_SLEEP_NS NS_PER_MS
+
+/** The process; ends when control->hiccup_stop is set. Does not return. */
+_Noreturn void hiccup_main(struct control *control, const struct load_plan *plan, pid_t parent);
+
+#endif

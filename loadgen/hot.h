@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hot.h - the path of one op: pick it, do it, count it. Inline; no allocation, no formatting, no lock but the shard's own.
+ *
+ * All times here are ns from T0.
+ */
+#ifndef SQUALL_LOADGEN_HOT_H
+#define SQUALL_LOADGEN_HOT_H
+
+#include "shared.h"
+
+#define RELAXED memory_order_relaxed
+
+/* What a thread knows. */
+struct thread {
+	const struct job_run *run;
+	const struct control *control;
+	const struct engine *engine;
+	void *engine_ctx;
+	struct slot *slot;
+	struct shard *shard;
+	uint32_t slot_idx, tid;
+	uint64_t t0_ns;
+	char *buffer;
+	size_t buffer_bytes;
+};
+
+/* Draw k of op i: a counter-based generator, so that nothing has to be kept. Source: splitmix64, Steele and others, 2014. */
+static inline uint64_t hot_mix(uint64_t z)
+{
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+	return z ^ (z >> 31);
+}
+
+static inline uint64_t hot_draw(uint64_t seed, uint64_t i, uint64_t k)
+{
+	return hot_mix(hot_mix(seed + i * 0x9e3779b97f4a7c15ULL) + k * 0xd1b54a32d192ed03ULL);
+}
+
+/* Below `bound`; the bias is under 2^-32 for bounds below 2^32. */
+static inline uint32_t hot_below(uint64_t draw, uint32_t bound)
+{
+	return (uint32_t)((unsigned __int128)draw * bound >> 64);
+}
+
+/* Draws of an op: 0 kind, 1 site, then two an op of the page: file, the op's own. */
+static inline struct op hot_pick(const struct job_run *r, const struct dataset_spec *spec, uint64_t i)
+{
+	struct op op = { .draw = hot_draw(r->seed, i, 3) };
+	uint32_t at, n = 0;
+
+	at = r->ops_nr > 1 ? hot_below(hot_draw(r->seed, i, 0), r->weight_sum) : 0;
+	while (r->ops_nr > 1 && at >= r->weight_end[n])
+		n++;
+	op.kind = (enum op_kind)r->op_kind[n];
+	if (r->job->order == ORDER_WALK) {
+		uint64_t file = i % ((uint64_t)spec->sites * spec->files_per_site);
+
+		op.site = (uint32_t)(file / spec->files_per_site);
+		op.file = (uint32_t)(file % spec->files_per_site);
+	} else {
+		op.site = hot_below(hot_draw(r->seed, i, 1), spec->sites);
+		op.file = hot_below(hot_draw(r->seed, i, 2), spec->files_per_site);
+	}
+	return op;
+}
+
+static inline uint32_t hot_page_site(const struct job_run *r, const struct dataset_spec *spec, uint64_t i)
+{
+	if (r->job->order == ORDER_WALK)
+		return (uint32_t)(i % spec->sites);
+	return hot_below(hot_draw(r->seed, i, 1), spec->sites);
+}
+
+static inline struct op hot_pick_of_page(const struct job_run *r, const struct dataset_spec *spec, uint64_t i, uint32_t k)
+{
+	struct op op = { .kind = r->job->page[k], .site = hot_page_site(r, spec, i), .draw = hot_draw(r->seed, i, 3 + 2 * k) };
+
+	if (r->job->order == ORDER_WALK)
+		op.file = (uint32_t)((i / spec->sites * r->job->page_nr + k) % spec->files_per_site);
+	else
+		op.file = hot_below(hot_draw(r->seed, i, 2 + 2 * k), spec->files_per_site);
+	return op;
+}
+
+static inline uint64_t *hot_counter(struct tally *t, int64_t result)
+{
+	if (result >= 0)
+		return &t->ok;
+	return &t->error[-result < ERRNOS_NR ? -result : 0];
+}
+
+static inline void hot_add(struct shard *s, uint32_t cell, uint64_t response_ns, uint64_t service_ns)
+{
+	hist_add(live_hist(s, s->epoch, cell, false), response_ns);
+	hist_add(live_hist(s, s->epoch, cell, true), service_ns);
+}
+
+/* Count and leave the slot, as one step: see struct redo. Context: under the shard's lock. */
+static inline void hot_leave(struct shard *s, struct slot *slot, uint64_t *counter)
+{
+	s->redo.slot = slot;
+	s->redo.counter = counter;
+	s->redo.value = *counter + 1;
+	atomic_signal_fence(memory_order_seq_cst);
+	s->redo.active = 1;
+	atomic_signal_fence(memory_order_seq_cst);
+	*counter = s->redo.value;
+	atomic_store_explicit(&slot->state, SLOT_IDLE, RELAXED);
+	atomic_signal_fence(memory_order_seq_cst);
+	s->redo.active = 0;
+}
+
+static inline void hot_page(struct shard *s, uint32_t site, int32_t outcome, uint64_t due_ns, uint64_t done_ns)
+{
+	uint32_t n = s->pages_nr[s->epoch];
+
+	if (n == PAGES_SHARD_MAX) {
+		s->pages_dropped++;
+		return;
+	}
+	s->pages[s->epoch][n] = (struct page){ .site = site, .outcome = outcome, .due_ns = due_ns, .done_ns = done_ns };
+	s->pages_nr[s->epoch] = n + 1;
+}
+
+static inline void hot_lag(struct shard *s, uint32_t phase, uint64_t lag_ns)
+{
+	if (lag_ns != NO_LAG)
+		hist_add(&s->lag[phase], lag_ns);
+}
+
+/* The op of a slot has passed the timeout: counted once, by whoever sees it first. Context: under the shard's lock; the slot is busy. */
+static inline void hot_mark_unknown(const struct job_run *r, struct shard *s, struct slot *slot)
+{
+	uint32_t phase = atomic_load_explicit(&slot->phase, RELAXED);
+	uint32_t kind = atomic_load_explicit(&slot->kind, RELAXED);
+	uint64_t due = atomic_load_explicit(&slot->due_ns, RELAXED), end = due + r->timeout_ns;
+	uint32_t cell = cell_of(r, r->job->is_page ? 0 : r->op_idx[kind], phase);
+
+	atomic_store_explicit(&slot->unknown, 1, RELAXED);
+	s->tally[cell].unknown++;
+	hist_add(&s->unknown_ages[cell], r->timeout_ns);
+	if (!r->job->is_page)
+		return;
+	hot_page(s, atomic_load_explicit(&slot->site, RELAXED), PAGE_UNKNOWN, due, end);
+	if (atomic_load_explicit(&slot->op_active, RELAXED)) {
+		uint64_t from = atomic_load_explicit(&slot->op_due_ns, RELAXED);
+
+		cell = cell_of(r, r->op_idx[kind], phase);
+		s->tally[cell].unknown++;
+		hist_add(&s->unknown_ages[cell], end > from ? end - from : 0);
+	}
+}
+
+/* The arrival of a busy slot is over. @param cell the op's; of a page the page's. */
+static inline void hot_finish(struct thread *t, uint32_t cell, int64_t result, uint64_t due_ns, uint64_t issued_ns, uint64_t done_ns)
+{
+	const struct job_run *r = t->run;
+	struct shard *s = t->shard;
+	struct slot *slot = t->slot;
+	uint32_t phase = atomic_load_explicit(&slot->phase, RELAXED);
+
+	hot_lag(s, phase, atomic_load_explicit(&slot->lag_ns, RELAXED));
+	if (r->timeout_ns && done_ns - due_ns > r->timeout_ns && !atomic_load_explicit(&slot->unknown, RELAXED))
+		hot_mark_unknown(r, s, slot);
+	if (atomic_load_explicit(&slot->unknown, RELAXED)) {
+		atomic_store_explicit(&slot->state, SLOT_IDLE, RELAXED);
+		atomic_store_explicit(&slot->unknown, 0, RELAXED);
+		return;
+	}
+	hot_add(s, cell, done_ns - due_ns, done_ns - issued_ns);
+	if (r->job->is_page)
+		hot_page(s, atomic_load_explicit(&slot->site, RELAXED), result < 0 ? (int32_t)result : 0, due_ns, done_ns);
+	hot_leave(s, slot, hot_counter(&s->tally[cell], result));
+}
+
+static inline void hot_show_op(struct slot *slot, const struct op *op)
+{
+	atomic_store_explicit(&slot->kind, (uint32_t)op->kind, RELAXED);
+	atomic_store_explicit(&slot->site, op->site, RELAXED);
+	atomic_store_explicit(&slot->file, op->file, RELAXED);
+	atomic_store_explicit(&slot->draw, op->draw, RELAXED);
+}
+
+static inline void hot_issue(struct slot *slot, uint64_t i, uint32_t phase, uint64_t due_ns, uint64_t issued_ns, uint64_t lag_ns)
+{
+	atomic_store_explicit(&slot->index, i, RELAXED);
+	atomic_store_explicit(&slot->phase, phase, RELAXED);
+	atomic_store_explicit(&slot->due_ns, due_ns, RELAXED);
+	atomic_store_explicit(&slot->issued_ns, issued_ns, RELAXED);
+	atomic_store_explicit(&slot->lag_ns, lag_ns, RELAXED);
+	atomic_store_explicit(&slot->op_due_ns, due_ns, RELAXED);
+	atomic_store_explicit(&slot->op_issued_ns, issued_ns, RELAXED);
+	atomic_store_explicit(&slot->state, SLOT_BUSY, memory_order_release);
+}
+
+static inline uint64_t hot_now(const struct thread *t)
+{
+	uint64_t now = clock_mono_ns();
+
+	return now > t->t0_ns ? now - t->t0_ns : 0;
+}
+
+/** Do one op as arrival i. @return when it was done; 0 when nothing is counted any more. */
+static inline uint64_t hot_single(struct thread *t, uint64_t i, uint32_t phase, uint64_t due_ns, uint64_t issued_ns, uint64_t lag_ns)
+{
+	struct op op = hot_pick(t->run, &t->control->spec, i);
+	uint64_t done;
+	int64_t result;
+	bool frozen;
+
+	hot_show_op(t->slot, &op);
+	hot_issue(t->slot, i, phase, due_ns, issued_ns, lag_ns);
+	result = t->engine->run(t->engine_ctx, t->buffer, t->buffer_bytes, &op);
+	done = hot_now(t);
+	spin_lock(&t->shard->lock, t->tid);
+	frozen = t->shard->frozen;
+	if (!frozen)
+		hot_finish(t, cell_of(t->run, t->run->op_idx[op.kind], phase), result, due_ns, issued_ns, done);
+	spin_unlock(&t->shard->lock);
+	return frozen ? 0 : done;
+}
+
+/* One op of a page is done. @return whether the page goes on. Context: takes the shard's lock. */
+static inline bool hot_page_step(struct thread *t, uint32_t phase, const struct op *op, bool last, int64_t result, uint64_t due_ns,
+				 uint64_t op_due_ns, uint64_t op_issued_ns, uint64_t done_ns, bool *ret_frozen)
+{
+	const struct job_run *r = t->run;
+	uint32_t cell = cell_of(r, r->op_idx[op->kind], phase);
+	bool over = last || result < 0 || (r->timeout_ns && done_ns - due_ns > r->timeout_ns);
+
+	spin_lock(&t->shard->lock, t->tid);
+	*ret_frozen = t->shard->frozen;
+	if (*ret_frozen) {
+		spin_unlock(&t->shard->lock);
+		return false;
+	}
+	over = over || atomic_load_explicit(&t->slot->unknown, RELAXED);
+	if (!atomic_load_explicit(&t->slot->unknown, RELAXED) && !(r->timeout_ns && done_ns - due_ns > r->timeout_ns)) {
+		hot_add(t->shard, cell, done_ns - op_due_ns, done_ns - op_issued_ns);
+		(*hot_counter(&t->shard->tally[cell], result))++;
+		atomic_store_explicit(&t->slot->op_active, 0, RELAXED);
+	}
+	if (over)
+		hot_finish(t, cell_of(r, 0, phase), result, due_ns, atomic_load_explicit(&t->slot->issued_ns, RELAXED), done_ns);
+	spin_unlock(&t->shard->lock);
+	return !over;
+}
+
+/** Do the ops of a page as arrival i, up to the first that fails. @return as hot_single() */
+static inline uint64_t hot_whole_page(struct thread *t, uint64_t i, uint32_t phase, uint64_t due_ns, uint64_t issued_ns, uint64_t lag_ns)
+{
+	uint64_t op_due = due_ns, op_issued = issued_ns, done = 0;
+	const struct job *j = t->run->job;
+	bool frozen = false, more = true;
+
+	for (uint32_t k = 0; more; k++) {
+		struct op op = hot_pick_of_page(t->run, &t->control->spec, i, k);
+		int64_t result;
+
+		hot_show_op(t->slot, &op);
+		atomic_store_explicit(&t->slot->op_due_ns, op_due, RELAXED);
+		atomic_store_explicit(&t->slot->op_issued_ns, op_issued, RELAXED);
+		atomic_store_explicit(&t->slot->op_active, 1, memory_order_release);
+		if (k == 0)
+			hot_issue(t->slot, i, phase, due_ns, issued_ns, lag_ns);
+		result = t->engine->run(t->engine_ctx, t->buffer, t->buffer_bytes, &op);
+		done = hot_now(t);
+		more = hot_page_step(t, phase, &op, k + 1 == j->page_nr, result, due_ns, op_due, op_issued, done, &frozen);
+		op_due = op_issued = done;
+	}
+	return frozen ? 0 : done;
+}
+
+#endif

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * worker.c - threads that take an arrival, wait until it is due, and do it.
+ *
+ *	open loop     take (under the queue's lock) ─ sleep until due ─ run ─ count (under the shard's lock) ─ again
+ *	closed loop   run ─ count ─ think ─ again; no lock but the shard's, which nobody else wants
+ */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "dataset.h"
+#include "hot.h"
+#include "worker.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define STACK_BYTES (512u << 10)
+#else
+#define STACK_BYTES (64u << 10)
+#endif
+#define SPIN_NS 4000		/* shorter waits are spent awake: a sleep and its wake-up cost about as much */
+
+/* A process that cannot die must not keep a reader of our output waiting. A sanitizer's report is worth that, though. */
+static void drop_output(void)
+{
+	int fd = open("/dev/null", O_RDWR);
+
+	if (fd < 0)
+		return;
+	(void)dup2(fd, STDIN_FILENO);
+	(void)dup2(fd, STDOUT_FILENO);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+	(void)dup2(fd, STDERR_FILENO);
+#endif
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
+void worker_detach(pid_t parent, int keep_fd)
+{
+	sigset_t all;
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	(void)prctl(PR_SET_TIMERSLACK, 1UL);
+	sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, NULL);
+	drop_output();
+	if (keep_fd < 0) {
+		(void)close_range(3, ~0U, 0);
+		return;
+	}
+	if (keep_fd > 3)
+		(void)close_range(3, (unsigned int)keep_fd - 1, 0);
+	(void)close_range((unsigned int)keep_fd + 1, ~0U, 0);
+}
+
+static void wait_until(const struct thread *t, uint64_t at_ns)
+{
+	if (at_ns > hot_now(t) + SPIN_NS)
+		clock_sleep_until_ns(t->t0_ns + at_ns);
+	while (hot_now(t) < at_ns)
+		;
+}
+
+static bool stopped_before(const struct thread *t, uint64_t due_ns)
+{
+	return due_ns > atomic_load_explicit(&t->run->queue->stop_ns, memory_order_acquire);
+}
+
+static uint64_t run_arrival(struct thread *t, uint64_t i, uint32_t phase, uint64_t due_ns, uint64_t issued_ns, uint64_t lag_ns)
+{
+	if (t->run->job->is_page)
+		return hot_whole_page(t, i, phase, due_ns, issued_ns, lag_ns);
+	return hot_single(t, i, phase, due_ns, issued_ns, lag_ns);
+}
+
+static bool take(struct thread *t, struct arrival_due *ret, bool *ret_waited)
+{
+	struct queue *q = t->run->queue;
+	bool got;
+
+	spin_lock(&q->lock, t->tid);
+	got = queue_take(q, hot_now(t), ret, ret_waited);
+	if (got) {
+		atomic_store_explicit(&t->slot->index, ret->index, RELAXED);
+		atomic_store_explicit(&t->slot->due_ns, ret->due_ns, RELAXED);
+		atomic_store_explicit(&t->slot->phase, ret->phase, RELAXED);
+		atomic_store_explicit(&t->slot->state, SLOT_ASSIGNED, memory_order_release);
+	}
+	spin_unlock(&q->lock);
+	return got;
+}
+
+static void open_loop(struct thread *t)
+{
+	struct arrival_due d;
+	uint64_t issued, done;
+	bool waited;
+
+	do {
+		if (!take(t, &d, &waited))
+			return;
+		if (!waited)
+			wait_until(t, d.due_ns);
+		if (stopped_before(t, d.due_ns)) {
+			atomic_store_explicit(&t->slot->state, SLOT_IDLE, memory_order_release);
+			return;
+		}
+		issued = hot_now(t);
+		done = run_arrival(t, d.index, d.phase, d.due_ns, issued, waited ? NO_LAG : issued - d.due_ns);
+	} while (done > 0);
+}
+
+/* Go on to the span that holds `now`, and wait for it. @return false after the last one. */
+static bool in_span(struct thread *t, uint32_t *span_idx, uint64_t *now)
+{
+	const struct job_run *r = t->run;
+
+	while (*span_idx < r->spans_nr && *now >= r->span[*span_idx].end_ns)
+		(*span_idx)++;
+	if (*span_idx == r->spans_nr)
+		return false;
+	if (*now < r->span[*span_idx].start_ns) {
+		wait_until(t, r->span[*span_idx].start_ns);
+		*now = hot_now(t);
+	}
+	return true;
+}
+
+static void closed_loop(struct thread *t)
+{
+	const struct job_run *r = t->run;
+	uint64_t now = hot_now(t), step = (uint64_t)r->slots_nr * r->hosts_nr, i;
+	uint32_t span_idx = 0;
+
+	i = (uint64_t)t->slot_idx * r->hosts_nr + r->host_idx;
+	for (;; i += step) {
+		uint64_t done;
+
+		if (!in_span(t, &span_idx, &now) || stopped_before(t, now))
+			return;
+		done = run_arrival(t, i, r->span[span_idx].phase, now, now, NO_LAG);
+		if (done == 0)
+			return;
+		now = done;
+		if (r->think_ns) {
+			wait_until(t, done + r->think_ns);
+			now = hot_now(t);
+		}
+	}
+}
+
+static void *thread_main(void *arg)
+{
+	struct thread *t = arg;
+	struct control *c = (struct control *)(uintptr_t)t->control;
+
+	t->tid = (uint32_t)gettid();
+	atomic_store_explicit(&t->slot->tid, t->tid, memory_order_release);
+	while (atomic_load_explicit(&c->go, memory_order_acquire) == 0)
+		(void)syscall(SYS_futex, &c->go, FUTEX_WAIT, 0, NULL, NULL, 0);
+	t->t0_ns = atomic_load_explicit(&c->t0_ns, memory_order_acquire);
+	if (t->run->closed) {
+		clock_sleep_until_ns(t->t0_ns);
+		wait_until(t, 1);
+	}
+	if (t->run->closed)
+		closed_loop(t);
+	else
+		open_loop(t);
+	return NULL;
+}
+
+static int read_dataset(struct shared *shared, const struct load_plan *plan, struct manifest *ret, bool *ret_has, struct err *err)
+{
+	bool needed = false;
+	int rc;
+
+	for (unsigned int i = 0; i < shared->jobs_nr; i++)
+		needed = needed || shared->run[i].engine->needs_dataset;
+	if (!needed) {
+		shared->control->spec = plan->profile->dataset;
+		if (shared->control->spec.sites == 0 || shared->control->spec.files_per_site == 0)
+			shared->control->spec = (struct dataset_spec){ .sites = 1, .files_per_site = 1 };
+		return 0;
+	}
+	rc = manifest_read(plan->dir, ret, err);
+	if (rc < 0)
+		return rc;
+	*ret_has = true;
+	if (!ret->complete)
+		return err_set(err, -ENOENT, "%s: the dataset was not built to its end; build or remove it", plan->dir);
+	shared->control->spec = ret->spec;
+	return 0;
+}
+
+static uint64_t chunk_bytes(const struct manifest *m, bool has)
+{
+	uint64_t max = 65536;	/* readdir and pread want that much */
+
+	for (size_t i = 0; has && i < (size_t)m->spec.sites * m->spec.files_per_site; i++)
+		if (m->size_bytes[i] > max)
+			max = m->size_bytes[i];
+	return max < ENGINE_CHUNK_MAX ? max : ENGINE_CHUNK_MAX;
+}
+
+static int start_thread(struct thread *t, struct err *err)
+{
+	pthread_attr_t attr;
+	pthread_t id;
+	int rc;
+
+	t->buffer = mmap(NULL, t->buffer_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (t->buffer == MAP_FAILED)
+		return err_set(err, -ENOMEM, "job %s: no memory for the buffer of slot %u", t->run->job->name, t->slot_idx);
+	(void)pthread_attr_init(&attr);
+	(void)pthread_attr_setstacksize(&attr, STACK_BYTES);
+	(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	rc = pthread_create(&id, &attr, thread_main, t);
+	(void)pthread_attr_destroy(&attr);
+	if (rc != 0)
+		return err_set(err, -rc, "job %s: cannot start thread %u: %s", t->run->job->name, t->slot_idx, strerror(rc));
+	return 0;
+}
+
+static int start_job(struct shared *shared, struct job_run *r, const struct engine_env *env, struct err *err)
+{
+	struct thread *threads = calloc(r->slots_nr, sizeof *threads);	/* lives as long as the process */
+	void *ctx = NULL;
+	int rc;
+
+	if (!threads)
+		return err_set(err, -ENOMEM, "job %s: no memory for %u threads", r->job->name, r->slots_nr);
+	rc = r->engine->open(env, &ctx, err);
+	for (uint32_t i = 0; i < r->slots_nr && rc == 0; i++) {
+		threads[i] = (struct thread){
+			.run = r, .control = shared->control, .engine = r->engine, .engine_ctx = ctx, .slot = &r->slot[i],
+			.shard = shard_of(r, i), .slot_idx = i, .buffer_bytes = shared->control->chunk_bytes,
+		};
+		rc = start_thread(&threads[i], err);
+	}
+	return rc;
+}
+
+_Noreturn void worker_main(struct shared *shared, const struct load_plan *plan, pid_t parent, int ready_fd)
+{
+	struct control *c = shared->control;
+	struct manifest manifest = MANIFEST_INIT;
+	struct engine_env env = { .dir = plan->dir, .host = plan->host };
+	bool has = false;
+	int rc;
+
+	worker_detach(parent, ready_fd);
+	rc = read_dataset(shared, plan, &manifest, &has, &c->ready_err);
+	env.manifest = has ? &manifest : NULL;
+	if (rc == 0)
+		c->chunk_bytes = chunk_bytes(&manifest, has);
+	for (unsigned int i = 0; i < shared->jobs_nr && rc == 0; i++)
+		rc = start_job(shared, &shared->run[i], &env, &c->ready_err);
+	c->ready_rc = rc;
+	if (write(ready_fd, "r", 1) != 1 || rc < 0)
+		_exit(1);
+	close(ready_fd);
+	for (;;)
+		pause();
+}
