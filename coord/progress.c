@@ -50,7 +50,7 @@ static void add_responses(struct run *run, struct host *host, const json_t *job)
 
 void progress_interval(struct run *run, struct host *host, json_t *interval)
 {
-	const char *names[JOBS_MAX];
+	const char *names[JOBS_MAX] = { NULL };
 	size_t i;
 	const json_t *job;
 
