@@ -27,22 +27,23 @@ uint32_t arrivals_spans(const struct load_plan *plan, const struct load_job *job
 
 /*
  * With slope s = (to - from) / rise the rise has Lambda(tau) = from tau + s tau^2 / 2. The form 2E / (b + sqrt(b^2 + 2sE)) has no
- * cancellation and no division by s.
+ * cancellation and no division by s. The products with 1e9 come before the division: i * 1e9 is exact up to i = 2^32, and so is then
+ * a due time that is a whole number of ns.
  */
 double arrivals_inverse(const struct arrivals *a, double e)
 {
-	double risen = a->rise_ns * (a->from_per_ns + a->to_per_ns) / 2;
+	double risen = a->rise_s * (a->from_per_s + a->to_per_s) / 2;
 	double slope;
 
 	if (e <= 0)
 		return 0;
 	if (e < risen) {
-		slope = (a->to_per_ns - a->from_per_ns) / a->rise_ns;
-		return 2 * e / (a->from_per_ns + sqrt(fmax(0, a->from_per_ns * a->from_per_ns + 2 * slope * e)));
+		slope = (a->to_per_s - a->from_per_s) / a->rise_s;
+		return 2e9 * e / (a->from_per_s + sqrt(fmax(0, a->from_per_s * a->from_per_s + 2 * slope * e)));
 	}
-	if (a->to_per_ns <= 0)
+	if (a->to_per_s <= 0)
 		return INFINITY;
-	return a->rise_ns + (e - risen) / a->to_per_ns;
+	return a->rise_s * 1e9 + (e - risen) * 1e9 / a->to_per_s;
 }
 
 static double draw_e(struct arrivals *a, uint64_t i)
@@ -70,7 +71,7 @@ static void look_ahead(struct arrivals *a)
 		if (tau < (double)(s->before_ns + (s->end_ns - s->start_ns))) {
 			a->ahead.due_ns = s->start_ns + ((uint64_t)tau - s->before_ns);
 			if (a->ahead.due_ns == 0)
-				a->ahead.due_ns = 1;	/* 0 is "before T0": nothing is due then */
+				a->ahead.due_ns = 1;
 			a->ahead.phase = s->phase;
 			return;
 		}
@@ -86,9 +87,9 @@ void arrivals_init(struct arrivals *a, const struct load_plan *plan, const struc
 
 	*a = (struct arrivals){
 		.random = j->arrival.kind == ARRIVAL_POISSON || (spike && j->arrival.poisson),
-		.from_per_ns = job->from_per_s / (double)NS_PER_S,
-		.to_per_ns = (spike ? job->to_per_s : job->from_per_s) / (double)NS_PER_S,
-		.rise_ns = spike ? (double)j->arrival.rise_ns : 0,
+		.from_per_s = job->from_per_s,
+		.to_per_s = spike ? job->to_per_s : job->from_per_s,
+		.rise_s = spike ? (double)j->arrival.rise_ns / (double)NS_PER_S : 0,
 		.seed = rng_subseed(rng_subseed(plan->seed, "arrivals"), j->name),
 		.host_idx = plan->host_idx,
 		.hosts_nr = plan->hosts_nr,

@@ -4,7 +4,7 @@
  *
  *	Lambda(tau) = integral of the rate over the time tau that the job has run (gaps between its phases left out)
  *	E_i         = i for evenly spaced arrivals; the sum of i + 1 unit exponentials, drawn from (seed, 0..i), for random ones
- *	due_i       = Lambda^-1(E_i), mapped back into the job's phases
+ *	due_i       = Lambda^-1(E_i), mapped back into the job's phases; rounded down to 1 ns, and never 0, which is "before T0"
  *
  * A host keeps every i with i % hosts_nr == host_idx.
  */
@@ -31,7 +31,7 @@ struct span {			/* a phase in which the job runs */
 /* No pointer in it: it may lie in shared memory and be copied. */
 struct arrivals {
 	bool random;
-	double from_per_ns, to_per_ns, rise_ns;
+	double from_per_s, to_per_s, rise_s;
 	uint64_t seed;
 	uint32_t host_idx, hosts_nr;
 	struct span span[PHASES_MAX];
