@@ -12,6 +12,7 @@ static const struct {
 	const char *name, *what;
 	int (*run)(int argc, char **argv);
 } commands[] = {
+	{ "agent", "serve a coordinator on a host: load, probes, faults", cmd_agent },
 	{ "dataset", "build, verify or remove the files that a load works on", cmd_dataset },
 };
 
