@@ -3,7 +3,6 @@
  * cmd_run.c - `squall run`: one run of a profile, and its verdict.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +13,6 @@
 #include "record.h"
 #include "report.h"
 #include "run.h"
-
-#define SETS_MAX 64
 
 static const char help[] =
 	"Usage: squall run PROFILE [--on lab|local:DIR] [--seed N] [--set KEY=VALUE]... [--out DIR] [--dry-run] [--json]\n"
@@ -33,7 +30,7 @@ static const char help[] =
 	"\n"
 	"Exit status: 0 as expected, 1 not as expected, 2 usage or profile error, 3 broken, 4 inconclusive or void, 77 needs missing.\n";
 
-static int dry_run(const struct run_options *options, struct err *err)
+int run_print_profile(const struct run_options *options, struct err *err)
 {
 	struct profile profile = PROFILE_INIT;
 	char *text = NULL;
@@ -48,15 +45,22 @@ static int dry_run(const struct run_options *options, struct err *err)
 	return rc;
 }
 
-/* Ask the record again, sealed as it is, for the text that `squall report` would print. */
-static int print_text(const char *dir, const json_t *verdict, struct err *err)
+/* The text is made from the record again, sealed as it is, as `squall report` makes it. */
+int run_print(const struct run_options *options, const char *dir, const json_t *verdict, struct err *err)
 {
 	struct record *record = NULL;
-	int rc = record_open(dir, false, &record, err);
+	int rc = 0;
 
-	if (rc == 0)
-		rc = report_text(record, verdict, stdout);
-	record_close(record);
+	if (options->json) {
+		rc = json_dumpf(verdict, stdout, JSON_INDENT(1)) < 0 || putchar('\n') == EOF ? -EIO : 0;
+	} else {
+		rc = record_open(dir, false, &record, err);
+		if (rc == 0)
+			rc = report_text(record, verdict, stdout);
+		record_close(record);
+	}
+	if (rc == 0 && (fflush(stdout) != 0 || ferror(stdout)))
+		rc = err_set(err, -EIO, "stdout: it could not be written");
 	return rc;
 }
 
@@ -65,63 +69,25 @@ static int run_and_print(const struct run_options *options, struct err *err)
 	json_t *verdict = NULL;
 	char dir[512] = "";
 	int rc = run_profile(options, &verdict, dir, sizeof dir, err);
-	int status = (int)err_exit_status(rc);
 
-	if (rc == 0 && options->json)
-		rc = json_dumpf(verdict, stdout, JSON_INDENT(1)) < 0 || putchar('\n') == EOF ? -EIO : 0;
-	else if (rc == 0)
-		rc = print_text(dir, verdict, err);
 	if (rc == 0)
-		status = report_exit_status(verdict);
-	if (rc == 0 && (fflush(stdout) != 0 || ferror(stdout)))
-		rc = err_set(err, -EIO, "stdout: it could not be written");
+		rc = run_print(options, dir, verdict, err);
+	if (rc == 0)
+		rc = report_exit_status(verdict);
 	json_decref(verdict);
-	return rc < 0 ? rc : status;
+	return rc;
 }
 
 int cmd_run(int argc, char **argv)
 {
-	static const struct option long_options[] = {
-		{ "on", required_argument, NULL, 'o' },	     { "seed", required_argument, NULL, 's' }, { "set", required_argument, NULL, 'S' },
-		{ "out", required_argument, NULL, 'O' },     { "dry-run", no_argument, NULL, 'n' },    { "json", no_argument, NULL, 'j' },
-		{ "allow-reboot", no_argument, NULL, 'r' }, { "help", no_argument, NULL, 'h' },       { 0 } };
-	const char *sets[SETS_MAX + 1] = { NULL };
-	struct run_options options = { .on = "lab", .out = "results", .sets = sets };
+	struct run_options options;
 	struct err err = ERR_INIT;
-	bool dry = false;
-	char seed[64];
-	int nr = 0, option, rc;
+	int rc = run_options_parse(argc, argv, help, &options, &err);
 
-	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-		if (option == 'o')
-			options.on = optarg;
-		else if ((option == 'S' || option == 's') && nr == SETS_MAX) {
-			fprintf(stderr, "squall: more than %d of --set\n", SETS_MAX);
-			return EXIT_USAGE;
-		} else if (option == 'S')
-			sets[nr++] = optarg;
-		else if (option == 's') {
-			(void)snprintf(seed, sizeof seed, "seed=%s", optarg);
-			sets[nr++] = seed;
-		} else if (option == 'O')
-			options.out = optarg;
-		else if (option == 'n')
-			dry = true;
-		else if (option == 'j')
-			options.json = true;
-		else if (option == 'r')
-			options.allow_reboot = true;
-		else {
-			fputs(help, option == 'h' ? stdout : stderr);
-			return option == 'h' ? EXIT_AS_EXPECTED : EXIT_USAGE;
-		}
-	}
-	if (optind != argc - 1) {
-		fprintf(stderr, "squall: run wants one profile; see squall run --help\n");
-		return EXIT_USAGE;
-	}
-	options.profile = argv[optind];
-	rc = dry ? dry_run(&options, &err) : run_and_print(&options, &err);
+	if (rc == 1)
+		return EXIT_AS_EXPECTED;
+	if (rc == 0)
+		rc = options.dry_run ? run_print_profile(&options, &err) : run_and_print(&options, &err);
 	if (rc < 0) {
 		fprintf(stderr, "squall: %s\n", err.text[0] ? err.text : strerror(-rc));
 		return (int)err_exit_status(rc);

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent.h"
 #include "clock.h"
 #include "err.h"
 #include "exec.h"
@@ -21,6 +22,7 @@
 #include "run.h"
 
 #define CONNECT_NS (3 * NS_PER_S)
+#define REBOOT_SILENCE_NS (5 * NS_PER_S)
 
 struct host *hosts_find(struct run *run, const char *name)
 {
@@ -202,16 +204,29 @@ int hosts_sync(struct run *run, struct err *err)
 	return 0;
 }
 
+/* A host that was reset says no goodbye, and a forwarded port takes connections that no guest answers: silence ends a connection too. */
+static void give_up_silent(struct run *run, struct host *host, uint64_t now)
+{
+	uint64_t limit = host->rebooting ? REBOOT_SILENCE_NS : AGENT_LEASE_NS;
+
+	if (!host->connected || host->heard_ns == 0 || now < host->heard_ns + limit)
+		return;
+	bus_detach(run->bus, host->name);
+	host_gone(run, host);
+}
+
 void hosts_retry(struct run *run, uint64_t now)
 {
 	for (int i = 0; i < run->hosts_nr; i++) {
 		struct host *host = &run->host[i];
 
+		give_up_silent(run, host, now);
 		if (host->connected || host->url[0] == '\0' || now < host->retry_ns)
 			continue;
 		host->retry_ns = now + NS_PER_S;
 		bus_detach(run->bus, host->name);
 		host->connected = bus_connect(run->bus, host->name, host->url, NS_PER_S / 5, NULL) == 0;
+		host->heard_ns = now;
 		if (host->connected)
 			(void)bus_send(run->bus, host->name, "hello", NULL);
 	}

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent.h"
 #include "clock.h"
 #include "err.h"
 #include "run.h"
@@ -46,7 +45,7 @@ static void on_pong(struct host *host, const json_t *body, uint64_t at_ns)
 	host->error_ns = (int64_t)(trip / 2);
 }
 
-static void on_gone(struct run *run, struct host *host)
+void host_gone(struct run *run, struct host *host)
 {
 	host->connected = false;
 	host->retry_ns = 0;
@@ -97,6 +96,7 @@ static void dispatch(struct run *run, struct bus_message *m)
 
 	if (!host)
 		return;
+	host->heard_ns = m->at_ns;
 	if (strcmp(m->kind, "hello") == 0)
 		on_hello(run, host, m->body);
 	else if (strcmp(m->kind, "pong") == 0)
@@ -116,7 +116,7 @@ static void dispatch(struct run *run, struct bus_message *m)
 	else if (strcmp(m->kind, "journal") == 0)
 		schedule_journal(run, host, m->body);
 	else if (strcmp(m->kind, "gone") == 0)
-		on_gone(run, host);
+		host_gone(run, host);
 }
 
 static void renew_leases(struct run *run, uint64_t now)

@@ -25,6 +25,11 @@ static void on_signal(int nr)
 	stop_signal = nr;
 }
 
+bool run_was_stopped(void)
+{
+	return stop_signal != 0;
+}
+
 int64_t run_now(const struct run *run)
 {
 	return run->t0_ns ? (int64_t)(clock_mono_ns() - run->t0_ns) : 0;
@@ -57,6 +62,8 @@ static int open_record(struct run *run, struct err *err)
 	(void)record_meta(run->record, "run", run->run_name, NULL);
 	(void)record_meta(run->record, "seed", number, NULL);
 	(void)record_meta(run->record, "on", run->options->on, NULL);
+	if (run->options->arm)
+		(void)record_meta(run->record, "arm", run->options->arm, NULL);
 	(void)record_meta(run->record, "version", SQUALL_VERSION, NULL);
 	(void)record_meta(run->record, "commit", SQUALL_COMMIT, NULL);
 	free(text);
@@ -100,6 +107,7 @@ static int start(struct run *run, struct err *err)
 
 	if (rc < 0)
 		return rc;
+	run->began = true;
 	(void)snprintf(number, sizeof number, "%llu", (unsigned long long)(clock_utc_ns() + (run->t0_ns - clock_mono_ns())));
 	(void)record_meta(run->record, "t0_utc_ns", number, NULL);
 	for (unsigned int i = 0; i < run->plan.phases_nr; i++)
@@ -179,7 +187,7 @@ static int judge(struct run *run, bool complete, json_t **ret_verdict, struct er
 	if (rename(run->dir, run->final_dir) < 0)
 		return err_set(err, -errno, "%s: %s", run->final_dir, strerror(errno));
 	memcpy(run->dir, run->final_dir, sizeof run->dir);
-	return link_latest(run);
+	return run->options->arm ? 0 : link_latest(run);
 }
 
 static int phases(struct run *run, const char **ret_why, struct err *err)
@@ -214,7 +222,9 @@ static int measure(struct run *run, json_t **ret_verdict, struct err *err)
 		why = strsignal(stop_signal);
 		err->text[0] = '\0';
 	}
-	rc_end = run->t0_ns ? finish(run, why, &later) : -EINTR;
+	if (!run->began)
+		return err_set(err, -EINTR, "stopped by a signal (%s) before the load began: nothing was measured", why);
+	rc_end = finish(run, why, &later);
 	if (rc_end < 0 && !why) {
 		(void)err_set(err, rc_end, "%s", later.text);
 		return rc_end;
@@ -249,6 +259,8 @@ int run_profile(const struct run_options *options, json_t **ret_verdict, char *r
 		hosts_close(run);
 	(void)snprintf(ret_dir, dir_bytes, "%s", run->dir);
 	record_close(run->record);
+	if (rc < 0 && run->record && !run->began)
+		(void)file_remove_tree(run->dir, NULL);
 	schedule_free(run);
 	profile_release(&run->profile);
 	bus_free(run->bus);

@@ -26,12 +26,19 @@ struct hist;
 #define HOSTS_MAX 16
 #define PINGS 64
 
+#define RUN_SETS_MAX 64
+
 struct run_options {
+	const char *command;		/* "run" or "reproduce" */
 	const char *profile;		/* path */
 	const char *on;			/* "lab", "local:DIR" */
-	const char *const *sets;	/* NULL-terminated */
+	const char *sets[RUN_SETS_MAX + 8 + 1];		/* of --set and --seed, then of the arm; NULL-terminated */
 	const char *out;		/* folder of results */
-	bool allow_reboot, json, quiet;
+	const char *arm;		/* NULL = the profile as it is written */
+	const char *arms;		/* of reproduce: names with commas; NULL = all */
+	unsigned int trials;		/* of reproduce */
+	bool allow_reboot, json, dry_run, quiet;
+	char seed[64];
 };
 
 struct host {
@@ -43,6 +50,7 @@ struct host {
 	uint64_t ping_sent_ns[PINGS];
 	uint32_t ping_seq;
 	uint64_t ping_best_ns;		/* round trip of the estimate in use */
+	uint64_t heard_ns;		/* when its last message came, or the connection was made */
 	uint64_t retry_ns;		/* when to connect again */
 	uint32_t answers;		/* how many answers came, for run_ask() */
 	int answer_rc;
@@ -78,7 +86,7 @@ struct run {
 	uint64_t next_lease_ns, next_progress_ns;
 	struct load_plan plan;
 	double capacity[JOBS_MAX];
-	bool calibrating;
+	bool calibrating, began;	/* began: there is something measured to keep */
 	int phase;
 	const volatile sig_atomic_t *stop_signal;
 	char primary[NAME_BYTES];	/* host where DRBD is primary, as last seen */
@@ -86,6 +94,10 @@ struct run {
 	char drbd[64];
 	struct hist *second;		/* responses of op "" of the last second */
 };
+
+/* options.c */
+/** Parse the command line; `--help` prints. @return 0, 1 after --help, -EINVAL */
+int run_options_parse(int argc, char **argv, const char *help, struct run_options *ret_options, struct err *err);
 
 /* hosts.c */
 int hosts_open(struct run *run, struct err *err);
@@ -99,6 +111,8 @@ int64_t host_time(const struct run *run, const struct host *host, int64_t host_n
 /* pump.c */
 /** Take messages, renew leases, until `until` says so. @return 1 it did, 0 deadline, -EINTR a signal, -errno. */
 int run_pump(struct run *run, bool (*until)(struct run *, void *), void *arg, uint64_t deadline_ns, struct err *err);
+/** The connection to a host has ended. */
+void host_gone(struct run *run, struct host *host);
 /** Send to all hosts with a role and wait for all answers; body is copied. */
 int run_ask_all(struct run *run, const char *role, const char *kind, json_t *body, uint64_t timeout_ns, struct err *err);
 
@@ -125,9 +139,17 @@ void progress_sample(struct run *run, const char *host, const json_t *sample);
 void progress_line(struct run *run, int64_t now);
 void progress_say(const struct run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* cmd_run.c */
+/** Print what `squall report` would, or verdict.json. */
+int run_print(const struct run_options *options, const char *dir, const json_t *verdict, struct err *err);
+/** Print the effective profile of --dry-run. */
+int run_print_profile(const struct run_options *options, struct err *err);
+
 /* run.c */
 /** The whole run. @param ret_verdict new reference, maybe NULL. @return exit status */
 int run_profile(const struct run_options *options, json_t **ret_verdict, char *ret_dir, size_t dir_bytes, struct err *err);
+/** Whether SIGINT or SIGTERM came: then a series of runs ends too. */
+bool run_was_stopped(void);
 int64_t run_now(const struct run *run);			/* since T0 */
 void run_note(struct run *run, const char *host, const char *kind, int fault_idx, int64_t t_ns, const char *evidence);
 
