@@ -152,7 +152,7 @@ static int take_observe(struct agent *a, const json_t *body, struct err *err)
 	return observe_start(json_string_value(json_object_get(body, "mount")), &a->observe, err);
 }
 
-static int take_fault(struct agent *a, const json_t *body, struct err *err)
+static int hold_fault(struct agent *a, const json_t *body, struct err *err)
 {
 	const char *fault = json_string_value(json_object_get(body, "fault"));
 	const json_t *args = json_object_get(body, "args");
@@ -174,6 +174,16 @@ static int take_fault(struct agent *a, const json_t *body, struct err *err)
 		return rc;
 	}
 	return err_set(err, -ENOSPC, "agent: more than %d faults at a time", FAULTS_MAX);
+}
+
+/* What becomes of a fault is told in events; also that there is no holder for it. */
+static void take_fault(struct agent *a, const json_t *body)
+{
+	struct err err = ERR_INIT;
+
+	if (hold_fault(a, body, &err) < 0)
+		say(a, "fault-event", json_pack("{s:O, s:{s:s, s:I, s:s}}", "idx", json_object_get(body, "idx"), "event", "event", "failed", "t_ns",
+						(json_int_t)clock_mono_ns(), "error", err.text));
 }
 
 static void take_heal(struct agent *a, const json_t *body)
@@ -212,7 +222,7 @@ static void on_message(struct agent *a, const struct bus_message *m)
 	static const struct {
 		const char *kind;
 		int (*take)(struct agent *, const json_t *, struct err *);
-	} asked[] = { { "profile", take_profile }, { "load", take_load }, { "start", take_start }, { "observe", take_observe }, { "fault", take_fault } };
+	} asked[] = { { "profile", take_profile }, { "load", take_load }, { "start", take_start }, { "observe", take_observe } };
 	struct err err = ERR_INIT;
 
 	a->heard_ns = clock_mono_ns();
@@ -227,6 +237,8 @@ static void on_message(struct agent *a, const struct bus_message *m)
 		on_hello(a);
 	else if (strcmp(m->kind, "lease") == 0)
 		take_lease(a, m);
+	else if (strcmp(m->kind, "fault") == 0)
+		take_fault(a, m->body);
 	else if (strcmp(m->kind, "heal") == 0)
 		take_heal(a, m->body);
 	else if (strcmp(m->kind, "journal") == 0)
