@@ -5,22 +5,29 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "chaos.h"
 #include "command.h"
 #include "err.h"
+#include "lab.h"
 
 static const struct {
-	const char *name, *what;
+	const char *name, *what;	/* what: NULL = a process that squall starts itself */
 	int (*run)(int argc, char **argv);
 } commands[] = {
 	{ "agent", "serve a coordinator on a host: load, probes, faults", cmd_agent },
+	{ "lab", "boot, enter and end the VM lab", cmd_lab },
 	{ "dataset", "build, verify or remove the files that a load works on", cmd_dataset },
+	{ "holder", NULL, chaos_holder_main },
+	{ "lab-switch", NULL, lab_switch_main },
+	{ "lab-control", NULL, lab_control_main },
 };
 
 static void help(FILE *out)
 {
 	fputs("Usage: squall COMMAND ...; squall COMMAND --help\n\n", out);
 	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].what);
+		if (commands[i].what)
+			fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].what);
 }
 
 int main(int argc, char **argv)

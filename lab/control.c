@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * control.c - both ends of the control channel: `squall lab-control PORT` in the guest, control_exec() and others on the host.
+ */
+#include "control.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "err.h"
+#include "exec.h"
+#include "file.h"
+#include "lab.h"
+
+#define LINE_MAX_BYTES (4u << 20)
+#define CHUNK 16384
+#define ARGS_MAX 64
+
+/* ---- lines of JSON, both ends */
+
+static int send_json(int fd, json_t *json)
+{
+	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	int rc = text ? file_write_all(fd, text, strlen(text)) : -ENOMEM;
+
+	if (rc == 0)
+		rc = file_write_all(fd, "\n", 1);
+	free(text);
+	json_decref(json);
+	return rc;
+}
+
+struct reader {
+	int fd;
+	char *text;
+	size_t bytes;
+};
+
+/* @return 1 with the line, 0 at the end or the deadline (errno = ETIMEDOUT), -errno */
+static int read_line(struct reader *r, uint64_t deadline_ns, json_t **ret)
+{
+	for (;;) {
+		char *newline = r->bytes > 0 ? memchr(r->text, '\n', r->bytes) : NULL;
+		uint64_t now = clock_mono_ns();
+		struct pollfd p = { .fd = r->fd, .events = POLLIN };
+		ssize_t n;
+
+		if (newline) {
+			*newline = '\0';
+			*ret = json_loads(r->text, 0, NULL);
+			r->bytes -= (size_t)(newline + 1 - r->text);
+			memmove(r->text, newline + 1, r->bytes);
+			return *ret ? 1 : -EBADMSG;
+		}
+		if (r->bytes >= LINE_MAX_BYTES)
+			return -E2BIG;
+		if (now >= deadline_ns || poll(&p, 1, (int)((deadline_ns - now) / NS_PER_MS) + 1) == 0) {
+			errno = ETIMEDOUT;
+			return 0;
+		}
+		n = read(r->fd, r->text + r->bytes, LINE_MAX_BYTES - r->bytes);
+		if (n == 0) {
+			errno = 0;
+			return 0;
+		}
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		r->bytes += n > 0 ? (size_t)n : 0;
+	}
+}
+
+/* ---- the guest's end */
+
+/* Lines of one stream of the program, until it has no writer any more. */
+static int pass_on(int fd, int from, const char *key)
+{
+	static char chunk[CHUNK];
+	ssize_t n = read(from, chunk, sizeof chunk);
+	char *text;
+
+	if (n <= 0)
+		return -1;
+	text = base64_encode(chunk, (size_t)n);
+	(void)send_json(fd, json_pack("{s:s}", key, text ? text : ""));
+	free(text);
+	return 0;
+}
+
+static pid_t start(char *const argv[], int *ret_out, int *ret_err)
+{
+	int out[2], err[2];
+	pid_t pid;
+
+	if (pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0)
+		return -1;
+	pid = fork();
+	if (pid == 0) {
+		(void)setsid();
+		(void)dup2(out[1], STDOUT_FILENO);
+		(void)dup2(err[1], STDERR_FILENO);
+		(void)signal(SIGPIPE, SIG_DFL);
+		(void)execvp(argv[0], argv);
+		dprintf(STDERR_FILENO, "%s: %s\n", argv[0], strerror(errno));
+		_exit(127);
+	}
+	close(out[1]);
+	close(err[1]);
+	*ret_out = out[0];
+	*ret_err = err[0];
+	return pid;
+}
+
+/* Ends when the program has ended (what it left running may keep the pipes), or at the deadline. */
+static void relay(int fd, pid_t pid, int out, int err, uint64_t deadline_ns)
+{
+	int pidfd = exec_pidfd(pid), status = 0;
+	struct pollfd p[3] = { { .fd = out, .events = POLLIN }, { .fd = err, .events = POLLIN }, { .fd = pidfd, .events = POLLIN } };
+	uint64_t now;
+	bool done = false;
+
+	while (!done && (now = clock_mono_ns()) < deadline_ns) {
+		if (poll(p, 3, (int)((deadline_ns - now) / NS_PER_MS) + 1) < 0 && errno != EINTR)
+			break;
+		done = p[2].revents != 0 && !(p[0].revents & POLLIN) && !(p[1].revents & POLLIN);
+		for (int i = 0; i < 2; i++)
+			if (p[i].revents && pass_on(fd, p[i].fd, i == 0 ? "out" : "err") < 0)
+				p[i].fd = -1;
+	}
+	if (!done)
+		(void)kill(-pid, SIGKILL);
+	if (!done || waitpid(pid, &status, WNOHANG) != pid)
+		(void)send_json(fd, json_pack("{s:s}", "error", "it did not end in time"));
+	else
+		(void)send_json(fd, json_pack("{s:i}", "exit", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)));
+}
+
+static void serve_exec(int fd, const json_t *request)
+{
+	char *argv[ARGS_MAX + 1] = { NULL };
+	uint64_t timeout_ns = (uint64_t)json_integer_value(json_object_get(request, "timeout_ns"));
+	const json_t *list = json_object_get(request, "argv"), *word;
+	int out = -1, err = -1;
+	size_t i;
+	pid_t pid;
+
+	json_array_foreach(list, i, word)
+		if (i < ARGS_MAX && json_is_string(word))
+			argv[i] = strdup(json_string_value(word));
+	pid = argv[0] ? start(argv, &out, &err) : -1;
+	if (pid < 0)
+		(void)send_json(fd, json_pack("{s:s}", "error", "it could not be started"));
+	else
+		relay(fd, pid, out, err, clock_mono_ns() + timeout_ns);
+}
+
+static void serve_put(int fd, const json_t *request)
+{
+	const char *path = json_string_value(json_object_get(request, "path")), *text = json_string_value(json_object_get(request, "data"));
+	struct err err = ERR_INIT;
+	uint8_t *data = NULL;
+	size_t bytes = 0;
+
+	if (path && text && base64_decode(text, &data, &bytes) >= 0 && file_write(path, data, bytes, 0644, &err) == 0)
+		(void)send_json(fd, json_pack("{s:i}", "exit", 0));
+	else
+		(void)send_json(fd, json_pack("{s:s}", "error", err.text[0] != '\0' ? err.text : "malformed"));
+	free(data);
+}
+
+static void serve_clock(int fd, const json_t *request)
+{
+	uint64_t utc = (uint64_t)json_integer_value(json_object_get(request, "utc_ns"));
+	struct timespec t = { .tv_sec = (time_t)(utc / NS_PER_S), .tv_nsec = (long)(utc % NS_PER_S) };
+
+	if (clock_settime(CLOCK_REALTIME, &t) == 0)
+		(void)send_json(fd, json_pack("{s:i}", "exit", 0));
+	else
+		(void)send_json(fd, json_pack("{s:s}", "error", strerror(errno)));
+}
+
+static void serve(int fd)
+{
+	struct reader r = { .fd = fd, .text = malloc(LINE_MAX_BYTES) };
+	json_t *request = NULL;
+	const char *op;
+
+	if (!r.text || read_line(&r, clock_mono_ns() + 10 * NS_PER_S, &request) != 1)
+		_exit(1);
+	op = json_string_value(json_object_get(request, "op"));
+	if (op && strcmp(op, "exec") == 0)
+		serve_exec(fd, request);
+	else if (op && strcmp(op, "put") == 0)
+		serve_put(fd, request);
+	else if (op && strcmp(op, "clock") == 0)
+		serve_clock(fd, request);
+	else
+		(void)send_json(fd, json_pack("{s:s}", "error", "unknown op"));
+	_exit(0);
+}
+
+int lab_control_main(int argc, char **argv)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_ANY) };
+	int listener, on = 1;
+
+	at.sin_port = htons((uint16_t)(argc > 1 ? strtoul(argv[1], NULL, 10) : 0));
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGCHLD, SIG_IGN);
+	(void)mlockall(MCL_CURRENT);
+	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	(void)setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (at.sin_port == 0 || listener < 0 || bind(listener, (struct sockaddr *)&at, sizeof at) < 0 || listen(listener, 64) < 0) {
+		fprintf(stderr, "squall: lab-control: %s\n", strerror(errno));
+		return EXIT_BROKEN;
+	}
+	for (;;) {
+		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+
+		if (fd < 0 && errno != EINTR && errno != ECONNABORTED && errno != EMFILE)
+			return EXIT_BROKEN;
+		if (fd < 0)
+			continue;
+		if (fork() == 0) {
+			(void)signal(SIGCHLD, SIG_DFL);
+			serve(fd);
+		}
+		close(fd);
+	}
+}
+
+/* ---- the host's end */
+
+static int dial(uint16_t port, struct err *err)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof at) == 0)
+		return fd;
+	(void)err_set(err, -errno, "lab: port %u: %s", port, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return -ECONNREFUSED;
+}
+
+static int print(int fd, const json_t *text)
+{
+	uint8_t *data = NULL;
+	size_t bytes = 0;
+	int rc = 0;
+
+	if (json_is_string(text) && base64_decode(json_string_value(text), &data, &bytes) >= 0 && fd >= 0)
+		rc = file_write_all(fd, data, bytes);
+	free(data);
+	return rc;
+}
+
+static int take_answers(int fd, uint64_t timeout_ns, int out_fd, int err_fd, struct err *err)
+{
+	uint64_t deadline = clock_mono_ns() + timeout_ns;
+	struct reader r = { .fd = fd, .text = malloc(LINE_MAX_BYTES) };
+	json_t *line = NULL;
+	int rc = r.text ? 1 : -ENOMEM, status = -1;
+
+	while (rc == 1 && status < 0) {
+		rc = read_line(&r, deadline, &line);
+		if (rc != 1)
+			break;
+		(void)print(out_fd, json_object_get(line, "out"));
+		(void)print(err_fd, json_object_get(line, "err"));
+		if (json_object_get(line, "error"))
+			rc = err_set(err, -EIO, "lab: the guest says: %s", json_string_value(json_object_get(line, "error")));
+		if (json_object_get(line, "exit"))
+			status = (int)json_integer_value(json_object_get(line, "exit"));
+		json_decref(line);
+	}
+	if (rc == 0)
+		rc = errno == ETIMEDOUT ? err_set(err, -ETIMEDOUT, "lab: no answer from the guest in time") :
+					  err_set(err, -EIO, "lab: the guest ended the connection");
+	free(r.text);
+	return rc < 0 ? rc : status;
+}
+
+static int request(uint16_t port, json_t *what, uint64_t timeout_ns, int out_fd, int err_fd, struct err *err)
+{
+	int fd = dial(port, err), rc;
+
+	if (fd < 0) {
+		json_decref(what);
+		return fd;
+	}
+	rc = send_json(fd, what);
+	rc = rc < 0 ? err_set(err, rc, "lab: port %u: %s", port, strerror(-rc)) : take_answers(fd, timeout_ns, out_fd, err_fd, err);
+	close(fd);
+	return rc;
+}
+
+int control_exec(uint16_t port, const char *const argv[], uint64_t timeout_ns, int out_fd, int err_fd, struct err *err)
+{
+	json_t *list = json_array();
+
+	for (int i = 0; argv[i]; i++)
+		json_array_append_new(list, json_string(argv[i]));
+	return request(port, json_pack("{s:s, s:o, s:I}", "op", "exec", "argv", list, "timeout_ns", (json_int_t)timeout_ns), timeout_ns + 5 * NS_PER_S, out_fd,
+		       err_fd, err);
+}
+
+int control_put(uint16_t port, const char *path, const void *data, size_t bytes, struct err *err)
+{
+	char *text = base64_encode(data, bytes);
+	int rc = text ? request(port, json_pack("{s:s, s:s, s:s}", "op", "put", "path", path, "data", text), 10 * NS_PER_S, -1, -1, err) : -ENOMEM;
+
+	free(text);
+	return rc;
+}
+
+int control_set_clock(uint16_t port, struct err *err)
+{
+	return request(port, json_pack("{s:s, s:I}", "op", "clock", "utc_ns", (json_int_t)clock_utc_ns()), 5 * NS_PER_S, -1, -1, err);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vm.h - the guests as QEMU processes: started, waited for, saved, restored.
+ */
+#ifndef SQUALL_LAB_VM_H
+#define SQUALL_LAB_VM_H
+
+#include "image.h"
+#include "state.h"
+
+/**
+ * Whether KVM really runs a guest here: /dev/kvm alone proves nothing, so a guest is booted with it once per boot of this host.
+ */
+bool vm_kvm_works(const struct lab_state *state, const char *cache, const struct lab_image *image);
+
+/**
+ * Start a guest.
+ * @param saved  folder of a saved lab, whose disks are the base of throw-away overlays and whose memory is read; NULL = boot on fresh disks.
+ */
+int vm_start(struct lab_state *state, struct lab_vm *vm, const struct lab_spec *spec, const struct lab_image *image, const char *saved, struct err *err);
+
+/** Wait until every guest says on its console that it is ready. Errors: -EIO it failed or died, -ETIMEDOUT; with its last line. */
+int vm_wait_ready(const struct lab_state *state, uint64_t timeout_ns, lab_progress progress, void *arg, struct err *err);
+
+/** Stop all guests and write their memory to DIR/NODE.memory; then end them. The disks stay where they are. */
+int vm_save_all(struct lab_state *state, const char *dir, struct err *err);
+
+/** Let all restored guests go on, as soon as their memory is read. */
+int vm_continue_all(const struct lab_state *state, struct err *err);
+
+int vm_reset(const struct lab_state *state, const struct lab_vm *vm, struct err *err);
+
+#endif
