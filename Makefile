@@ -41,6 +41,8 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+$(BUILD)/lab/guest.o: $(wildcard lab/guest/*)
+
 # Unit tests: tests/unit/<layer>/*.c, one program a layer, linked with that layer and common alone.
 unit_objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/$(1)/*.c))
 define UNIT_RULE
