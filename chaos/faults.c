@@ -41,6 +41,11 @@ const struct fault *fault_find(const char *name)
 	return NULL;
 }
 
+bool chaos_is_known(const char *fault)
+{
+	return fault_find(fault) != NULL;
+}
+
 enum heal_class chaos_heal_class(const char *fault)
 {
 	const struct fault *f = fault_find(fault);

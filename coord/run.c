@@ -155,8 +155,10 @@ static int finish(struct run *run, const char *stopped, struct err *err)
 		rc = hosts_sync(run, err);
 	store_hosts(run);
 	(void)record_meta_double(run->record, "end_ns", (double)run_now(run), NULL);
-	if (stopped)
+	if (stopped) {
 		(void)record_meta(run->record, "stopped", stopped, NULL);
+		(void)record_meta(run->record, "stopped_by", run_was_stopped() ? "signal" : "guard", NULL);
+	}
 	else if (rc == 0)
 		(void)record_meta(run->record, "complete", "1", NULL);
 	return rc;

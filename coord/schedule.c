@@ -37,9 +37,9 @@ int schedule_check(struct run *run, struct err *err)
 				       f->fault);
 	}
 	for (unsigned int i = 0; i < p->signature_nr && rc >= 0; i++)
-		rc = report_check_line(p, &p->signature[i], err);
+		rc = report_check_line(p, &p->signature[i], chaos_is_known, err);
 	for (unsigned int i = 0; i < p->guards_nr && rc >= 0; i++)
-		rc = report_check_line(p, &p->guards[i], err);
+		rc = report_check_line(p, &p->guards[i], chaos_is_known, err);
 	return rc;
 }
 
@@ -86,6 +86,7 @@ static void finish(struct run *run, unsigned int idx, const char *healed, const 
 static void inject_instant(struct run *run, unsigned int idx, struct host *host)
 {
 	host->rebooting = true;
+	run->nfsd_threads = 0;
 	run->fault[idx].state = FAULT_IN_FORCE;
 	run->fault[idx].inject_ns = run_now(run);
 }
@@ -134,6 +135,15 @@ static void watch_instant(struct run *run, unsigned int idx)
 	finish(run, idx, "confirmed", run->profile.faults[idx].fault, text);
 }
 
+/* Whether a fault that is an instant has taken this one with it: then the journal of the host that came back judges it (schedule_journal). */
+static bool is_taken_by_reboot(const struct run *run, unsigned int idx)
+{
+	for (unsigned int i = 0; i < run->profile.faults_nr; i++)
+		if (run->fault[i].instant && run->fault[i].host == run->fault[idx].host && run->fault[i].inject_ns >= run->fault[idx].inject_ns)
+			return true;
+	return false;
+}
+
 void schedule_tick(struct run *run, int64_t now)
 {
 	for (unsigned int i = 0; i < run->profile.faults_nr; i++) {
@@ -144,7 +154,7 @@ void schedule_tick(struct run *run, int64_t now)
 			inject(run, i);
 		else if (f->state == FAULT_IN_FORCE && f->instant)
 			watch_instant(run, i);
-		else if (f->state == FAULT_IN_FORCE && !run->host[f->host].rebooting && now >= end_of(run, i)) {
+		else if (f->state == FAULT_IN_FORCE && !is_taken_by_reboot(run, i) && now >= end_of(run, i)) {
 			f->state = FAULT_HEALING;
 			(void)bus_send(run->bus, run->host[f->host].name, "heal", json_pack("{s:i}", "idx", (int)i));
 			run_note(run, run->host[f->host].name, "heal", (int)i, now, "its time is over");

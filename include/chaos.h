@@ -32,6 +32,9 @@ extern const char *const heal_class_names[];	/* "H0" ..., NULL-terminated */
  */
 int chaos_check(const char *fault, const struct yaml *args, const struct yaml *at, json_t **ret_json, struct err *err);
 
+/** Whether there is a fault of that name. */
+bool chaos_is_known(const char *fault);
+
 /** @return the heal class of a known fault; HEAL_H3 needs --allow-reboot. */
 enum heal_class chaos_heal_class(const char *fault);
 

@@ -5,7 +5,7 @@
  * Times are ns since T0 on the coordinator's clock; "host" is a name. Histograms are hist_encode() blobs. WAL while running, sealed to one file at the end.
  *
  *	meta(key PRIMARY KEY, value)   profile (effective text), seed, t0_utc_ns, end_ns, complete ("1" when sealed), version, commit, on,
- *	                               capacity.JOB and baseline.JOB and rate.JOB [1/s], host.NAME.kernel, mount, drbd, void.N (a reason), stopped,
+ *	                               capacity.JOB and baseline.JOB and rate.JOB [1/s], host.NAME.kernel, mount, drbd, void.N (a reason), stopped (why), stopped_by (signal, guard),
  *	                               dropped_pages.HOST and left.HOST (pids, JSON) when load_final() named any
  *	hosts(host, roles, offset_ns, offset_error_ns, start_skew_ns, lost_at_ns)                  lost_at_ns NULL = never lost
  *	phases(idx, name, start_ns, end_ns)

@@ -6,6 +6,7 @@
 #define SQUALL_REPORT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -29,17 +30,14 @@ int report_exit_status(const json_t *verdict);
 /** The verdict for people: sites affected first, then jobs per phase, faults, signature, hung ops, hosts, void reasons. */
 int report_text(struct record *record, const json_t *verdict, FILE *out);
 
-/** A signature line or guard must parse and name known metrics: -EINVAL "file:line: ..." with the nearest. Events must be faults or phases of the profile. */
-int report_check_line(const struct profile *profile, const struct named_line *line, struct err *err);
+/**
+ * A signature line or guard must parse and name known metrics: -EINVAL "file:line: ..." with the nearest. Its event must be a phase of the profile, or one that
+ * is_event() knows: a fault, whether this profile injects it or not, so that an arm without it is a profile too.
+ */
+int report_check_line(const struct profile *profile, const struct named_line *line, bool (*is_event)(const char *name), struct err *err);
 
 /** [{"metric", "unit", "source", "meaning"}]; new reference. */
 json_t *report_metrics(void);
-
-/**
- * The value of a metric at an instant, over the last 10 s, while a run goes on (guards, progress).
- * @return 0 with the value, -ENODATA when there is none yet.
- */
-int report_metric_at(struct record *record, const char *metric, int64_t t_ns, double *ret_value, struct err *err);
 
 /** Whether a guard ("sites.down_ratio > 0.9 for 120s") is true at an instant. @return 1, 0 or -errno */
 int report_guard_holds(struct record *record, const char *text, int64_t t_ns, struct err *err);

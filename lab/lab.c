@@ -201,9 +201,9 @@ static int write_dataset(const struct lab_state *state, const struct dataset_spe
 	int rc;
 
 	if (d->lognormal)
-		(void)snprintf(size, sizeof size, "{lognormal: {mu: %.17g, sigma: %.17g, max: %llu}}", d->mu, d->sigma, (unsigned long long)d->size_bytes);
+		(void)snprintf(size, sizeof size, "{lognormal: {mu: %.17g, sigma: %.17g, max: %lluB}}", d->mu, d->sigma, (unsigned long long)d->size_bytes);
 	else
-		(void)snprintf(size, sizeof size, "%llu", (unsigned long long)d->size_bytes);
+		(void)snprintf(size, sizeof size, "%lluB", (unsigned long long)d->size_bytes);
 	(void)snprintf(text, sizeof text,
 		       "name: dataset\nseed: %llu\ndataset: {sites: %u, files_per_site: %u, size: %s, depth: %u}\n"
 		       "jobs: {reads: {engine: sync, mix: {read: 1}, arrival: {constant: 1/s}}}\nphases: [{name: baseline, for: 1s}]\nexpect: absent\n",

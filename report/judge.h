@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * judge.h - the parts of a verdict: private to report/.
+ */
+#ifndef SQUALL_REPORT_JUDGE_H
+#define SQUALL_REPORT_JUDGE_H
+
+#include <jansson.h>
+
+#include "metrics.h"
+#include "profile.h"
+
+struct err;
+struct record;
+
+/* jobs.c */
+/** "jobs": totals, percentiles, phases and ops of each job; new reference. */
+int judge_jobs(struct record *record, json_t **ret, struct err *err);
+
+/* gates.c */
+/** Reasons for which the run cannot be trusted go to `reasons`; what leaves it open to `doubts`. */
+int judge_gates(struct record *record, const json_t *verdict, json_t *reasons, json_t *doubts, struct err *err);
+
+/* course.c */
+/** "recovery", "herd", "ratios", "layers", "failed_while_others_ok": how it went, into the verdict. */
+int judge_course(struct record *record, struct metrics *metrics, const struct profile *profile, json_t *verdict, struct err *err);
+
+/** Call back with each row of a query. @return 0 or what take() returned below 0, or -EIO */
+int judge_query(struct record *record, const char *sql, const char *const texts[], int (*take)(void *row, void *arg), void *arg, struct err *err);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rows.h - the samples of one metric of the record, in memory and in order of time.
+ */
+#ifndef SQUALL_REPORT_ROWS_H
+#define SQUALL_REPORT_ROWS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct record;
+
+struct row {
+	int64_t t_ns;
+	uint64_t series;	/* a hash of host and label: a series of its own */
+	double value;
+};
+
+struct rows {
+	struct row *row;
+	size_t nr;
+};
+
+/** @param label  NULL = all labels. @return 0 or -errno; no samples is 0 */
+int rows_read(struct record *record, const char *metric, const char *label, int64_t from_ns, struct rows *ret);
+void rows_release(struct rows *rows);
+
+/** The first row later than t. */
+size_t rows_after(const struct rows *rows, int64_t t_ns);
+
+/** Growth of a cumulative value in (from, to], over all series; a series that begins again at 0 counts from 0. @return how many steps were seen */
+size_t rows_growth(const struct rows *rows, int64_t from_ns, int64_t to_ns, double *ret);
+
+#endif
