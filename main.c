@@ -14,6 +14,9 @@ static const struct {
 	const char *name, *what;	/* what: NULL = a process that squall starts itself */
 	int (*run)(int argc, char **argv);
 } commands[] = {
+	{ "run", "run a profile once, and give its verdict", cmd_run },
+	{ "reproduce", "run a profile and its arms, and compare their verdicts", cmd_reproduce },
+	{ "report", "judge a run again from its record", cmd_report },
 	{ "agent", "serve a coordinator on a host: load, probes, faults", cmd_agent },
 	{ "lab", "boot, enter and end the VM lab", cmd_lab },
 	{ "dataset", "build, verify or remove the files that a load works on", cmd_dataset },

@@ -196,7 +196,7 @@ void schedule_event(struct run *run, struct host *host, int idx, const json_t *e
 	if (strcmp(kind, "injected") == 0 && f->state == FAULT_ASKED) {
 		f->state = FAULT_IN_FORCE;
 		f->inject_ns = at;
-	} else if (strcmp(kind, "verify") == 0 && verdict && strcmp(f->verified, "confirmed") != 0) {
+	} else if (strcmp(kind, "verify") == 0 && verdict && (strcmp(f->verified, "confirmed") != 0 || strcmp(verdict, "confirmed") == 0)) {
 		(void)snprintf(f->verified, sizeof f->verified, "%s", verdict);
 		(void)snprintf(f->evidence, sizeof f->evidence, "%s", evidence ? evidence : "");
 	} else if (strcmp(kind, "healed") == 0)

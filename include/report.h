@@ -17,7 +17,7 @@ struct record;
 
 /**
  * Judge a record: metrics second by second, signature, gates (lag, hiccup, unconfirmed or vanished faults, lost hosts, conservation, incomplete).
- * @param ret_verdict  verdict.json as DESIGN fixes it (docs/architecture.md); new reference. Also stored in the record's tables when it is writable.
+ * @param ret_verdict  verdict.json as DESIGN fixes it (docs/architecture.md); new reference.
  */
 int report_judge(struct record *record, json_t **ret_verdict, struct err *err);
 

@@ -282,6 +282,9 @@ static bool ratio_of_growth(struct metrics *m, const struct recipe *r, int64_t f
 	if (steps == 0 || (strcmp(r->b, "time") != 0 && rows_growth(source(m, r->b, r->label), from, to, &over) == 0) || over <= 0)
 		return false;
 	*ret = under / over;
+	/* A wait is counted whole when it becomes a long one, which may be more than the window has. */
+	if (strcmp(metric_table[r - recipes].unit, "") == 0 && *ret > 1)
+		*ret = 1;
 	return true;
 }
 

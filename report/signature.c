@@ -313,12 +313,20 @@ int signature_evaluate(struct record *record, struct metrics *metrics, const str
 	return 0;
 }
 
+static bool is_phase(const struct profile *profile, const char *name)
+{
+	for (unsigned int i = 0; i < profile->phases_nr; i++)
+		if (strcmp(profile->phases[i].name, name) == 0)
+			return true;
+	return false;
+}
+
 int report_check_line(const struct profile *profile, const struct named_line *line, bool (*is_event)(const char *name), struct err *err)
 {
 	struct signature_line parsed;
 	int rc = signature_parse(line->text, &parsed, err);
 
-	if (rc == 0 && parsed.event[0] != '\0' && profile_phase(profile, parsed.event) < 0 && !is_event(parsed.event))
+	if (rc == 0 && parsed.event[0] != '\0' && !is_phase(profile, parsed.event) && !is_event(parsed.event))
 		rc = err_set(err, -EINVAL, "'%s' is neither a phase nor a fault", parsed.event);
 	return rc < 0 ? err_prefix(err, rc, "%s:%u: %s", profile->file, line->line, line->name) : 0;
 }

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * judge.c - the verdict of a record: void before inconclusive before reproduced, and absent otherwise.
+ */
+#include "judge.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "err.h"
+#include "file.h"
+#include "record.h"
+#include "report.h"
+#include "signature.h"
+
+static const char *text_of(void *row, int column)
+{
+	const unsigned char *text = sqlite3_column_text(row, column);
+
+	return text ? (const char *)text : "";
+}
+
+static json_t *integer_or_null(void *row, int column)
+{
+	return sqlite3_column_type(row, column) == SQLITE_NULL ? json_null() : json_integer(sqlite3_column_int64(row, column));
+}
+
+static int add_fault(void *row, void *arg)
+{
+	json_array_append_new(arg, json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:s, s:s}", "fault", text_of(row, 0), "host", text_of(row, 1), "verified", text_of(row, 2),
+					     "healed", text_of(row, 3), "inject_ns", integer_or_null(row, 4), "heal_ns", integer_or_null(row, 5), "healed_by",
+					     text_of(row, 6), "evidence", text_of(row, 7)));
+	return 0;
+}
+
+static int add_hung(void *row, void *arg)
+{
+	json_t *stack = json_loads(text_of(row, 7), 0, NULL);
+
+	json_array_append_new(arg, json_pack("{s:s, s:I, s:I, s:s, s:s, s:I, s:s, s:o}", "host", text_of(row, 0), "pid", (json_int_t)sqlite3_column_int64(row, 1), "tid",
+					     (json_int_t)sqlite3_column_int64(row, 2), "op", text_of(row, 3), "path", text_of(row, 4), "age_ns",
+					     (json_int_t)sqlite3_column_int64(row, 5), "wchan", text_of(row, 6), "stack", stack ? stack : json_array()));
+	return 0;
+}
+
+static json_t *split_roles(const char *text)
+{
+	char copy[128], *rest = copy, *role;
+	json_t *roles = json_array();
+
+	(void)snprintf(copy, sizeof copy, "%s", text);
+	while ((role = strsep(&rest, ",")))
+		if (*role != '\0')
+			json_array_append_new(roles, json_string(role));
+	return roles;
+}
+
+static int add_host(void *row, void *arg)
+{
+	json_array_append_new(arg, json_pack("{s:s, s:o, s:I, s:I, s:I, s:o, s:o}", "name", text_of(row, 0), "roles", split_roles(text_of(row, 1)), "offset_ns",
+					     (json_int_t)sqlite3_column_int64(row, 2), "offset_error_ns", (json_int_t)sqlite3_column_int64(row, 3), "start_skew_ns",
+					     (json_int_t)sqlite3_column_int64(row, 4), "lag_p99_ns", integer_or_null(row, 6), "lost_at_ns",
+					     integer_or_null(row, 5)));
+	return 0;
+}
+
+static void add_meta(struct record *record, json_t *verdict)
+{
+	char *version = record_meta_get(record, "version"), *commit = record_meta_get(record, "commit"), *run = record_meta_get(record, "run");
+	char *seed = record_meta_get(record, "seed"), *start = record_meta_get(record, "t0_utc_ns"), *arm = record_meta_get(record, "arm");
+
+	json_object_set_new(verdict, "schema", json_integer(1));
+	json_object_set_new(verdict, "squall", json_pack("{s:s, s:s}", "version", version ? version : "", "commit", commit ? commit : ""));
+	json_object_set_new(verdict, "run", json_string(run ? run : ""));
+	json_object_set_new(verdict, "seed", json_integer(seed ? (json_int_t)strtoull(seed, NULL, 10) : 0));
+	json_object_set_new(verdict, "start_utc_ns", json_integer(start ? (json_int_t)strtoull(start, NULL, 10) : 0));
+	if (arm)
+		json_object_set_new(verdict, "arm", json_string(arm));
+	free(version);
+	free(commit);
+	free(run);
+	free(seed);
+	free(start);
+	free(arm);
+}
+
+/* Each line into the verdict. @return 1 all hold, 0 one does not, or there is none */
+static int add_signature(struct record *record, struct metrics *metrics, const struct profile *profile, json_t *verdict, struct err *err)
+{
+	json_t *lines = json_object();
+	bool all = profile->signature_nr > 0;
+	int rc = 0;
+
+	for (unsigned int i = 0; i < profile->signature_nr && rc == 0; i++) {
+		struct signature_result result;
+
+		rc = signature_evaluate(record, metrics, &profile->signature[i], &result, err);
+		json_object_set_new(lines, profile->signature[i].name,
+				    json_pack("{s:b, s:o, s:s, s:s}", "held", result.held, "at_ns", result.held ? json_integer(result.at_ns) : json_null(), "text",
+					      profile->signature[i].text, "evidence", result.evidence));
+		all = all && result.held;
+	}
+	json_object_set_new(verdict, "signature", lines);
+	return rc < 0 ? rc : all;
+}
+
+static int add_tables(struct record *record, json_t *verdict, struct err *err)
+{
+	static const struct {
+		const char *key, *sql;
+		int (*take)(void *row, void *arg);
+	} tables[] = {
+		{ "faults", "SELECT fault, host, verified, healed, inject_ns, heal_ns, healed_by, evidence FROM faults ORDER BY idx", add_fault },
+		{ "hung", "SELECT host, pid, tid, op, path, age_ns, wchan, stack FROM hung ORDER BY age_ns DESC", add_hung },
+		{ "hosts",
+		  "SELECT host, roles, offset_ns, offset_error_ns, start_skew_ns, lost_at_ns, (SELECT MAX(p99_ns) FROM lag WHERE lag.host = hosts.host)"
+		  " FROM hosts ORDER BY hosts.rowid",
+		  add_host },
+	};
+	int rc = 0;
+
+	for (size_t i = 0; i < sizeof tables / sizeof tables[0] && rc == 0; i++) {
+		json_t *list = json_array();
+
+		rc = judge_query(record, tables[i].sql, NULL, tables[i].take, list, err);
+		json_object_set_new(verdict, tables[i].key, list);
+	}
+	return rc;
+}
+
+static void add_sites(struct metrics *metrics, json_t *verdict)
+{
+	struct site_totals s;
+
+	metrics_sites(metrics, &s);
+	json_object_set_new(verdict, "sites", json_pack("{s:i, s:i, s:i, s:i, s:I}", "total", (int)s.total, "slow", (int)s.slow, "failed", (int)s.failed, "ok",
+							(int)s.ok, "pages", (json_int_t)s.pages));
+}
+
+static void conclude(json_t *verdict, const struct profile *profile, bool all_held, json_t *reasons, json_t *doubts)
+{
+	enum verdict is = json_array_size(reasons) > 0 ? VERDICT_VOID : json_array_size(doubts) > 0 ? VERDICT_INCONCLUSIVE :
+			  all_held ? VERDICT_REPRODUCED : VERDICT_ABSENT;
+
+	json_object_set_new(verdict, "verdict", json_string(verdict_names[is]));
+	json_object_set_new(verdict, "expected", json_boolean(is == profile->expect));
+	json_object_set(verdict, "void_reasons", reasons);
+	json_object_set(verdict, "doubts", doubts);
+}
+
+static int fill(struct record *record, struct metrics *metrics, const struct profile *profile, json_t *verdict, struct err *err)
+{
+	json_t *reasons = json_array(), *doubts = json_array(), *jobs = NULL;
+	int held = 0, rc = judge_jobs(record, &jobs, err);
+
+	/* The first keys of verdict.json are those that a reader looks for first. */
+	add_meta(record, verdict);
+	json_object_set_new(verdict, "profile", json_string(profile->name));
+	json_object_set_new(verdict, "verdict", json_null());
+	json_object_set_new(verdict, "expected", json_false());
+	json_object_set(verdict, "void_reasons", reasons);
+	json_object_set_new(verdict, "jobs", jobs ? jobs : json_object());
+	if (rc == 0) {
+		add_sites(metrics, verdict);
+		rc = add_tables(record, verdict, err);
+	}
+	if (rc == 0)
+		rc = held = add_signature(record, metrics, profile, verdict, err);
+	if (rc >= 0)
+		rc = judge_gates(record, verdict, reasons, doubts, err);
+	if (rc == 0)
+		rc = judge_course(record, metrics, profile, verdict, err);
+	if (rc == 0)
+		conclude(verdict, profile, held == 1, reasons, doubts);
+	json_decref(reasons);
+	json_decref(doubts);
+	return rc;
+}
+
+int report_judge(struct record *record, json_t **ret_verdict, struct err *err)
+{
+	char *text = record_meta_get(record, "profile");
+	struct profile profile = PROFILE_INIT;
+	struct metrics *metrics = NULL;
+	json_t *verdict = json_object();
+	int rc = text ? profile_parse(text, "profile of the record", NULL, &profile, err) : err_set(err, -EBADMSG, "the record holds no profile");
+
+	if (rc == 0)
+		rc = metrics_open(record, 0, &metrics, err);
+	if (rc == 0)
+		rc = fill(record, metrics, &profile, verdict, err);
+	metrics_close(metrics);
+	profile_release(&profile);
+	free(text);
+	if (rc < 0) {
+		json_decref(verdict);
+		return rc;
+	}
+	*ret_verdict = verdict;
+	return 0;
+}
+
+int report_write(const char *dir, const json_t *verdict, struct err *err)
+{
+	char *text = json_dumps(verdict, JSON_INDENT(1)), path[4200];
+	int rc;
+
+	(void)snprintf(path, sizeof path, "%s/verdict.json", dir);
+	rc = text ? file_write(path, text, strlen(text), 0644, err) : err_set(err, -ENOMEM, "report: no memory");
+	free(text);
+	return rc;
+}
+
+int report_exit_status(const json_t *verdict)
+{
+	const char *is = json_string_value(json_object_get(verdict, "verdict"));
+
+	if (!is || strcmp(is, "void") == 0 || strcmp(is, "inconclusive") == 0)
+		return EXIT_VOID;
+	return json_is_true(json_object_get(verdict, "expected")) ? EXIT_AS_EXPECTED : EXIT_NOT_AS_EXPECTED;
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * text.c - a verdict for people: what happened to the sites first, the numbers behind it after.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "percentiles.h"
+#include "record.h"
+#include "report.h"
+#include "units.h"
+
+#define HUNG_SHOWN 10
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
+static long long number_of(const json_t *object, const char *key)
+{
+	return (long long)json_integer_value(json_object_get(object, key));
+}
+
+static void format_quantile(const json_t *latency, const char *name, char *ret, size_t bytes)
+{
+	char text[24];
+	uint64_t ns;
+	int reached = percentiles_value(latency, name, &ns);
+
+	if (!reached && ns == 0)
+		(void)snprintf(ret, bytes, "-");
+	else
+		(void)snprintf(ret, bytes, "%s%s", reached ? "" : ">= ", units_format_ns(ns, text, sizeof text));
+}
+
+static const char *format_instant(const json_t *ns, char *ret, size_t bytes)
+{
+	if (json_is_integer(ns))
+		(void)snprintf(ret, bytes, "%.1f s", (double)json_integer_value(ns) / 1e9);
+	else
+		(void)snprintf(ret, bytes, "never");
+	return ret;
+}
+
+static void print_head(const json_t *v, FILE *out)
+{
+	const char *verdict = text_of(v, "verdict");
+	size_t i;
+	const json_t *reason;
+
+	(void)fprintf(out, "%s: %s%s\n", text_of(v, "profile"), verdict,
+		      strcmp(verdict, "void") == 0 || strcmp(verdict, "inconclusive") == 0 ? "" :
+		      json_is_true(json_object_get(v, "expected")) ? ", as expected" : ", which was not expected");
+	json_array_foreach(json_object_get(v, "void_reasons"), i, reason)
+		(void)fprintf(out, "  void because %s\n", json_string_value(reason));
+	json_array_foreach(json_object_get(v, "doubts"), i, reason)
+		(void)fprintf(out, "  open because %s\n", json_string_value(reason));
+	(void)fprintf(out, "  run %s, seed %lld%s%s\n", text_of(v, "run"), number_of(v, "seed"), *text_of(v, "arm") ? ", arm " : "", text_of(v, "arm"));
+}
+
+static void print_sites(const json_t *v, FILE *out)
+{
+	const json_t *s = json_object_get(v, "sites");
+
+	if (number_of(s, "total") == 0)
+		return;
+	(void)fprintf(out, "\nsites: %lld of %lld failed, %lld were slow, %lld ok; %lld pages; %lld failed or took over 30 s while others were served\n",
+		      number_of(s, "failed"), number_of(s, "total"), number_of(s, "slow"), number_of(s, "ok"), number_of(s, "pages"),
+		      number_of(v, "failed_while_others_ok"));
+}
+
+static long long errors_of(const json_t *counts)
+{
+	long long all = 0;
+	const char *name;
+	const json_t *nr;
+
+	json_object_foreach(json_object_get((json_t *)(uintptr_t)counts, "errors"), name, nr)
+		all += (long long)json_integer_value(nr);
+	return all;
+}
+
+static void print_row(const char *name, const json_t *counts, FILE *out)
+{
+	const json_t *response = json_object_get(counts, "response");
+	char p50[32], p99[32], p999[32], most[32];
+
+	format_quantile(response, "p50", p50, sizeof p50);
+	format_quantile(response, "p99", p99, sizeof p99);
+	format_quantile(response, "p999", p999, sizeof p999);
+	format_quantile(response, "max", most, sizeof most);
+	(void)fprintf(out, "%-22s %8lld %8lld %6lld %7lld %7lld %10s %10s %10s %9s\n", name, number_of(counts, "due"), number_of(counts, "ok"), errors_of(counts),
+		      number_of(counts, "unknown"), number_of(counts, "in_flight") + number_of(counts, "not_issued"), p50, p99, p999, most);
+}
+
+static void print_jobs(const json_t *v, FILE *out)
+{
+	const char *name, *phase;
+	const json_t *job, *part;
+	char label[64];
+
+	(void)fprintf(out, "\n%-22s %8s %8s %6s %7s %7s %10s %10s %10s %9s\n", "response time", "due", "ok", "errors", "unknown", "waiting", "p50", "p99", "p99.9",
+		      "max");
+	json_object_foreach(json_object_get((json_t *)(uintptr_t)v, "jobs"), name, job) {
+		print_row(name, job, out);
+		json_object_foreach(json_object_get(job, "phases"), phase, part) {
+			(void)snprintf(label, sizeof label, "  %s", phase);
+			if (number_of(part, "due") > 0)
+				print_row(label, part, out);
+		}
+	}
+	(void)fputs("  >= is a lower bound: so many were still in flight, timed out or never issued that the percentile was not reached\n", out);
+}
+
+static void print_faults(const json_t *v, FILE *out)
+{
+	size_t i;
+	const json_t *fault;
+	char from[32], to[32];
+
+	json_array_foreach(json_object_get(v, "faults"), i, fault) {
+		if (i == 0)
+			(void)fputs("\nfaults\n", out);
+		(void)fprintf(out, "  %s on %s, from %s to %s: in force %s, healed %s%s%s\n", text_of(fault, "fault"), text_of(fault, "host"),
+			      format_instant(json_object_get(fault, "inject_ns"), from, sizeof from), format_instant(json_object_get(fault, "heal_ns"), to, sizeof to),
+			      text_of(fault, "verified"), text_of(fault, "healed"), *text_of(fault, "healed_by") ? " by " : "", text_of(fault, "healed_by"));
+		if (*text_of(fault, "evidence"))
+			(void)fprintf(out, "    %s\n", text_of(fault, "evidence"));
+	}
+}
+
+static void print_signature(const json_t *v, FILE *out)
+{
+	const char *name;
+	const json_t *line;
+	char at[32];
+	bool first = true;
+
+	json_object_foreach(json_object_get((json_t *)(uintptr_t)v, "signature"), name, line) {
+		if (first)
+			(void)fputs("\nsignature\n", out);
+		first = false;
+		if (json_is_true(json_object_get(line, "held")))
+			(void)fprintf(out, "  held at %-8s  %s: %s\n", format_instant(json_object_get(line, "at_ns"), at, sizeof at), name, text_of(line, "text"));
+		else
+			(void)fprintf(out, "  not held          %s: %s\n", name, text_of(line, "text"));
+		(void)fprintf(out, "                    %s\n", text_of(line, "evidence"));
+	}
+}
+
+static void print_ratio(const char *what, const json_t *value, const char *unit, FILE *out)
+{
+	if (json_is_number(value))
+		(void)fprintf(out, "  %-52s %.3g%s\n", what, json_number_value(value), unit);
+}
+
+static void print_course(const json_t *v, FILE *out)
+{
+	static const struct {
+		const char *key, *what;
+		double unit;
+	} rows[] = { { "nfsd_hung_ratio_max", "nfsd thread-time in waits of 500 ms and more, most", 1 },
+		     { "drbd_oldest_request_max_ns", "DRBD's oldest request, greatest age [s]", 1e9 },
+		     { "drbd_connected_min", "DRBD connected all the time (1 = yes)", 1 },
+		     { "oldest_op_max_ns", "oldest op in flight, greatest age [s]", 1e9 } };
+	const json_t *layers = json_object_get(v, "layers"), *herd = json_object_get(v, "herd"), *recovery = json_object_get(v, "recovery"), *of_job, *ratio;
+	const char *job, *phase;
+	char text[24];
+
+	if (json_array_size(json_object_get(v, "faults")) == 0)
+		return;
+	(void)fprintf(out, "\nlayers                                                 baseline  under fault\n");
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		const json_t *row = json_object_get(layers, rows[i].key), *base = json_object_get(row, "baseline"), *under = json_object_get(row, "under_fault");
+
+		if (json_is_number(base) && json_is_number(under))
+			(void)fprintf(out, "  %-52s %8.3g  %11.3g\n", rows[i].what, json_number_value(base) / rows[i].unit, json_number_value(under) / rows[i].unit);
+	}
+	(void)fputs("\nagainst the baseline\n", out);
+	json_object_foreach(json_object_get((json_t *)(uintptr_t)v, "ratios"), job, of_job)
+		json_object_foreach((json_t *)(uintptr_t)of_job, phase, ratio)
+			(void)fprintf(out, "  %-12s %-12s p50 %s%.3g x, p99 %s%.3g x\n", job, phase, json_is_true(json_object_get(ratio, "p50_at_least")) ? ">= " : "",
+				      json_number_value(json_object_get(ratio, "p50")), json_is_true(json_object_get(ratio, "p99_at_least")) ? ">= " : "",
+				      json_number_value(json_object_get(ratio, "p99")));
+	if (json_is_integer(json_object_get(recovery, "ns")))
+		(void)fprintf(out, "  99 %% of the sites ok again %s after %s\n", units_format_ns((uint64_t)number_of(recovery, "ns"), text, sizeof text),
+			      text_of(recovery, "after"));
+	else if (*text_of(recovery, "after"))
+		(void)fprintf(out, "  the sites were not back by the end of the run\n");
+	print_ratio("herd: greatest second of pages and ops done", json_object_get(herd, "done_peak_ratio"), " x the baseline", out);
+	print_ratio("herd: greatest second of RPCs", json_object_get(herd, "rpc_peak_ratio"), " x the baseline", out);
+}
+
+static void print_hung(const json_t *v, FILE *out)
+{
+	const json_t *list = json_object_get(v, "hung"), *op;
+	char age[24];
+	size_t i;
+
+	json_array_foreach(list, i, op) {
+		if (i == 0)
+			(void)fprintf(out, "\nin flight when the run ended: %zu\n", json_array_size(list));
+		if (i < HUNG_SHOWN)
+			(void)fprintf(out, "  %s for %s: %s, host %s, pid %lld, tid %lld, in %s\n", text_of(op, "op"),
+				      units_format_ns((uint64_t)number_of(op, "age_ns"), age, sizeof age), *text_of(op, "path") ? text_of(op, "path") : "(no path)",
+				      text_of(op, "host"), number_of(op, "pid"), number_of(op, "tid"), *text_of(op, "wchan") ? text_of(op, "wchan") : "(not known)");
+	}
+	if (json_array_size(list) > HUNG_SHOWN)
+		(void)fprintf(out, "  and %zu more in verdict.json\n", json_array_size(list) - HUNG_SHOWN);
+}
+
+static void print_hosts(const json_t *v, FILE *out)
+{
+	size_t i;
+	const json_t *host;
+	char lag[24], error[24];
+
+	(void)fputs("\nhosts\n", out);
+	json_array_foreach(json_object_get(v, "hosts"), i, host)
+		(void)fprintf(out, "  %-12s clock known to %s%s%s\n", text_of(host, "name"),
+			      units_format_ns((uint64_t)number_of(host, "offset_error_ns"), error, sizeof error),
+			      json_is_integer(json_object_get(host, "lag_p99_ns")) ? ", lag p99 " : "",
+			      json_is_integer(json_object_get(host, "lag_p99_ns")) ?
+				      units_format_ns((uint64_t)number_of(host, "lag_p99_ns"), lag, sizeof lag) : "");
+}
+
+int report_text(struct record *record, const json_t *verdict, FILE *out)
+{
+	(void)record;
+	print_head(verdict, out);
+	print_sites(verdict, out);
+	print_jobs(verdict, out);
+	print_faults(verdict, out);
+	print_signature(verdict, out);
+	print_course(verdict, out);
+	print_hung(verdict, out);
+	print_hosts(verdict, out);
+	return fflush(out) != 0 || ferror(out) ? -EIO : 0;
+}
