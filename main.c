@@ -19,6 +19,7 @@ static const struct {
 	{ "report", "judge a run again from its record", cmd_report },
 	{ "agent", "serve a coordinator on a host: load, probes, faults", cmd_agent },
 	{ "lab", "boot, enter and end the VM lab", cmd_lab },
+	{ "chaos", "list, check, inject and heal faults on this host", cmd_chaos },
 	{ "dataset", "build, verify or remove the files that a load works on", cmd_dataset },
 	{ "holder", NULL, chaos_holder_main },
 	{ "lab-switch", NULL, lab_switch_main },

@@ -103,6 +103,7 @@ void chaos_hold_close(struct chaos_hold *hold)
 			close(*fds[i]);
 		*fds[i] = -1;
 	}
+	(void)waitpid(hold->holder, NULL, WNOHANG);	/* one that has ended leaves no zombie */
 }
 
 static bool is_alive(const json_t *entry)

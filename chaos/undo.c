@@ -304,14 +304,13 @@ static const struct opcode *opcode_find(const json_t *op, struct err *err)
 	return NULL;
 }
 
-int undo_plan(const json_t *undo, bool dry, struct plan *ret_plan, struct err *err)
+int undo_plan(const json_t *undo, struct plan *ret_plan, struct err *err)
 {
 	const struct opcode *code;
 	size_t i;
 	json_t *op;
 	int first = 0, rc;
 
-	(void)dry;
 	json_array_foreach(undo, i, op) {
 		struct err e = ERR_INIT;
 
@@ -364,7 +363,7 @@ static enum fault_verdict undo_once(const json_t *undo, bool other_boot, char *e
 	v = prove(undo, other_boot, evidence, bytes);
 	if (v == FAULT_CONFIRMED || other_boot)
 		return v;
-	undo_plan(undo, false, &plan, &e);
+	undo_plan(undo, &plan, &e);
 	plan_run_all(&plan, &e);	/* "no such filter" is fine: what counts is the proof */
 	plan_release(&plan);
 	return prove(undo, other_boot, evidence, bytes);

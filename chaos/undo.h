@@ -24,8 +24,8 @@
 struct err;
 struct plan;
 
-/** Turn opcodes into actions. @param dry  take names as they are. Errors: -EBADMSG unknown opcode, or a name or number that is not right. */
-int undo_plan(const json_t *undo, bool dry, struct plan *ret_plan, struct err *err);
+/** Turn opcodes into actions. Errors: -EBADMSG unknown opcode, or a name or number that is not right. */
+int undo_plan(const json_t *undo, struct plan *ret_plan, struct err *err);
 
 /** The tc listing of a device without what changes by itself. @param ret malloc'ed */
 int undo_qdisc_list(const char *dev, char **ret, struct err *err);

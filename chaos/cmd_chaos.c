@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cmd_chaos.c - squall chaos list | check | inject | heal | status: faults of this host by hand, without coordinator and bus.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "chaos.h"
+#include "clock.h"
+#include "command.h"
+#include "err.h"
+#include "units.h"
+#include "yaml.h"
+
+#include "faults.h"
+#include "plan.h"
+#include "undo.h"
+
+#define LEASE_NS (10 * NS_PER_S)
+
+
+
+static const char usage[] =
+	"Usage: squall chaos list [--json]\n"
+	"       squall chaos check FAULT [KEY=VALUE...]\n"
+	"       squall chaos inject FAULT [KEY=VALUE...] --for TIME [--dry-run] [--allow-reboot]\n"
+	"       squall chaos heal [--boot]\n"
+	"       squall chaos status [--json]\n"
+	"\n"
+	"Breaks something on this host and heals it. What may be broken stands in /etc/squall/allow.yaml.\n"
+	"\n"
+	"list     the faults, and whether this host can do them\n"
+	"check    the arguments of a fault, and whether this host can do it\n"
+	"inject   holds a fault until the time is over or Ctrl-C, and prints its events as lines of JSON\n"
+	"heal     heals everything that the journal of this host names\n"
+	"status   the faults in force, and the journal\n"
+	"\n"
+	"  --json          print JSON\n"
+	"  --for TIME      how long the fault lasts, such as 10s\n"
+	"  --dry-run       print the exact actions; names of the host stand in capital letters\n"
+	"  --allow-reboot  let a fault be injected that only a reboot heals\n"
+	"  --boot          said by the boot: what a reboot has taken away is struck out\n"
+	"  --help          print this\n";
+
+struct options {
+	bool json, dry_run, allow_reboot, boot, help;
+	const char *duration;
+	const char *fault;
+	char **assignments;
+	int assignments_nr;
+};
+
+/* "key=value" words become the mapping that a profile would hold. @param ret_tree to be freed after use */
+static int read_args(const struct options *o, struct yaml **ret_tree, json_t **ret_args, struct err *err)
+{
+	char text[2048] = "";
+	size_t used = 0;
+	int rc;
+
+	for (int i = 0; i < o->assignments_nr; i++) {
+		const char *word = o->assignments[i], *eq = strchr(word, '=');
+
+		if (!eq || eq == word || strpbrk(word, "\n#'\"{}[]:&*!|>%@`"))
+			return err_set(err, -EINVAL, "'%s' is not KEY=VALUE", word);
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%.*s: %s\n", (int)(eq - word), word, eq + 1);
+		if (used >= sizeof(text))
+			return err_set(err, -EINVAL, "too many arguments");
+	}
+	rc = yaml_parse(used ? text : "{}", "command line", ret_tree, err);
+	return rc < 0 ? rc : chaos_check(o->fault, *ret_tree, *ret_tree, ret_args, err);
+}
+
+static int print_json(json_t *json)
+{
+	int rc = json ? json_dumpf(json, stdout, JSON_INDENT(2) | JSON_SORT_KEYS) : -1;
+
+	json_decref(json);
+	putchar('\n');
+	return rc < 0 ? -ENOMEM : 0;
+}
+
+static int do_list(const struct options *o, struct err *err)
+{
+	json_t *list = chaos_list(), *f;
+	size_t i;
+
+	(void)err;
+	if (o->json)
+		return print_json(list);
+	json_array_foreach(json_object_get(list, "faults"), i, f) {
+		const char *reason = json_string_value(json_object_get(f, "reason"));
+
+		printf("%-20s %s  %s; where: %s%s%s\n", json_string_value(json_object_get(f, "fault")), json_string_value(json_object_get(f, "heal_class")),
+		       json_string_value(json_object_get(f, "breaks")), json_string_value(json_object_get(f, "where")), *reason ? "\n                         not here: " : "",
+		       reason);
+	}
+	json_decref(list);
+	return 0;
+}
+
+static int do_check(const struct options *o, struct err *err)
+{
+	struct yaml *tree = NULL;
+	json_t *args = NULL;
+	int rc = read_args(o, &tree, &args, err);
+
+	if (rc == 0) {
+		char *text = json_dumps(args, JSON_SORT_KEYS);
+
+		printf("%s %s\n", o->fault, text ? text : "");
+		free(text);
+		rc = chaos_probe(o->fault, err);
+	}
+	json_decref(args);
+	yaml_tree_free(tree);
+	return rc;
+}
+
+static int dry_run(const struct fault *f, const json_t *args, struct err *err)
+{
+	struct fault_run run = { .fault = f, .args = args, .dry = true };
+	struct plan plan = PLAN_INIT, heal = PLAN_INIT;
+	char *text = NULL;
+	int rc;
+
+	snprintf(run.id, sizeof(run.id), "ID");
+	rc = f->plan(&run, &plan, err);
+	if (rc == 0)
+		rc = undo_plan(plan.undo, &heal, err);
+	if (rc == 0) {
+		printf("fault: %s (heal class %s)\ninject:\n", f->name, heal_class_names[f->heal_class]);
+		text = plan_print(&plan, "  ");
+		fputs(text ? text : "", stdout);
+		free(text);
+		text = plan_print(&heal, "  ");
+		if (f->heal_class == HEAL_H3)
+			puts("heal:\n  the reboot itself");
+		else
+			printf("heal:\n%s", text && *text ? text : "  nothing: it goes with its holder\n");
+		free(text);
+	}
+	plan_release(&plan);
+	plan_release(&heal);
+	free(run.state);
+	return rc;
+}
+
+/* What the events said in the end. */
+struct outcome {
+	bool injected, confirmed, mismatch, vanished, failed, healed;
+	char error[ERR_TEXT_BYTES];
+	char buf[8192];
+	size_t bytes;
+};
+
+static void note_event(struct outcome *out, const char *line)
+{
+	json_t *o = json_loads(line, 0, NULL);
+	const char *event = json_string_value(json_object_get(o, "event")), *verdict = json_string_value(json_object_get(o, "verdict"));
+	const char *error = json_string_value(json_object_get(o, "error"));
+
+	if (!event)
+		event = "";
+	out->injected |= strcmp(event, "injected") == 0;
+	out->vanished |= strcmp(event, "vanished") == 0;
+	out->failed |= strcmp(event, "failed") == 0;
+	if (verdict && strcmp(event, "verify") == 0) {
+		out->confirmed |= strcmp(verdict, "confirmed") == 0;
+		out->mismatch |= strcmp(verdict, "mismatch") == 0;
+	}
+	if (verdict && strcmp(event, "healed") == 0)
+		out->healed = strcmp(verdict, "confirmed") == 0;
+	if (error)
+		snprintf(out->error, sizeof(out->error), "%s", error);
+	json_decref(o);
+}
+
+/* @return false at the end of the events. */
+static bool take_events(int fd, struct outcome *out)
+{
+	ssize_t n;
+
+	while ((n = read(fd, out->buf + out->bytes, sizeof(out->buf) - 1 - out->bytes)) > 0) {
+		char *end;
+
+		out->bytes += (size_t)n;
+		out->buf[out->bytes] = '\0';
+		while ((end = strchr(out->buf, '\n')) != NULL) {
+			*end++ = '\0';
+			puts(out->buf);
+			fflush(stdout);
+			note_event(out, out->buf);
+			out->bytes -= (size_t)(end - out->buf);
+			memmove(out->buf, end, out->bytes + 1);
+		}
+		if (out->bytes == sizeof(out->buf) - 1)
+			out->bytes = 0;
+	}
+	return n < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
+static int follow(struct chaos_hold *hold, struct outcome *out, struct err *err)
+{
+	struct pollfd p[2] = { { .fd = hold->event_fd, .events = POLLIN }, { .events = POLLIN } };
+	bool asked = false;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return err_set(err, -errno, "cannot block signals: %m");
+	p[1].fd = signalfd(-1, &set, SFD_CLOEXEC);
+	if (p[1].fd < 0)
+		return err_set(err, -errno, "no signalfd: %m");
+	while (take_events(hold->event_fd, out)) {
+		(void)poll(p, asked ? 1 : 2, 1000);
+		if (!asked && (p[1].revents & POLLIN)) {
+			asked = true;
+			(void)chaos_hold_heal(hold);
+		}
+		if (!asked)
+			(void)chaos_hold_renew(hold, LEASE_NS);	/* an error means that the events end */
+	}
+	close(p[1].fd);
+	(void)waitpid(hold->holder, NULL, 0);
+	return 0;
+}
+
+static int judge(const struct outcome *out, struct err *err)
+{
+	if (out->failed)
+		return err_set(err, -EIO, "%s", out->error);
+	if (!out->injected || !out->healed)
+		return err_set(err, -EIO, "the fault was not proved healed: squall chaos heal, squall chaos status");
+	if (out->vanished || (!out->confirmed && !out->mismatch))
+		return err_set(err, -EIO, out->vanished ? "the fault vanished before it was healed" : "the fault was never proved in force");
+	return 0;
+}
+
+static int inject(const struct fault *f, const json_t *args, uint64_t for_ns, enum exit_status *ret_status, struct err *err)
+{
+	struct outcome *out = calloc(1, sizeof(*out));
+	struct chaos_hold hold;
+	int rc;
+
+	if (!out)
+		return err_set(err, -ENOMEM, "out of memory");
+	rc = chaos_hold_start(f->name, args, LEASE_NS, for_ns, &hold, err);
+	if (rc < 0)
+		goto out;
+	rc = follow(&hold, out, err);
+	chaos_hold_close(&hold);
+	if (rc == 0)
+		rc = judge(out, err);
+	if (rc == 0 && !out->confirmed)
+		*ret_status = EXIT_NOT_AS_EXPECTED;
+	else if (rc < 0 && out->injected && out->healed)
+		*ret_status = EXIT_VOID;
+out:
+	free(out);
+	return rc;
+}
+
+static int do_inject(const struct options *o, enum exit_status *ret_status, struct err *err)
+{
+	struct yaml *tree = NULL;
+	json_t *args = NULL;
+	uint64_t for_ns = 0;
+	int rc = read_args(o, &tree, &args, err);
+
+	if (rc == 0 && !o->duration && !chaos_is_instant(o->fault))
+		rc = err_set(err, -EINVAL, "inject needs --for TIME");
+	if (rc == 0 && o->duration && (units_parse_duration(o->duration, &for_ns) < 0 || for_ns == 0))
+		rc = err_set(err, -EINVAL, "--for %s is no duration such as 10s", o->duration);
+	if (rc == 0 && !o->dry_run && chaos_heal_class(o->fault) == HEAL_H3 && !o->allow_reboot)
+		rc = err_set(err, -EINVAL, "%s is healed by a reboot alone: it needs --allow-reboot", o->fault);
+	if (rc == 0)
+		rc = o->dry_run ? dry_run(fault_find(o->fault), args, err)
+				: inject(fault_find(o->fault), args, for_ns ? for_ns : 60 * NS_PER_S, ret_status, err);
+	json_decref(args);
+	yaml_tree_free(tree);
+	return rc;
+}
+
+static int do_heal(const struct options *o, struct err *err)
+{
+	int rc = chaos_heal_all(o->boot, err);
+
+	if (rc >= 0)
+		printf("%d healed\n", rc);
+	return rc < 0 ? rc : 0;
+}
+
+static int do_status(const struct options *o, struct err *err)
+{
+	json_t *status = NULL, *e;
+	size_t i;
+	int rc = chaos_status(&status, err);
+
+	if (rc < 0)
+		return rc;
+	if (o->json)
+		return print_json(status);
+	printf("%zu in force, %zu in the journal\n", json_array_size(json_object_get(status, "holders")), json_array_size(json_object_get(status, "journal")));
+	json_array_foreach(json_object_get(status, "journal"), i, e)
+		printf("%s\n", json_string_value(json_object_get(e, "id")));
+	json_decref(status);
+	return 0;
+}
+
+static int parse(int argc, char **argv, struct options *o, struct err *err)
+{
+	enum { OPT_JSON = 1, OPT_DRY, OPT_REBOOT, OPT_BOOT, OPT_FOR, OPT_HELP };
+	static const struct option options[] = { { "json", 0, NULL, OPT_JSON }, { "dry-run", 0, NULL, OPT_DRY }, { "allow-reboot", 0, NULL, OPT_REBOOT },
+						 { "boot", 0, NULL, OPT_BOOT }, { "for", 1, NULL, OPT_FOR }, { "help", 0, NULL, OPT_HELP }, { NULL, 0, NULL, 0 } };
+	int c;
+
+	optind = 0;
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		o->json |= c == OPT_JSON;
+		o->dry_run |= c == OPT_DRY;
+		o->allow_reboot |= c == OPT_REBOOT;
+		o->boot |= c == OPT_BOOT;
+		o->help |= c == OPT_HELP;
+		if (c == OPT_FOR)
+			o->duration = optarg;
+		if (c == '?')
+			return err_set(err, -EINVAL, "unknown option %s, or its value is missing", argv[optind - 1]);
+	}
+	o->fault = optind < argc ? argv[optind] : NULL;
+	o->assignments = argv + optind + 1;
+	o->assignments_nr = optind < argc ? argc - optind - 1 : 0;
+	return 0;
+}
+
+static int dispatch(const char *verb, const struct options *o, enum exit_status *ret_status, struct err *err)
+{
+	bool takes_fault = strcmp(verb, "check") == 0 || strcmp(verb, "inject") == 0;
+
+	if (takes_fault != (o->fault != NULL))
+		return err_set(err, -EINVAL, takes_fault ? "%s needs the name of a fault: squall chaos list" : "%s takes no arguments", verb);
+	if (strcmp(verb, "list") == 0)
+		return do_list(o, err);
+	if (strcmp(verb, "check") == 0)
+		return do_check(o, err);
+	if (strcmp(verb, "inject") == 0)
+		return do_inject(o, ret_status, err);
+	if (strcmp(verb, "heal") == 0)
+		return do_heal(o, err);
+	if (strcmp(verb, "status") == 0)
+		return do_status(o, err);
+	return err_set(err, -EINVAL, "unknown command 'chaos %s': list, check, inject, heal or status", verb);
+}
+
+int cmd_chaos(int argc, char **argv)
+{
+	enum exit_status status = EXIT_AS_EXPECTED;
+	struct options o = { .json = false };
+	struct err err = ERR_INIT;
+	int rc;
+
+	if (argc < 2) {
+		fputs(usage, stderr);
+		return EXIT_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0) {
+		fputs(usage, stdout);
+		return EXIT_AS_EXPECTED;
+	}
+	rc = parse(argc - 1, argv + 1, &o, &err);
+	if (rc == 0 && o.help) {
+		fputs(usage, stdout);
+		return EXIT_AS_EXPECTED;
+	}
+	if (rc == 0)
+		rc = dispatch(argv[1], &o, &status, &err);
+	if (fflush(stdout) != 0)
+		rc = err_set(&err, -EIO, "cannot write to stdout: %m");
+	if (err.text[0])
+		fprintf(stderr, "squall: %s\n", err.text);
+	return status != EXIT_AS_EXPECTED ? (int)status : (int)err_exit_status(rc);
+}
