@@ -55,7 +55,7 @@ endef
 $(foreach l,$(LAYERS),$(eval $(call UNIT_RULE,$(l))))
 
 # What squall is built and tested with, by the names of Debian's packages.
-PACKAGES := gcc libc6-dev pkg-config libyaml-dev libjansson-dev libsqlite3-dev libaio-dev libcriterion-dev clang
+PACKAGES := gcc libc6-dev pkg-config libyaml-dev libjansson-dev libsqlite3-dev libaio-dev libcriterion-dev clang jq qemu-system-x86
 APT := env DEBIAN_FRONTEND=noninteractive apt-get
 
 .PHONY: deps check unit $(addprefix unit-,$(LAYERS))
@@ -78,6 +78,16 @@ check: deps check-source ## install what is missing, build, pass the tests: gcc,
 	$(Q)! grep -E 'Sanitizer|runtime error:' build/sanitizers.log
 	$(Q)for t in $$(find tests/cli -maxdepth 1 -type f -perm -u+x | sort); do $$t build/gcc/squall || exit 1; done
 	@echo 'check: passed'
+
+.PHONY: bench
+bench: deps all ## squall and fio on the same device through the same stall; the table, and results/bench/latest.json
+	$(Q)command -v fio >/dev/null || { [ "$$(id -u)" = 0 ] && $(APT) -qq install -y --no-install-recommends fio; } || true
+	$(Q)tools/bench $(BUILD)/squall
+
+.PHONY: reproduce
+reproduce: deps ## the outage of 2015 in the lab, and the same without the reboot: verdicts side by side, about 8 minutes
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(BUILD)/squall reproduce profiles/pythonanywhere-2015.yaml
 
 .PHONY: check-source
 check-source: ## headers stand alone, layers hold, plug-ins listed, banned calls, long functions

@@ -30,7 +30,7 @@ int schedule_check(struct run *run, struct err *err)
 		/* "none" stands in for any fault, whose arguments may still be there. */
 		rc = chaos_check(f->fault, strcmp(f->fault, "none") == 0 ? NULL : f->args, f->args, &r->args, err);
 		if (rc < 0)
-			return rc;
+			return f->args ? rc : err_prefix(err, rc, "%s:%u", p->file, f->line);
 		r->instant = chaos_is_instant(f->fault);
 		if (chaos_heal_class(f->fault) == HEAL_H3 && !run->options->allow_reboot && strcmp(run->options->on, "lab") != 0)
 			return err_set(err, -EINVAL, "%s:%u: %s is healed by a reboot alone; add --allow-reboot if that is meant", p->file, f->line,
