@@ -378,6 +378,7 @@ int cmd_chaos(int argc, char **argv)
 		fputs(usage, stdout);
 		return EXIT_AS_EXPECTED;
 	}
+	(void)signal(SIGPIPE, SIG_IGN);		/* a holder that has ended takes no more renewals */
 	rc = parse(argc - 1, argv + 1, &o, &err);
 	if (rc == 0 && o.help) {
 		fputs(usage, stdout);

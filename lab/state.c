@@ -191,6 +191,14 @@ int state_end(struct lab_state *state, struct err *err)
 	return rc == 0 ? file_remove_tree(state->dir, err) : rc;
 }
 
+/* A process that outlives its starter keeps nothing of the starter's open: no lock, no pipe of a caller that waits for its end. */
+static void close_others(int keep)
+{
+	if (keep > 3)
+		(void)close_range(3, (unsigned int)keep - 1, 0);
+	(void)close_range((unsigned int)keep + 1, ~0u, 0);
+}
+
 int state_spawn(const struct lab_state *state, const char *const argv[], const char *log, struct lab_process *ret, struct err *err)
 {
 	char path[160];
@@ -209,6 +217,7 @@ int state_spawn(const struct lab_state *state, const char *const argv[], const c
 		(void)dup2(null, STDIN_FILENO);
 		(void)dup2(out, STDOUT_FILENO);
 		(void)dup2(out, STDERR_FILENO);
+		close_others(pipes[1]);
 		(void)execv(argv[0], (char *const *)argv);
 		failed = errno;
 		(void)file_write_all(pipes[1], &failed, sizeof failed);
