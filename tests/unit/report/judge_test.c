@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * judge_test.c - runs that are known to be bad, each for one reason, and the judge that must say so; runs that are sound, and it must not.
+ */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "err.h"
+#include "fixture.h"
+#include "report.h"
+
+static struct record *record;
+
+static void sound(void)
+{
+	record = fixture_open(NULL);
+}
+
+static void end(void)
+{
+	fixture_close(record);
+}
+
+TestSuite(judge, .init = sound, .fini = end, .timeout = 20);
+
+static void expect(const char *verdict, const char *reason, int status)
+{
+	json_t *v = fixture_judge(record);
+	char *text = json_dumps(v, JSON_COMPACT);
+
+	cr_expect_str_eq(fixture_verdict(v), verdict, "%s instead of %s: %.600s", fixture_verdict(v), verdict, text);
+	cr_expect(!reason || fixture_has_reason(v, reason), "no reason '%s' in %.600s", reason, text);
+	cr_expect_eq(report_exit_status(v), status);
+	free(text);
+	json_decref(v);
+}
+
+static void fault(const char *verified, const char *healed, const char *inject)
+{
+	fixture_sql(record, "INSERT INTO faults VALUES(0, 'drbd-link-delay', 's', '%s', '%s', %s, 35000000000, 'heal', 'seen')", verified, healed, inject);
+}
+
+Test(judge, a_sound_run_is_absent_as_expected)
+{
+	fault("confirmed", "confirmed", "25000000000");
+	expect("absent", NULL, EXIT_AS_EXPECTED);
+}
+
+Test(judge, a_lost_op_is_void)
+{
+	fixture_sql(record, "UPDATE totals SET ok = 599");
+	expect("void", "does not add up: 600 were due, 599", EXIT_VOID);
+}
+
+Test(judge, a_late_generator_is_void)
+{
+	fixture_sql(record, "UPDATE lag SET p99_ns = 20100000 WHERE phase = 'storm'");
+	expect("void", "could not keep the schedule in phase storm: lag p99 20.1 ms", EXIT_VOID);
+}
+
+Test(judge, a_stalled_load_host_is_void)
+{
+	fixture_sql(record, "UPDATE lag SET hiccup_p99_ns = 900000000 WHERE phase = 'after'");
+	expect("void", "hiccup p99 900 ms", EXIT_VOID);
+}
+
+Test(judge, a_lag_below_a_twentieth_of_the_response_is_fine)
+{
+	fixture_responses(record, 30, "storm", 200, 2 * S);
+	fixture_sql(record, "UPDATE totals SET due = 800, ok = 800");
+	fixture_sql(record, "UPDATE lag SET p99_ns = 99000000 WHERE phase = 'storm'");
+	expect("absent", NULL, EXIT_AS_EXPECTED);
+	fixture_sql(record, "UPDATE lag SET p99_ns = 101000000 WHERE phase = 'storm'");
+	expect("void", "lag p99 101 ms", EXIT_VOID);
+}
+
+Test(judge, a_fault_that_never_took_effect_is_void)
+{
+	fault("mismatch", "confirmed", "25000000000");
+	expect("void", "was not in force", EXIT_VOID);
+}
+
+Test(judge, a_fault_that_could_not_be_looked_at_is_inconclusive)
+{
+	fault("inconclusive", "confirmed", "25000000000");
+	expect("inconclusive", "neither confirmed nor denied", EXIT_VOID);
+}
+
+Test(judge, a_fault_that_was_never_injected_is_void)
+{
+	fault("inconclusive", "inconclusive", "NULL");
+	expect("void", "never injected", EXIT_VOID);
+}
+
+Test(judge, a_fault_that_is_not_proved_healed_is_void)
+{
+	fault("confirmed", "inconclusive", "25000000000");
+	expect("void", "not proved healed", EXIT_VOID);
+}
+
+Test(judge, a_fault_that_vanished_is_void)
+{
+	fault("confirmed", "confirmed", "25000000000");
+	fixture_sql(record, "INSERT INTO events VALUES(27000000000, 's', 'vanished', 0, 'no such filter')");
+	expect("void", "vanished on s", EXIT_VOID);
+}
+
+Test(judge, a_lost_host_is_void)
+{
+	fixture_sql(record, "UPDATE hosts SET lost_at_ns = 30000000000");
+	expect("void", "host c was lost 30.0 s after the start", EXIT_VOID);
+}
+
+Test(judge, a_host_that_does_not_tell_its_end_is_void)
+{
+	fixture_sql(record, "INSERT INTO hosts VALUES('d', 'load,observe', 0, 0, 0, NULL)");
+	expect("void", "host d did not tell", EXIT_VOID);
+}
+
+Test(judge, an_incomplete_run_is_void)
+{
+	fixture_sql(record, "DELETE FROM meta WHERE key = 'complete'");
+	expect("void", "incomplete", EXIT_VOID);
+	record_meta(record, "stopped", "Interrupt", NULL);
+	record_meta(record, "stopped_by", "signal", NULL);
+	expect("void", "Interrupt", EXIT_VOID);
+}
+
+Test(judge, a_run_stopped_by_its_guard_is_inconclusive)
+{
+	fixture_sql(record, "DELETE FROM meta WHERE key = 'complete'");
+	record_meta(record, "stopped", "sites.down_ratio > 0.9", NULL);
+	record_meta(record, "stopped_by", "guard", NULL);
+	expect("inconclusive", "sites.down_ratio > 0.9", EXIT_VOID);
+}
+
+Test(judge, a_reason_of_the_coordinator_is_void)
+{
+	record_meta(record, "void.0", "the moon", NULL);
+	expect("void", "the moon", EXIT_VOID);
+}
+
+static double ns_of(const json_t *v, const char *phase, const char *key)
+{
+	const json_t *job = json_object_get(json_object_get(v, "jobs"), "web");
+	const json_t *value = json_object_get(json_object_get(phase ? json_object_get(json_object_get(job, "phases"), phase) : job, "response"), key);
+
+	return json_is_number(value) ? json_number_value(value) : -1;
+}
+
+/* 5 s of 20 s, the rate being constant: the quantiles are max(0, D - (1 - q) T), here with the ages of what was never answered. */
+Test(judge, a_stall_that_nothing_came_back_from_is_a_lower_bound)
+{
+	json_t *v, *at_least;
+
+	fixture_sql(record, "DELETE FROM intervals WHERE phase = 'storm'");
+	fixture_responses(record, 20, "storm", 150, 1000000);
+	fixture_censored(record, "storm", "in_flight", 50, 0, 5 * S);
+	fixture_sql(record, "UPDATE totals SET ok = 550, in_flight = 50");
+	v = fixture_judge(record);
+	cr_expect_str_eq(fixture_verdict(v), "absent");
+	at_least = json_object_get(json_object_get(json_object_get(json_object_get(json_object_get(json_object_get(v, "jobs"), "web"), "phases"), "storm"), "response"),
+				   "at_least_ns");
+	cr_expect_eq(ns_of(v, "storm", "p50_ns") / 1e6, 1.0, "%g", ns_of(v, "storm", "p50_ns"));
+	cr_expect_eq(ns_of(v, "storm", "p99_ns"), -1);
+	cr_expect_float_eq(json_number_value(json_object_get(at_least, "p80")) / 1e9, 1.0, 0.15);
+	cr_expect_float_eq(json_number_value(json_object_get(at_least, "p90")) / 1e9, 3.0, 0.15);
+	cr_expect_float_eq(json_number_value(json_object_get(at_least, "p95")) / 1e9, 4.0, 0.15);
+	cr_expect_float_eq(json_number_value(json_object_get(at_least, "p99")) / 1e9, 4.8, 0.15);
+	cr_expect_eq(ns_of(v, "baseline", "p99_ns") > 9e6, 1);
+	json_decref(v);
+}
+
+Test(judge, arrivals_that_were_never_issued_keep_a_percentile_from_being_reached)
+{
+	json_t *v;
+
+	fixture_censored(record, "storm", "not_issued", 300, S, 9 * S);
+	fixture_sql(record, "UPDATE totals SET due = 900, not_issued = 300");
+	v = fixture_judge(record);
+	cr_expect_eq(ns_of(v, NULL, "p90_ns"), -1);
+	cr_expect_eq(ns_of(v, NULL, "censored"), 0);
+	cr_expect(ns_of(v, NULL, "p50_ns") > 9e6 && ns_of(v, NULL, "p50_ns") < 11e6);
+	json_decref(v);
+}
+
+Test(judge, pages_that_fail_beside_others_are_counted)
+{
+	json_t *v;
+
+	fixture_sql(record, "UPDATE pages SET outcome = 'EIO' WHERE due_ns = 30000000000");
+	fixture_sql(record, "UPDATE pages SET done_ns = due_ns + 31000000000 WHERE due_ns = 25000000000");
+	v = fixture_judge(record);
+	cr_expect_eq(json_integer_value(json_object_get(v, "failed_while_others_ok")), 2);
+	cr_expect_eq(json_integer_value(json_object_get(json_object_get(v, "sites"), "failed")), 1);
+	json_decref(v);
+}
+
+Test(judge, every_key_of_the_contract_is_there)
+{
+	static const char *const keys[] = { "schema", "squall", "run", "profile", "seed", "start_utc_ns", "verdict", "expected", "void_reasons", "jobs", "sites",
+					    "faults", "signature", "hung", "hosts", NULL };
+	static const char *const latency[] = { "count", "censored", "p50_ns", "p80_ns", "p90_ns", "p95_ns", "p99_ns", "p999_ns", "max_ns", "at_least_ns", NULL };
+	static const char *const job[] = { "due", "ok", "errors", "unknown", "in_flight", "not_issued", "response", "service", "phases", "ops", NULL };
+	json_t *v, *web;
+
+	fault("confirmed", "confirmed", "25000000000");
+	fixture_sql(record, "INSERT INTO hung VALUES('c', 1, 2, 'read', 'a/b', 5, 'w', '[\"f\"]')");
+	v = fixture_judge(record);
+	web = json_object_get(json_object_get(v, "jobs"), "web");
+	for (int i = 0; keys[i]; i++)
+		cr_expect(json_object_get(v, keys[i]), "%s", keys[i]);
+	for (int i = 0; job[i]; i++)
+		cr_expect(json_object_get(web, job[i]), "%s", job[i]);
+	for (int i = 0; latency[i]; i++) {
+		cr_expect(json_object_get(json_object_get(web, "response"), latency[i]), "%s", latency[i]);
+		cr_expect(json_object_get(json_object_get(web, "service"), latency[i]), "%s", latency[i]);
+	}
+	cr_expect_eq(json_integer_value(json_object_get(json_array_get(json_object_get(v, "hung"), 0), "tid")), 2);
+	cr_expect_eq(json_integer_value(json_object_get(json_array_get(json_object_get(v, "faults"), 0), "heal_ns")), 35 * S);
+	cr_expect_eq(json_integer_value(json_object_get(json_array_get(json_object_get(v, "hosts"), 0), "lag_p99_ns")), 1000000);
+	json_decref(v);
+}

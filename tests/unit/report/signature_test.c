@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * signature_test.c - lines over samples and pages whose truth is known to the second.
+ */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../../report/signature.h"
+#include "err.h"
+#include "fixture.h"
+#include "report.h"
+
+static struct record *record;
+
+static void sound(void)
+{
+	record = fixture_open(NULL);
+}
+
+static void end(void)
+{
+	fixture_close(record);
+}
+
+TestSuite(signature, .init = sound, .fini = end, .timeout = 20);
+
+/* One sample a second of a metric, from a second to another, at half past. */
+static void samples(const char *metric, int from, int to, double value)
+{
+	for (int t = from; t < to; t++)
+		fixture_sql(record, "INSERT INTO samples VALUES(%lld, 's', '%s', '', %.17g, '')", t * S + S / 2, metric, value);
+}
+
+static struct signature_result look(const char *text)
+{
+	struct named_line line = { .name = "x", .line = 1 };
+	struct signature_result result;
+	struct metrics *metrics = NULL;
+	struct err err = ERR_INIT;
+
+	snprintf(line.text, sizeof line.text, "%s", text);
+	cr_assert_eq(metrics_open(record, 0, &metrics, &err), 0);
+	cr_assert_eq(signature_evaluate(record, metrics, &line, &result, &err), 0, "%s", err.text);
+	metrics_close(metrics);
+	return result;
+}
+
+Test(signature, what_was_not_measured_is_not_true)
+{
+	cr_expect(!look("drbd.pending < 5").held);
+	cr_expect(strstr(look("drbd.pending < 5").evidence, "not measured"));
+	samples("drbd.pending", 30, 31, 1);
+	cr_expect(look("drbd.pending < 5").held);
+	cr_expect_eq(look("drbd.pending < 5").at_ns, 31 * S);
+}
+
+Test(signature, a_value_speaks_of_the_ten_seconds_before)
+{
+	samples("drbd.oldest_request_ns", 0, 60, 1e6);
+	fixture_sql(record, "UPDATE samples SET value = 2e9 WHERE t_ns = %lld", 25 * S + S / 2);
+	/* seen from 26 to 35 s */
+	cr_expect(look("drbd.oldest_request_age >= 2s for 9s").held);
+	cr_expect_eq(look("drbd.oldest_request_age >= 2s for 9s").at_ns, 35 * S);
+	cr_expect(!look("drbd.oldest_request_age >= 2s for 10s").held);
+	cr_expect(!look("drbd.oldest_request_age > 2s").held);
+}
+
+Test(signature, the_baseline_does_not_count)
+{
+	samples("drbd.pending", 0, 8, 9);
+	cr_expect(!look("drbd.pending > 1").held);
+}
+
+Test(signature, for_wants_no_break)
+{
+	samples("drbd.connected", 0, 60, 1);
+	cr_expect(look("drbd.connected for 30s").held);
+	fixture_sql(record, "UPDATE samples SET value = 0 WHERE t_ns = %lld", 40 * S + S / 2);
+	cr_expect(!look("drbd.connected for 30s").held);
+	cr_expect(strstr(look("drbd.connected for 30s").evidence, "20 s at most"), "%s", look("drbd.connected for 30s").evidence);
+}
+
+Test(signature, while_wants_both_all_the_time)
+{
+	samples("drbd.oldest_request_ns", 20, 60, 3e9);
+	samples("drbd.connected", 0, 60, 1);
+	cr_expect(look("drbd.oldest_request_age >= 1s for 20s while drbd.connected").held);
+	fixture_sql(record, "UPDATE samples SET value = 0 WHERE metric = 'drbd.connected' AND t_ns = %lld", 40 * S + S / 2);
+	cr_expect(!look("drbd.oldest_request_age >= 1s for 20s while drbd.connected").held);
+}
+
+Test(signature, within_counts_from_the_event_and_needs_it)
+{
+	samples("drbd.pending", 0, 60, 1);
+	samples("drbd.pending", 48, 49, 7);
+	cr_expect(!look("drbd.pending >= 7 within 30s of host-reboot").held);
+	cr_expect(strstr(look("drbd.pending >= 7 within 30s of host-reboot").evidence, "never happened"));
+	fixture_sql(record, "INSERT INTO faults VALUES(0, 'host-reboot', 's', 'confirmed', 'confirmed', %lld, NULL, '', '')", 41 * S);
+	cr_expect(look("drbd.pending >= 7 within 8s of host-reboot").held);
+	cr_expect(!look("drbd.pending >= 7 within 7s of host-reboot").held);
+	cr_expect(look("drbd.pending >= 7 within 9s of after").held);
+}
+
+Test(signature, and_binds_closer_than_or)
+{
+	samples("drbd.pending", 0, 60, 1);
+	cr_expect(look("drbd.pending == 1 or drbd.pending == 2 and drbd.pending == 3").held);
+	cr_expect(!look("drbd.pending == 3 and drbd.pending == 1 or drbd.pending == 2").held);
+	cr_expect(look("drbd.pending>=1").held);
+	cr_expect(!look("drbd.pending != 1").held);
+}
+
+/* hung_ns grows by 40 % of total_ns, and both begin again at a reboot at 30 s. */
+Test(signature, a_counter_that_begins_again_does_not_go_backwards)
+{
+	for (int t = 0; t < 60; t++) {
+		long long since = t < 30 ? t : t - 30;
+
+		fixture_sql(record, "INSERT INTO samples VALUES(%lld, 's', 'nfsd.hung_ns', '', %lld, ''), (%lld, 's', 'nfsd.total_ns', '', %lld, '')", t * S, since * 4, t * S,
+			    since * 10);
+	}
+	cr_expect(look("nfsd.hung_ratio >= 0.39 for 35s").held, "%s", look("nfsd.hung_ratio >= 0.39 for 35s").evidence);
+	cr_expect(!look("nfsd.hung_ratio > 41%").held);
+}
+
+Test(signature, a_site_is_slow_above_a_second_and_five_times_its_baseline)
+{
+	cr_expect(look("sites.ok_ratio == 1 for 39s").held);
+	fixture_sql(record, "UPDATE pages SET done_ns = due_ns + 1010000000 WHERE site = 0 AND due_ns >= %lld AND due_ns < %lld", 25 * S, 45 * S);
+	cr_expect(look("sites.slow_ratio == 0.5 and sites.ok_ratio == 50% for 10s").held);
+	fixture_sql(record, "UPDATE pages SET done_ns = due_ns + 990000000 WHERE site = 0 AND due_ns >= %lld AND due_ns < %lld", 25 * S, 45 * S);
+	cr_expect(!look("sites.slow_ratio > 0").held);
+	fixture_sql(record, "UPDATE pages SET done_ns = due_ns + 900000000 WHERE site = 0 AND due_ns < %lld", 20 * S);
+	fixture_sql(record, "UPDATE pages SET done_ns = due_ns + 4400000000 WHERE site = 0 AND due_ns >= %lld AND due_ns < %lld", 25 * S, 45 * S);
+	cr_expect(!look("sites.slow_ratio > 0").held);
+	fixture_sql(record, "UPDATE pages SET done_ns = due_ns + 4600000000 WHERE site = 0 AND due_ns >= %lld AND due_ns < %lld", 25 * S, 45 * S);
+	cr_expect(look("sites.slow_ratio > 0").held);
+}
+
+Test(signature, a_site_without_a_page_keeps_its_state_until_its_oldest_is_too_old)
+{
+	fixture_sql(record, "DELETE FROM pages WHERE site = 1 AND due_ns >= %lld", 22 * S);
+	for (int t = 22; t < 60; t++)
+		fixture_sql(record, "INSERT INTO pages_open VALUES(%lld, 'c', 'web', 1, %lld)", t * S, 35 * S - S / 2 > t * S ? t * S : 35 * S - S / 2);
+	cr_expect(look("sites.down_ratio == 0.5 for 20s").held);
+	cr_expect_eq(look("sites.down_ratio == 0.5").at_ns, 36 * S, "%lld", (long long)look("sites.down_ratio == 0.5").at_ns);
+}
+
+Test(signature, an_error_is_a_failed_page_and_a_site_with_nothing_else_is_down)
+{
+	fixture_sql(record, "UPDATE pages SET outcome = 'unknown' WHERE site = 1 AND due_ns >= %lld AND due_ns < %lld", 25 * S, 40 * S);
+	cr_expect(look("sites.failed_pages == 50 and sites.down_ratio == 0.5").held);
+	cr_expect(look("sites.failed_pages == 0 and sites.ok_ratio == 1 within 20s of after").held);
+}
+
+static bool is_no_fault(const char *name)
+{
+	(void)name;
+	return false;
+}
+
+Test(signature, bad_lines_are_named_with_their_place)
+{
+	static const struct {
+		const char *text, *says;
+	} bad[] = { { "nfsd.hang_ratio > 1", "nfsd.hung_ratio" },	 { "drbd.oldest_request_age > 1", "not a time" }, { "nfsd.hung_ratio > much", "not a number" },
+		    { "nfsd.hung_ratio > 1 for ten", "not a time" },	 { "nfsd.hung_ratio > 1 until 5s", "not expected" },
+		    { "nfsd.hung_ratio > 1 within 5s of", "event is missing" }, { "nfsd.hung_ratio > 1 within 5s of chrismas", "neither a phase nor a fault" } };
+	struct profile profile = { .file = "p.yaml" };
+
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		struct named_line line = { .name = "x", .line = 12 };
+		struct err err = ERR_INIT;
+		snprintf(line.text, sizeof line.text, "%s", bad[i].text);
+		cr_expect_eq(report_check_line(&profile, &line, is_no_fault, &err), -EINVAL, "%s", bad[i].text);
+		cr_expect(strstr(err.text, "p.yaml:12: x: ") == err.text && strstr(err.text, bad[i].says), "%s: %s", bad[i].text, err.text);
+	}
+}
