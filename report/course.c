@@ -186,6 +186,8 @@ int judge_course(struct record *record, struct metrics *metrics, const struct pr
 		rc = judge_query(record, both, NULL, count, &failed, err);
 	if (rc == 0)
 		rc = herd(record, metrics, &at, verdict, err);
+	if (rc == 0)
+		rc = judge_clients(record, at.first_ns < 0 ? -1 : at.act_ns, verdict, err);
 	if (rc < 0)
 		return rc;
 	json_object_set_new(verdict, "failed_while_others_ok", json_integer(failed));

@@ -25,6 +25,13 @@ int judge_gates(struct record *record, const json_t *verdict, json_t *reasons, j
 /** "recovery", "herd", "ratios", "layers", "failed_while_others_ok": how it went, into the verdict. */
 int judge_course(struct record *record, struct metrics *metrics, const struct profile *profile, json_t *verdict, struct err *err);
 
+/* clients.c */
+/**
+ * "clients": [{"host", "back_ns", "mounted_anew", "reconnects"}], an entry a load host; null = not measured. Empty without a fault.
+ * @param act_ns  what ended the last fault [ns since T0]; -1 = none. back_ns counts from it to the end of the first page that was due after it.
+ */
+int judge_clients(struct record *record, int64_t act_ns, json_t *verdict, struct err *err);
+
 /** Call back with each row of a query. @return 0 or what take() returned below 0, or -EIO */
 int judge_query(struct record *record, const char *sql, const char *const texts[], int (*take)(void *row, void *arg), void *arg, struct err *err);
 

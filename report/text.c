@@ -196,6 +196,29 @@ static void print_course(const json_t *v, FILE *out)
 	print_ratio("herd: greatest second of RPCs", json_object_get(herd, "rpc_peak_ratio"), " x the baseline", out);
 }
 
+static void print_clients(const json_t *v, FILE *out)
+{
+	const char *act = text_of(json_object_get(v, "recovery"), "after");
+	const json_t *client;
+	char back[24];
+	size_t i;
+
+	json_array_foreach(json_object_get(v, "clients"), i, client) {
+		const json_t *ns = json_object_get(client, "back_ns"), *anew = json_object_get(client, "mounted_anew");
+
+		if (json_is_integer(ns))
+			(void)fprintf(out, "  %s: first new page done %s after %s", text_of(client, "host"),
+				      units_format_ns((uint64_t)json_integer_value(ns), back, sizeof back), act);
+		else
+			(void)fprintf(out, "  %s: no new page done after %s", text_of(client, "host"), act);
+		if (json_is_integer(anew))
+			(void)fputs(json_integer_value(anew) == 0 ? ", still the same mount" : ", mounted anew", out);
+		if (json_is_integer(json_object_get(client, "reconnects")))
+			(void)fprintf(out, ", %lld reconnects", number_of(client, "reconnects"));
+		(void)fputc('\n', out);
+	}
+}
+
 static void print_hung(const json_t *v, FILE *out)
 {
 	const json_t *list = json_object_get(v, "hung"), *op;
@@ -238,6 +261,7 @@ int report_text(struct record *record, const json_t *verdict, FILE *out)
 	print_faults(verdict, out);
 	print_signature(verdict, out);
 	print_course(verdict, out);
+	print_clients(verdict, out);
 	print_hung(verdict, out);
 	print_hosts(verdict, out);
 	return fflush(out) != 0 || ferror(out) ? -EIO : 0;

@@ -221,3 +221,22 @@ Test(judge, every_key_of_the_contract_is_there)
 	cr_expect_eq(json_integer_value(json_object_get(json_array_get(json_object_get(v, "hosts"), 0), "lag_p99_ns")), 1000000);
 	json_decref(v);
 }
+
+Test(judge, a_client_that_came_back_by_itself_is_told_from_one_that_was_mounted_anew)
+{
+	json_t *v, *client;
+
+	fault("confirmed", "confirmed", "25000000000");
+	fixture_sql(record, "INSERT INTO samples(t_ns, host, metric, label, value) VALUES(34000000000, 'c', 'mount.age', '', 100),"
+			    " (44000000000, 'c', 'mount.age', '', 110), (36000000000, 'c', 'mount.connects', '', 1), (44000000000, 'c', 'mount.connects', '', 2)");
+	v = fixture_judge(record);
+	client = json_array_get(json_object_get(v, "clients"), 0);
+	cr_expect_eq(json_integer_value(json_object_get(client, "back_ns")), 110000000, "first page due after 35 s is due at 35.1 s and done 10 ms later");
+	cr_expect(json_is_integer(json_object_get(client, "mounted_anew")) && json_integer_value(json_object_get(client, "mounted_anew")) == 0);
+	cr_expect_eq(json_integer_value(json_object_get(client, "reconnects")), 1);
+	json_decref(v);
+	fixture_sql(record, "INSERT INTO samples(t_ns, host, metric, label, value) VALUES(45000000000, 'c', 'mount.age', '', 0)");
+	v = fixture_judge(record);
+	cr_expect_eq(json_integer_value(json_object_get(json_array_get(json_object_get(v, "clients"), 0), "mounted_anew")), 1);
+	json_decref(v);
+}
