@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -28,6 +29,7 @@
 #else
 #define STACK_BYTES (64u << 10)
 #endif
+#define WORKER_NICE (-10)	/* an op is issued when it is due, whatever else this host does for the storage; the hiccup meter shares it */
 #define SPIN_NS 4000		/* shorter waits are spent awake: a sleep and its wake-up cost about as much */
 
 /* A process that cannot die must not keep a reader of our output waiting. A sanitizer's report is worth that, though. */
@@ -54,6 +56,7 @@ void worker_detach(pid_t parent, int keep_fd)
 	if (getppid() != parent)
 		_exit(1);
 	(void)prctl(PR_SET_TIMERSLACK, 1UL);
+	(void)setpriority(PRIO_PROCESS, 0, WORKER_NICE);	/* where we may */
 	sigfillset(&all);
 	(void)sigprocmask(SIG_SETMASK, &all, NULL);
 	drop_output();
