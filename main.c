@@ -26,29 +26,50 @@ static const struct {
 	{ "lab-control", NULL, lab_control_main },
 };
 
+#define COMMANDS_NR (sizeof commands / sizeof commands[0])
+
 static void help(FILE *out)
 {
-	fputs("Usage: squall COMMAND ...; squall COMMAND --help\n\n", out);
-	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+	fputs("Usage: squall COMMAND ...; squall COMMAND --help; squall --version\n\n", out);
+	for (size_t i = 0; i < COMMANDS_NR; i++)
 		if (commands[i].what)
 			fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].what);
 }
 
-int main(int argc, char **argv)
+static int unknown(const char *word)
 {
-	for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof commands[0]; i++)
+	const char *known[COMMANDS_NR + 3] = { "--help", "--version" };
+	struct err err = ERR_INIT;
+	size_t nr = 2;
+
+	for (size_t i = 0; i < COMMANDS_NR; i++)
+		if (commands[i].what)
+			known[nr++] = commands[i].name;
+	(void)command_unknown(&err, word[0] == '-' ? "the option" : "the command", word, known);
+	fprintf(stderr, "squall: %s\n", err.text);
+	return EXIT_USAGE;
+}
+
+static int dispatch(int argc, char **argv)
+{
+	if (argc < 2) {
+		help(stderr);
+		return EXIT_USAGE;
+	}
+	for (size_t i = 0; i < COMMANDS_NR; i++)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].run(argc - 1, argv + 1);
-	if (argc > 1 && strcmp(argv[1], "--version") == 0) {
+	if (strcmp(argv[1], "--version") == 0)
 		puts("squall " SQUALL_VERSION " " SQUALL_COMMIT);
-		return EXIT_AS_EXPECTED;
-	}
-	if (argc > 1 && strcmp(argv[1], "--help") == 0) {
+	else if (strcmp(argv[1], "--help") == 0)
 		help(stdout);
-		return EXIT_AS_EXPECTED;
-	}
-	if (argc > 1)
-		fprintf(stderr, "squall: there is no command '%s'\n", argv[1]);
-	help(stderr);
-	return EXIT_USAGE;
+	else
+		return unknown(argv[1]);
+	return EXIT_AS_EXPECTED;
+}
+
+int main(int argc, char **argv)
+{
+	command_begin();
+	return command_end(dispatch(argc, argv));
 }

@@ -27,8 +27,6 @@
 
 #define LEASE_NS (10 * NS_PER_S)
 
-
-
 static const char usage[] =
 	"Usage: squall chaos list [--json]\n"
 	"       squall chaos check FAULT [KEY=VALUE...]\n"
@@ -50,6 +48,8 @@ static const char usage[] =
 	"  --allow-reboot  let a fault be injected that only a reboot heals\n"
 	"  --boot          said by the boot: what a reboot has taken away is struck out\n"
 	"  --help          print this\n";
+
+static const char *const verbs[] = { "list", "check", "inject", "heal", "status", NULL };
 
 struct options {
 	bool json, dry_run, allow_reboot, boot, help;
@@ -79,13 +79,16 @@ static int read_args(const struct options *o, struct yaml **ret_tree, json_t **r
 	return rc < 0 ? rc : chaos_check(o->fault, *ret_tree, *ret_tree, ret_args, err);
 }
 
-static int print_json(json_t *json)
+static int print_json(json_t *json, struct err *err)
 {
-	int rc = json ? json_dumpf(json, stdout, JSON_INDENT(2) | JSON_SORT_KEYS) : -1;
+	char *text = json ? json_dumps(json, JSON_INDENT(2) | JSON_SORT_KEYS) : NULL;
+	int rc = text ? 0 : err_set(err, -ENOMEM, "out of memory");
 
+	if (text)
+		puts(text);
+	free(text);
 	json_decref(json);
-	putchar('\n');
-	return rc < 0 ? -ENOMEM : 0;
+	return rc;
 }
 
 static int do_list(const struct options *o, struct err *err)
@@ -93,9 +96,8 @@ static int do_list(const struct options *o, struct err *err)
 	json_t *list = chaos_list(), *f;
 	size_t i;
 
-	(void)err;
 	if (o->json)
-		return print_json(list);
+		return print_json(list, err);
 	json_array_foreach(json_object_get(list, "faults"), i, f) {
 		const char *reason = json_string_value(json_object_get(f, "reason"));
 
@@ -310,7 +312,7 @@ static int do_status(const struct options *o, struct err *err)
 	if (rc < 0)
 		return rc;
 	if (o->json)
-		return print_json(status);
+		return print_json(status, err);
 	printf("%zu in force, %zu in the journal\n", json_array_size(json_object_get(status, "holders")), json_array_size(json_object_get(status, "journal")));
 	json_array_foreach(json_object_get(status, "journal"), i, e)
 		printf("%s\n", json_string_value(json_object_get(e, "id")));
@@ -323,10 +325,14 @@ static int parse(int argc, char **argv, struct options *o, struct err *err)
 	enum { OPT_JSON = 1, OPT_DRY, OPT_REBOOT, OPT_BOOT, OPT_FOR, OPT_HELP };
 	static const struct option options[] = { { "json", 0, NULL, OPT_JSON }, { "dry-run", 0, NULL, OPT_DRY }, { "allow-reboot", 0, NULL, OPT_REBOOT },
 						 { "boot", 0, NULL, OPT_BOOT }, { "for", 1, NULL, OPT_FOR }, { "help", 0, NULL, OPT_HELP }, { NULL, 0, NULL, 0 } };
-	int c;
+	char command[32];
+	int c, rc;
 
+	(void)snprintf(command, sizeof command, "chaos %.20s", argv[0]);
+	rc = command_check_options(command, argc, argv, options, false, err);
+	if (rc < 0)
+		return rc;
 	optind = 0;
-	opterr = 0;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		o->json |= c == OPT_JSON;
 		o->dry_run |= c == OPT_DRY;
@@ -335,8 +341,6 @@ static int parse(int argc, char **argv, struct options *o, struct err *err)
 		o->help |= c == OPT_HELP;
 		if (c == OPT_FOR)
 			o->duration = optarg;
-		if (c == '?')
-			return err_set(err, -EINVAL, "unknown option %s, or its value is missing", argv[optind - 1]);
 	}
 	o->fault = optind < argc ? argv[optind] : NULL;
 	o->assignments = argv + optind + 1;
@@ -344,23 +348,27 @@ static int parse(int argc, char **argv, struct options *o, struct err *err)
 	return 0;
 }
 
-static int dispatch(const char *verb, const struct options *o, enum exit_status *ret_status, struct err *err)
+static int run_verb(const char *verb, const struct options *o, enum exit_status *ret_status, struct err *err)
 {
 	bool takes_fault = strcmp(verb, "check") == 0 || strcmp(verb, "inject") == 0;
 
 	if (takes_fault != (o->fault != NULL))
-		return err_set(err, -EINVAL, takes_fault ? "%s needs the name of a fault: squall chaos list" : "%s takes no arguments", verb);
+		return err_set(err, -EINVAL, takes_fault ? "chaos %s needs the name of a fault: squall chaos list" : "chaos %s takes no arguments", verb);
 	if (strcmp(verb, "list") == 0)
 		return do_list(o, err);
 	if (strcmp(verb, "check") == 0)
 		return do_check(o, err);
 	if (strcmp(verb, "inject") == 0)
 		return do_inject(o, ret_status, err);
-	if (strcmp(verb, "heal") == 0)
-		return do_heal(o, err);
-	if (strcmp(verb, "status") == 0)
-		return do_status(o, err);
-	return err_set(err, -EINVAL, "unknown command 'chaos %s': list, check, inject, heal or status", verb);
+	return strcmp(verb, "heal") == 0 ? do_heal(o, err) : do_status(o, err);
+}
+
+static bool is_verb(const char *word)
+{
+	for (size_t i = 0; verbs[i]; i++)
+		if (strcmp(verbs[i], word) == 0)
+			return true;
+	return false;
 }
 
 int cmd_chaos(int argc, char **argv)
@@ -368,26 +376,23 @@ int cmd_chaos(int argc, char **argv)
 	enum exit_status status = EXIT_AS_EXPECTED;
 	struct options o = { .json = false };
 	struct err err = ERR_INIT;
-	int rc;
+	int rc = 0;
 
-	if (argc < 2) {
-		fputs(usage, stderr);
-		return EXIT_USAGE;
-	}
-	if (strcmp(argv[1], "--help") == 0) {
-		fputs(usage, stdout);
-		return EXIT_AS_EXPECTED;
-	}
-	(void)signal(SIGPIPE, SIG_IGN);		/* a holder that has ended takes no more renewals */
-	rc = parse(argc - 1, argv + 1, &o, &err);
+	if (argc < 2)
+		rc = err_set(&err, -EINVAL, "chaos: one of list, check, inject, heal, status is wanted; see squall chaos --help");
+	else if (strcmp(argv[1], "--help") == 0)
+		o.help = true;
+	else if (!is_verb(argv[1]))
+		rc = command_unknown(&err, "chaos: the verb", argv[1], verbs);
+	else
+		rc = parse(argc - 1, argv + 1, &o, &err);
 	if (rc == 0 && o.help) {
 		fputs(usage, stdout);
 		return EXIT_AS_EXPECTED;
 	}
+	(void)signal(SIGPIPE, SIG_IGN);		/* a holder that has ended takes no more renewals */
 	if (rc == 0)
-		rc = dispatch(argv[1], &o, &status, &err);
-	if (fflush(stdout) != 0)
-		rc = err_set(&err, -EIO, "cannot write to stdout: %m");
+		rc = run_verb(argv[1], &o, &status, &err);
 	if (err.text[0])
 		fprintf(stderr, "squall: %s\n", err.text);
 	return status != EXIT_AS_EXPECTED ? (int)status : (int)err_exit_status(rc);

@@ -81,9 +81,9 @@ int cmd_agent(int argc, char **argv)
 	struct agent_options options = { .name = "local", .roles = "" };
 	struct err err = ERR_INIT;
 	const char *bus = "";
-	int option, rc;
+	int option, rc = command_check_options("agent", argc, argv, long_options, false, &err);
 
-	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+	while (rc == 0 && (option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
 		if (option == 'b')
 			bus = optarg;
 		else if (option == 'r')
@@ -93,13 +93,17 @@ int cmd_agent(int argc, char **argv)
 		else if (option == 'd')
 			options.dir = optarg;
 		else {
-			fputs(help, option == 'h' ? stdout : stderr);
-			return option == 'h' ? EXIT_AS_EXPECTED : EXIT_USAGE;
+			fputs(help, stdout);
+			return EXIT_AS_EXPECTED;
 		}
 	}
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGINT, SIG_IGN);		/* the coordinator decides, and its end is ours */
-	if (strncmp(bus, "fd:", 3) == 0)
+	if (rc == 0 && optind < argc)
+		rc = err_set(&err, -EINVAL, "agent: '%s' is one word too many; see squall agent --help", argv[optind]);
+	if (rc < 0)
+		;
+	else if (strncmp(bus, "fd:", 3) == 0)
 		rc = agent_serve(&options, (int)strtol(bus + 3, NULL, 10), &err);
 	else if (strncmp(bus, "listen:", 7) == 0)
 		rc = serve_port(&options, bus + 7, &err);

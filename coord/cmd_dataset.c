@@ -57,16 +57,18 @@ int cmd_dataset(int argc, char **argv)
 	static const struct option long_options[] = { { "profile", required_argument, NULL, 'p' }, { "help", no_argument, NULL, 'h' }, { 0 } };
 	const char *path = NULL;
 	struct err err = ERR_INIT;
-	int option, rc;
+	int option, rc = command_check_options("dataset", argc, argv, long_options, false, &err);
 
-	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-		if (option != 'p') {
-			fputs(help, option == 'h' ? stdout : stderr);
-			return option == 'h' ? EXIT_AS_EXPECTED : EXIT_USAGE;
+	while (rc == 0 && (option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+		if (option == 'h') {
+			fputs(help, stdout);
+			return EXIT_AS_EXPECTED;
 		}
 		path = optarg;
 	}
-	if (argc - optind != 2)
+	if (rc < 0)
+		;
+	else if (argc - optind != 2)
 		rc = err_set(&err, -EINVAL, "dataset wants a verb and a folder; see squall dataset --help");
 	else if (strcmp(argv[optind], "build") == 0)
 		rc = build(argv[optind + 1], path, &err);
@@ -75,7 +77,7 @@ int cmd_dataset(int argc, char **argv)
 	else if (strcmp(argv[optind], "remove") == 0)
 		rc = dataset_remove(argv[optind + 1], &err);
 	else
-		rc = err_set(&err, -EINVAL, "dataset: '%s' is none of build, verify, remove", argv[optind]);
+		rc = command_unknown(&err, "dataset: the verb", argv[optind], (const char *const[]){ "build", "verify", "remove", NULL });
 	if (rc < 0)
 		fprintf(stderr, "squall: %s\n", err.text);
 	return (int)err_exit_status(rc);

@@ -239,8 +239,6 @@ static int reproduce(struct session *s, struct err *err)
 		rc = print_json(s);
 	else if (rc == 0)
 		print_arms(s);
-	if (rc == 0 && (fflush(stdout) != 0 || ferror(stdout)))
-		rc = err_set(err, -EIO, "stdout: it could not be written");
 	return rc == 0 ? exit_status(s) : rc;
 }
 

@@ -52,15 +52,13 @@ int run_print(const struct run_options *options, const char *dir, const json_t *
 	int rc = 0;
 
 	if (options->json) {
-		rc = json_dumpf(verdict, stdout, JSON_INDENT(1)) < 0 || putchar('\n') == EOF ? -EIO : 0;
+		rc = json_dumpf(verdict, stdout, JSON_INDENT(1)) < 0 || putchar('\n') == EOF ? err_set(err, -EIO, "stdout could not be written") : 0;
 	} else {
 		rc = record_open(dir, false, &record, err);
 		if (rc == 0)
 			rc = report_text(record, verdict, stdout);
 		record_close(record);
 	}
-	if (rc == 0 && (fflush(stdout) != 0 || ferror(stdout)))
-		rc = err_set(err, -EIO, "stdout: it could not be written");
 	return rc;
 }
 

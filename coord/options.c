@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "command.h"
 #include "err.h"
 #include "run.h"
 
@@ -75,9 +76,10 @@ int run_options_parse(int argc, char **argv, const char *help, struct run_option
 		{ "allow-reboot", no_argument, NULL, 'r' }, { "help", no_argument, NULL, 'h' },		{ "trials", required_argument, NULL, 't' },
 		{ "arms", required_argument, NULL, 'a' },   { 0 } };
 	bool reproduce = strcmp(argv[0], "reproduce") == 0;
-	int option, rc = 0;
+	int option, rc;
 
 	*o = (struct run_options){ .command = argv[0], .on = "lab", .out = "results", .trials = 1 };
+	rc = command_check_options(o->command, argc, argv, long_options, false, err);
 	while (rc == 0 && (option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
 		if (option == 'h') {
 			fputs(help, stdout);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,14 +98,12 @@ static int run_status(const struct options *o, struct err *err)
 
 static int run_exec(const struct options *o, struct err *err)
 {
-	if (!o->rest[0] || !o->rest[1])
-		return err_set(err, -EINVAL, "lab exec: a node and a command are wanted: squall lab exec NODE -- COMMAND");
 	return lab_exec(o->rest[0], o->rest + 1, o->timeout_ns, err);
 }
 
 static int run_reset(const struct options *o, struct err *err)
 {
-	return o->rest[0] ? lab_reset(o->rest[0], err) : err_set(err, -EINVAL, "lab reset: a node is wanted");
+	return lab_reset(o->rest[0], err);
 }
 
 static int run_down(const struct options *o, struct err *err)
@@ -118,9 +117,14 @@ static int parse(int argc, char **argv, struct options *o, struct err *err)
 	static const struct option long_options[] = { { "profile", required_argument, NULL, 'p' }, { "timeout", required_argument, NULL, 't' },
 						      { "json", no_argument, NULL, 'j' },	   { "help", no_argument, NULL, 'h' },
 						      { 0 } };
-	int option;
+	char command[24];
+	int option, rc;
 
 	*o = (struct options){ .timeout_ns = 60 * NS_PER_S };
+	(void)snprintf(command, sizeof command, "lab %.16s", argv[0]);
+	rc = command_check_options(command, argc, argv, long_options, true, err);
+	if (rc < 0)
+		return rc;
 	while ((option = getopt_long(argc, argv, "+", long_options, NULL)) != -1) {
 		if (option == 'p')
 			o->profile = optarg;
@@ -128,8 +132,8 @@ static int parse(int argc, char **argv, struct options *o, struct err *err)
 			o->json = true;
 		else if (option == 'h')
 			return 1;
-		else if (option != 't' || units_parse_duration(optarg, &o->timeout_ns) < 0)
-			return err_set(err, -EINVAL, "lab: see squall lab --help");
+		else if (units_parse_duration(optarg, &o->timeout_ns) < 0)
+			return err_set(err, -EINVAL, "lab: --timeout %s is no duration such as 60s", optarg);
 	}
 	o->rest = argv + optind;
 	/* exec NODE -- COMMAND: the node comes before the two dashes */
@@ -140,32 +144,58 @@ static int parse(int argc, char **argv, struct options *o, struct err *err)
 	return 0;
 }
 
+static const struct {
+	const char *name;
+	int (*run)(const struct options *o, struct err *err);
+	int words_min, words_max;	/* after the options */
+} subcommands[] = {
+	{ "up", run_up, 0, 0 },	      { "status", run_status, 0, 0 }, { "exec", run_exec, 2, INT_MAX },
+	{ "reset", run_reset, 1, 1 }, { "down", run_down, 0, 0 },
+};
+
+#define SUBCOMMANDS_NR (sizeof subcommands / sizeof subcommands[0])
+
+static int run_subcommand(size_t which, const struct options *o, struct err *err)
+{
+	int words = 0;
+
+	while (o->rest[words])
+		words++;
+	if (words < subcommands[which].words_min || words > subcommands[which].words_max)
+		return err_set(err, -EINVAL, "lab %s: %s", subcommands[which].name,
+			       subcommands[which].words_max == 0 ? "it takes no arguments" :
+			       subcommands[which].words_max == 1 ? "one node is wanted" :
+			       "a node and a command are wanted: squall lab exec NODE -- COMMAND");
+	return subcommands[which].run(o, err);
+}
+
 int cmd_lab(int argc, char **argv)
 {
-	static const struct {
-		const char *name;
-		int (*run)(const struct options *o, struct err *err);
-	} subcommands[] = { { "up", run_up }, { "status", run_status }, { "exec", run_exec }, { "reset", run_reset }, { "down", run_down } };
+	const char *names[SUBCOMMANDS_NR + 1] = { NULL };
 	struct err err = ERR_INIT;
 	struct options o;
+	size_t which = SUBCOMMANDS_NR;
 	int rc = argc > 1 && strcmp(argv[1], "--help") == 0 ? 1 : 0;
 
+	for (size_t i = 0; i < SUBCOMMANDS_NR; i++) {
+		names[i] = subcommands[i].name;
+		if (argc > 1 && strcmp(argv[1], names[i]) == 0)
+			which = i;
+	}
 	if (rc == 0 && argc < 2)
-		rc = err_set(&err, -EINVAL, "lab: none of up, status, exec, reset, down; see squall lab --help");
+		rc = err_set(&err, -EINVAL, "lab: one of up, status, exec, reset, down is wanted; see squall lab --help");
+	else if (rc == 0 && which == SUBCOMMANDS_NR)
+		rc = command_unknown(&err, "lab: the verb", argv[1], names);
 	if (rc == 0)
 		rc = parse(argc - 1, argv + 1, &o, &err);
 	if (rc == 1) {
 		fputs(help, stdout);
 		return EXIT_AS_EXPECTED;
 	}
-	for (size_t i = 0; rc == 0 && i < sizeof subcommands / sizeof subcommands[0]; i++)
-		if (strcmp(argv[1], subcommands[i].name) == 0) {
-			rc = subcommands[i].run(&o, &err);
-			if (rc >= 0)
-				return rc;
-		}
 	if (rc == 0)
-		rc = err_set(&err, -EINVAL, "lab: '%s' is none of up, status, exec, reset, down", argv[1]);
+		rc = run_subcommand(which, &o, &err);
+	if (rc >= 0)
+		return rc;
 	fprintf(stderr, "squall: %s\n", err.text[0] != '\0' ? err.text : strerror(-rc));
 	return (int)err_exit_status(rc);
 }

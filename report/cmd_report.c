@@ -39,7 +39,7 @@ static int list_metrics(bool json)
 	if (json)
 		(void)putchar('\n');
 	json_decref(list);
-	return fflush(stdout) != 0 || ferror(stdout) ? -EIO : 0;
+	return 0;
 }
 
 /* DIR, or DIR/run.db */
@@ -77,7 +77,7 @@ int cmd_report(int argc, char **argv)
 						      { "list-metrics", no_argument, NULL, 'm' }, { "help", no_argument, NULL, 'h' }, { 0 } };
 	struct err err = ERR_INIT;
 	bool json = false, metrics = false;
-	int option, rc = 0;
+	int option, rc = command_check_options("report", argc, argv, long_options, false, &err);
 
 	while (rc == 0 && (option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
 		if (option == 'h') {
