@@ -202,7 +202,7 @@ static int parse_jobs_and_faults(struct profile *p, struct err *err)
 static int parse_head(struct profile *p, struct err *err)
 {
 	static const char *const keys[] = { "name",   "seed",	   "dataset", "lab",	"jobs", "phases",
-					    "faults", "signature", "expect",  "guards", "arms", NULL };
+					    "faults", "signature", "expect",  "guards", "arms", "pages", NULL };
 	static const char *const expects[] = { "reproduced", "absent", NULL };
 	unsigned int expect = 1;
 	int rc = yaml_check_keys(p->tree, "the profile", keys, err);
@@ -232,6 +232,8 @@ static int parse_tree(struct profile *p, struct err *err)
 		rc = parse_lab(p, yaml_get(p->tree, "lab"), err);
 	if (rc == 0)
 		rc = parse_phases(p, yaml_get(p->tree, "phases"), err);
+	if (rc == 0)
+		rc = profile_check_pages(p, err);
 	if (rc == 0)
 		rc = parse_jobs_and_faults(p, err);
 	if (rc == 0 && yaml_get(p->tree, "signature"))

@@ -14,11 +14,6 @@
 #define QUEUE_DEFAULT 100000
 #define RISE_DEFAULT_NS 5000000000ull
 
-const char *const op_kind_names[OP_NR + 1] = { "read", "pread", "open", "stat", "stat_miss", "readdir", "append_fsync", NULL };
-
-/* What a page of a small web application does to its files: find and load its code, miss some, read its data, log one line. */
-static const enum op_kind webapp[] = { OP_STAT, OP_STAT_MISS, OP_STAT, OP_READ, OP_STAT_MISS, OP_READ, OP_READ, OP_READDIR, OP_READ, OP_APPEND_FSYNC };
-
 static int parse_rate(const struct yaml *node, struct rate *ret, struct err *err)
 {
 	double x;
@@ -108,33 +103,12 @@ static int parse_mix(const struct yaml *node, struct job *j, struct err *err)
 				rc = yaml_to_u64(c, 0, 1000000, &weight, err);
 				j->mix[k] = (unsigned int)weight;
 				sum += weight;
+				if (rc == 0 && weight > 0 && profile_op_needs_page((enum op_kind)k))
+					rc = yaml_error(c, err, "%s works in a page alone: [create, rename] or [create, unlink]", op_kind_names[k]);
 			}
 	if (rc == 0 && sum == 0)
 		rc = yaml_error(node, err, "the mix of '%s' has no op", j->name);
 	return rc;
-}
-
-static int parse_page(const struct yaml *node, struct job *j, struct err *err)
-{
-	j->is_page = true;
-	if (node->kind == YAML_SCALAR) {
-		if (strcmp(node->text, "webapp") != 0)
-			return yaml_error(node, err, "unknown page '%s'; write webapp or a list of ops", node->text);
-		memcpy(j->page, webapp, sizeof webapp);
-		j->page_nr = sizeof webapp / sizeof webapp[0];
-		return 0;
-	}
-	if (node->kind != YAML_SEQUENCE || node->children_nr == 0 || node->children_nr > PAGE_OPS_MAX)
-		return yaml_error(node, err, "a page is webapp or a list of 1 to %d ops", PAGE_OPS_MAX);
-	for (const struct yaml *c = node->child; c; c = c->next) {
-		unsigned int op;
-		int rc = yaml_to_enum(c, op_kind_names, &op, err);
-
-		if (rc < 0)
-			return rc;
-		j->page[j->page_nr++] = (enum op_kind)op;
-	}
-	return 0;
 }
 
 static int parse_phases(const struct profile *p, const struct yaml *node, struct job *j, struct err *err)
@@ -201,7 +175,7 @@ int profile_parse_job(struct profile *p, const struct yaml *node, struct job *re
 		return yaml_error(node, err, "'%s' needs either a mix of ops or a page", ret->name);
 	if (!yaml_get(node, "arrival"))
 		return yaml_error(node, err, "'%s' needs an arrival, such as {poisson: 100/s}", ret->name);
-	rc = mix ? parse_mix(mix, ret, err) : parse_page(page, ret, err);
+	rc = mix ? parse_mix(mix, ret, err) : profile_parse_page(p, page, ret, err);
 	if (rc == 0)
 		rc = parse_arrival(yaml_get(node, "arrival"), &ret->arrival, err);
 	if (rc == 0)

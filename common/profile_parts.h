@@ -9,6 +9,12 @@
 #include "yaml.h"
 
 int profile_parse_job(struct profile *p, const struct yaml *node, struct job *ret, struct err *err);
+/** The page of a job: a list of ops, or the name of a page of the profile, or webapp. */
+int profile_parse_page(const struct profile *p, const struct yaml *node, struct job *ret, struct err *err);
+/** The pages of the profile, used or not. */
+int profile_check_pages(const struct profile *p, struct err *err);
+/** @return whether it works on what an earlier op of the same page has made. */
+bool profile_op_needs_page(enum op_kind kind);
 int profile_parse_fault(struct profile *p, const struct yaml *node, struct fault_plan *ret, struct err *err);
 /** Once all faults are known: what their instants name must exist. */
 int profile_check_times(struct profile *p, struct err *err);

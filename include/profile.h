@@ -23,11 +23,11 @@ struct yaml;
 #define SIGNATURE_MAX 32
 #define GUARDS_MAX 16
 #define ARMS_MAX 16
-#define PAGE_OPS_MAX 32
+#define PAGE_OPS_MAX 1024
 #define SLOTS_MAX 4096		/* ops in flight of a job on a host */
 #define LINE_BYTES 256		/* of a signature line or an override */
 
-/* What a worker can do to a file. Names are in op_kind_names[]. */
+/* What a worker can do to a file. Names are in op_kind_names[]; docs/ops.scd has each with its calls and its success. */
 enum op_kind {
 	OP_READ,		/* open, pread of the whole file, close */
 	OP_PREAD,		/* one pread of up to 4 KiB at a random offset of a file that is kept open */
@@ -36,6 +36,18 @@ enum op_kind {
 	OP_STAT_MISS,		/* stat of a name that is not there: ENOENT is its success */
 	OP_READDIR,		/* open, read to the end and close one directory */
 	OP_APPEND_FSYNC,	/* append one line to the site's log of this host, fsync */
+	OP_FIRST_BYTE,		/* open, pread of one byte, close */
+	OP_ACCESS,		/* may it be read */
+	OP_READDIR_STAT,	/* readdir, and stat of every entry */
+	OP_STATFS,		/* of the dataset's root */
+	OP_READLINK,		/* here and below: in the scratch folder of the site and this host, see scratch.h */
+	OP_CHMOD,
+	OP_WRITE,		/* open, overwrite one block in place, close */
+	OP_WRITE_FSYNC,		/* the same with fsync before close */
+	OP_LOCK,		/* open the site's lock file, lock, unlock, close; waits for other holders on all hosts */
+	OP_CREATE,		/* in pages alone: an empty file that was not there */
+	OP_RENAME,		/* in pages alone: the created file over one that is kept */
+	OP_UNLINK,		/* in pages alone: the created file */
 	OP_NR
 };
 extern const char *const op_kind_names[OP_NR + 1];	/* NULL-terminated */
@@ -66,7 +78,7 @@ struct job {
 	char engine[NAME_BYTES];	/* "sync" */
 	bool is_page;			/* a page is a sequence of ops of one site; else one op drawn from the mix */
 	unsigned int mix[OP_NR];	/* weights; of a page all 0 */
-	enum op_kind page[PAGE_OPS_MAX];
+	uint8_t page[PAGE_OPS_MAX];	/* enum op_kind */
 	unsigned int page_nr;
 	enum order order;
 	struct arrival arrival;

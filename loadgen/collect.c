@@ -141,7 +141,7 @@ static void hold(struct load *load, const struct job_run *r, const struct slot *
 		.run = r,
 		.tid = (pid_t)atomic_load(&slot->tid),
 		.op = { .kind = (enum op_kind)atomic_load(&slot->kind), .site = atomic_load(&slot->site), .file = atomic_load(&slot->file),
-			.draw = atomic_load(&slot->draw) },
+			.draw = atomic_load(&slot->draw), .key = hot_key(r, atomic_load(&slot->index)) },
 		.op_age_ns = now_ns > from ? now_ns - from : 0,
 	};
 }

@@ -18,6 +18,7 @@
 #include "err.h"
 #include "file.h"
 #include "rng.h"
+#include "scratch.h"
 
 #define BLOCK_BYTES (64u << 10)	/* a multiple of 8: a draw never spans two blocks */
 
@@ -169,6 +170,7 @@ static int remove_all(int root, const char *dir, const struct dataset_spec *spec
 			}
 		}
 		remove_logs(root, s);
+		scratch_remove(root, s);
 		remove_folders(root, spec, s);
 	}
 	if (rc == 0 && unlinkat(root, DATASET_MANIFEST, 0) < 0 && errno != ENOENT) {

@@ -5,6 +5,7 @@
  *	DIR/squall-manifest.json
  *	DIR/s0003/d1/d0/f00012      `depth` levels of folders; bit l of the file's number picks the folder of level l
  *	DIR/s0003/log/HOST.log      appends
+ *	DIR/s0003/scratch/          what ops change; made at the start of a job that has such ops, see scratch.h
  *
  * A path is a function of (site, file): whoever knows the spec can name a file without touching the storage.
  */

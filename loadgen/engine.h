@@ -24,12 +24,14 @@ struct op {
 	uint32_t site;
 	uint32_t file;		/* of the site */
 	uint64_t draw;
+	uint64_t key;		/* of the arrival: the same for all ops of a page, another for every other arrival of a job */
 };
 
 struct engine_env {
 	const char *dir;			/* root of the dataset */
 	const char *host;
 	const struct manifest *manifest;	/* NULL for an engine that needs no dataset */
+	const struct job *job;			/* whose ops are to be done */
 };
 
 struct engine {

@@ -2,9 +2,11 @@
 /*
  * engine_sync.c - plain system calls, one op at a time per thread.
  *
- * Paths are made before the start and opened below a descriptor of the dataset's root: the hot path formats nothing but a missing name.
+ * Paths are made before the start and opened below a descriptor of the dataset's root: the path of an op that only reads
+ * is not formatted when it is due, but for a missing name.
  */
 #include <errno.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -12,6 +14,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -20,6 +23,7 @@
 #include "engine.h"
 #include "engines.h"
 #include "err.h"
+#include "scratch.h"
 
 #define PREAD_BYTES 4096u
 #define KEPT_OPEN_MAX 65536u	/* files that pread keeps open */
@@ -91,6 +95,9 @@ static int sync_open(const struct engine_env *env, void **ret_ctx, struct err *e
 	s->files_nr = (size_t)spec->sites * spec->files_per_site;
 	s->size_bytes = env->manifest->size_bytes;
 	s->host = env->host;
+	rc = scratch_prepare(s->root, spec, env->host, env->job, err);
+	if (rc < 0)
+		goto out;
 	s->kept_nr = raise_descriptors();
 	if (s->kept_nr > s->files_nr)
 		s->kept_nr = s->files_nr;
@@ -176,6 +183,35 @@ static int64_t op_open(const struct sync *s, size_t idx)
 	return close(fd) < 0 ? -errno : 0;
 }
 
+static int64_t op_first_byte(const struct sync *s, char *buffer, size_t idx)
+{
+	int fd = openat(s->root, path_of(s, idx), O_RDONLY | O_CLOEXEC);
+	int64_t rc;
+
+	if (fd < 0)
+		return -errno;
+	rc = pread(fd, buffer, 1, 0);
+	if (rc < 0)
+		rc = -errno;
+	else if (rc == 0 && s->size_bytes[idx] > 0)
+		rc = -ENODATA;
+	if (close(fd) < 0 && rc >= 0)
+		rc = -errno;
+	return rc;
+}
+
+static int64_t op_access(const struct sync *s, size_t idx)
+{
+	return faccessat(s->root, path_of(s, idx), R_OK, 0) < 0 ? -errno : 0;
+}
+
+static int64_t op_statfs(const struct sync *s)
+{
+	struct statfs st;
+
+	return fstatfs(s->root, &st) < 0 ? -errno : 0;
+}
+
 static int64_t op_stat(const struct sync *s, size_t idx)
 {
 	struct stat st;
@@ -210,7 +246,25 @@ static int64_t op_stat_miss(const struct sync *s, size_t idx, uint64_t draw)
 	return errno == ENOENT ? 0 : -errno;
 }
 
-static int64_t op_readdir(const struct sync *s, char *buffer, size_t buffer_bytes, size_t idx)
+/* The entries of one getdents64(2). */
+static int stat_entries(int fd, const char *buffer, int64_t bytes)
+{
+	struct stat st;
+
+	for (int64_t at = 0; at < bytes;) {
+		const struct dirent64 *entry = (const void *)(buffer + at);
+		const char *name = entry->d_name;
+
+		at += entry->d_reclen;
+		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+			continue;
+		if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static int64_t op_readdir(const struct sync *s, char *buffer, size_t buffer_bytes, size_t idx, bool with_stat)
 {
 	char path[DATASET_PATH_BYTES];
 	int64_t rc, done = 0;
@@ -226,6 +280,11 @@ static int64_t op_readdir(const struct sync *s, char *buffer, size_t buffer_byte
 			rc = -errno;
 		else
 			done += rc;
+		if (rc > 0 && with_stat) {
+			int bad = stat_entries(fd, buffer, rc);
+
+			rc = bad < 0 ? bad : rc;
+		}
 	} while (rc > 0);
 	if (close(fd) < 0 && rc == 0)
 		rc = -errno;
@@ -267,9 +326,26 @@ static int64_t sync_run(void *ctx, char *buffer, size_t buffer_bytes, const stru
 	case OP_STAT_MISS:
 		return op_stat_miss(s, idx, op->draw);
 	case OP_READDIR:
-		return op_readdir(s, buffer, buffer_bytes, idx);
+		return op_readdir(s, buffer, buffer_bytes, idx, false);
+	case OP_READDIR_STAT:
+		return op_readdir(s, buffer, buffer_bytes, idx, true);
+	case OP_FIRST_BYTE:
+		return op_first_byte(s, buffer, idx);
+	case OP_ACCESS:
+		return op_access(s, idx);
+	case OP_STATFS:
+		return op_statfs(s);
 	case OP_APPEND_FSYNC:
 		return op_append_fsync(s, op->site, op->draw);
+	case OP_READLINK:
+	case OP_CHMOD:
+	case OP_WRITE:
+	case OP_WRITE_FSYNC:
+	case OP_LOCK:
+	case OP_CREATE:
+	case OP_RENAME:
+	case OP_UNLINK:
+		return scratch_run(s->root, s->host, buffer, op);
 	case OP_NR:
 		break;
 	}

@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "dataset.h"
 #include "exec.h"
+#include "scratch.h"
 #include "supervisor.h"
 
 #define KILL_GRACE_NS (500 * NS_PER_MS)
@@ -52,38 +53,11 @@ static json_t *stack_json(pid_t pid, pid_t tid)
 	return lines;
 }
 
-static void op_path(const struct load *load, const struct op *op, char *out)
-{
-	const struct dataset_spec *spec = &load->shared.control->spec;
-	size_t n;
-
-	switch (op->kind) {
-	case OP_APPEND_FSYNC:
-		dataset_log_path(op->site, load->plan.host, out);
-		return;
-	case OP_READDIR:
-		dataset_folder_path(spec, op->site, op->file, spec->depth, out);
-		return;
-	case OP_STAT_MISS:
-		dataset_folder_path(spec, op->site, op->file, spec->depth, out);
-		n = strlen(out);
-		(void)snprintf(out + n, DATASET_PATH_BYTES - n, "/miss-%016llx", (unsigned long long)op->draw);
-		return;
-	case OP_READ:
-	case OP_PREAD:
-	case OP_OPEN:
-	case OP_STAT:
-	case OP_NR:
-		break;
-	}
-	dataset_file_path(spec, op->site, op->file, out);
-}
-
 static json_t *held_json(const struct load *load, const struct held *h, bool with_stack)
 {
 	char path[DATASET_PATH_BYTES], wchan[128] = "";
 
-	op_path(load, &h->op, path);
+	op_path(&load->shared.control->spec, load->plan.host, &h->op, path);
 	(void)read_proc(load->worker_pid, h->tid, "wchan", wchan, sizeof wchan);
 	if (strcmp(wchan, "0") == 0)
 		wchan[0] = '\0';

@@ -44,10 +44,15 @@ static inline uint32_t hot_below(uint64_t draw, uint32_t bound)
 	return (uint32_t)((unsigned __int128)draw * bound >> 64);
 }
 
-/* Draws of an op: 0 kind, 1 site, then two an op of the page: file, the op's own. */
+static inline uint64_t hot_key(const struct job_run *r, uint64_t i)
+{
+	return hot_draw(r->seed, i, UINT64_MAX);
+}
+
+/* Draws of an op: 0 kind, 1 site, then two an op of the page: file, the op's own; the last of all is the arrival's key. */
 static inline struct op hot_pick(const struct job_run *r, const struct dataset_spec *spec, uint64_t i)
 {
-	struct op op = { .draw = hot_draw(r->seed, i, 3) };
+	struct op op = { .draw = hot_draw(r->seed, i, 3), .key = hot_key(r, i) };
 	uint32_t at, n = 0;
 
 	at = r->ops_nr > 1 ? hot_below(hot_draw(r->seed, i, 0), r->weight_sum) : 0;
@@ -75,7 +80,8 @@ static inline uint32_t hot_page_site(const struct job_run *r, const struct datas
 
 static inline struct op hot_pick_of_page(const struct job_run *r, const struct dataset_spec *spec, uint64_t i, uint32_t k)
 {
-	struct op op = { .kind = r->job->page[k], .site = hot_page_site(r, spec, i), .draw = hot_draw(r->seed, i, 3 + 2 * k) };
+	struct op op = { .kind = (enum op_kind)r->job->page[k], .site = hot_page_site(r, spec, i), .draw = hot_draw(r->seed, i, 3 + 2 * k),
+			 .key = hot_key(r, i) };
 
 	if (r->job->order == ORDER_WALK)
 		op.file = (uint32_t)((i / spec->sites * r->job->page_nr + k) % spec->files_per_site);

@@ -238,7 +238,7 @@ static int start_thread(struct thread *t, struct err *err)
 	return 0;
 }
 
-static int start_job(struct shared *shared, struct job_run *r, const struct engine_env *env, struct err *err)
+static int start_job(struct shared *shared, struct job_run *r, struct engine_env *env, struct err *err)
 {
 	struct thread *threads = calloc(r->slots_nr, sizeof *threads);	/* lives as long as the process */
 	void *ctx = NULL;
@@ -246,6 +246,7 @@ static int start_job(struct shared *shared, struct job_run *r, const struct engi
 
 	if (!threads)
 		return err_set(err, -ENOMEM, "job %s: no memory for %u threads", r->job->name, r->slots_nr);
+	env->job = r->job;
 	rc = r->engine->open(env, &ctx, err);
 	for (uint32_t i = 0; i < r->slots_nr && rc == 0; i++) {
 		threads[i] = (struct thread){

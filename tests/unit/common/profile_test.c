@@ -92,6 +92,21 @@ Test(profile, what_is_wrong_is_refused_with_its_line_and_the_next_step)
 		      { "jobs.reads.arrival={constant: 1/s, poisson: 1/s}", "arrival takes one of" },
 		      { "jobs.reads.mix={raed: 1}", "unknown key in mix 'raed'; did you mean 'read'?" },
 		      { "jobs.reads.page=webapp", "needs either a mix of ops or a page" },
+		      { "jobs.reads={page: nowhere, arrival: {constant: 1/s}}", "unknown page 'nowhere'; write a list of ops" },
+		      { "jobs.reads={page: [stat x 1025], arrival: {constant: 1/s}}", "'stat x 1025': a page has 1 to 1024 ops" },
+		      { "jobs.reads={page: [stat x 1024, stat], arrival: {constant: 1/s}}", "'stat': a page has 1 to 1024 ops" },
+		      { "jobs.reads={page: [stat x 0], arrival: {constant: 1/s}}", "'stat x 0': a page has 1 to 1024 ops" },
+		      { "jobs.reads={page: [stat x -1], arrival: {constant: 1/s}}", "'stat x -1': a page has 1 to 1024 ops" },
+		      { "jobs.reads={page: [sta x 2], arrival: {constant: 1/s}}", "'sta'; did you mean 'stat'?" },
+		      { "jobs.reads={page: [stat x 2x], arrival: {constant: 1/s}}", "'stat x 2x'" },
+		      { "pages={unused: [raed]}", "'raed'; did you mean 'read'?" },
+		      { "pages={unused: []}", "a page is a list of ops" },
+		      { "pages=[read]", "pages is a mapping" },
+		      { "jobs.reads.mix={create: 1}", "create works in a page alone" },
+		      { "pages={x: [stat, unlink]}", "op 2 of the page needs a create before it" },
+		      { "pages={x: [create, rename, unlink]}", "op 3 of the page needs a create before it" },
+		      { "pages={x: [create x 2, unlink]}", "op 2 of the page creates a file while" },
+		      { "pages={x: [create, stat]}", "the page leaves a file that it created" },
 		      { "jobs.reads.phases=[nowhere]", "'nowhere' is no phase" },
 		      { "jobs={}", "jobs is missing" },
 		      { "phases=[{name: storm, for: 5s}]", "a profile has a phase named baseline" },
@@ -113,6 +128,28 @@ Test(profile, what_is_wrong_is_refused_with_its_line_and_the_next_step)
 		cr_assert_not_null(strstr(err.text, cases[i].sentence), "%s gave '%s'", cases[i].set, err.text);
 		cr_assert_eq(strncmp(err.text, "g.yaml:", 7), 0, "%s gave '%s'", cases[i].set, err.text);
 	}
+}
+
+Test(profile, a_page_of_the_profile_is_its_list_with_repeats_and_comes_before_the_one_that_is_built_in)
+{
+	static const char *const sets[] = { "pages={start: [stat_miss x 200, stat, open x 2, append_fsync], webapp: [create, write, unlink]}",
+					    "jobs.start={page: start, arrival: {constant: 1/s}}",
+					    "jobs.own={page: webapp, arrival: {constant: 1/s}}", NULL };
+	static const unsigned int own[] = { OP_CREATE, OP_WRITE, OP_UNLINK };
+	struct profile p = PROFILE_INIT;
+	struct err err = ERR_INIT;
+
+	cr_assert_eq(profile_parse(good, "g.yaml", sets, &p, &err), 0, "%s", err.text);
+	cr_assert_eq(p.jobs[1].page_nr, 204u);
+	for (unsigned int i = 0; i < 200; i++)
+		cr_assert_eq(p.jobs[1].page[i], OP_STAT_MISS);
+	cr_assert_eq(p.jobs[1].page[200], OP_STAT);
+	cr_assert_eq(p.jobs[1].page[202], OP_OPEN);
+	cr_assert_eq(p.jobs[1].page[203], OP_APPEND_FSYNC);
+	cr_assert_eq(p.jobs[2].page_nr, 3u);
+	for (unsigned int i = 0; i < 3; i++)
+		cr_assert_eq(p.jobs[2].page[i], own[i]);
+	profile_release(&p);
 }
 
 Test(profile, a_missing_file_is_named)
