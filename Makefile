@@ -16,7 +16,7 @@ CFLAGS  ?= -O2 -g
 ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -pthread -iquote include $(WARN) $(CFLAGS) \
               $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 ALL_CFLAGS += -DSQUALL_VERSION=\"0.1\" -DSQUALL_COMMIT=\"$(shell git rev-parse --short HEAD 2>/dev/null)\"
-LIBS := -lyaml -ljansson -lsqlite3 -lm -ldl
+LIBS := -lyaml -ljansson -lsqlite3 -laio -lm -ldl
 
 LAYERS := common loadgen chaos observe report coord lab
 layer_objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)/*.c))

@@ -131,7 +131,7 @@ static int parse_phases(const struct profile *p, const struct yaml *node, struct
 	return 0;
 }
 
-static int parse_limits(const struct yaml *node, struct job *j, struct err *err)
+static int parse_limits(const struct yaml *node, const struct engine_traits *t, struct job *j, struct err *err)
 {
 	static const char *const orders[] = { "random", "walk", NULL };
 	const struct yaml *value;
@@ -140,7 +140,7 @@ static int parse_limits(const struct yaml *node, struct job *j, struct err *err)
 	int rc = 0;
 
 	if ((value = yaml_get(node, "slots")))
-		rc = yaml_to_u64(value, 1, SLOTS_MAX, &number, err);
+		rc = yaml_to_u64(value, 1, t->slots_max, &number, err);
 	j->slots = (unsigned int)number;
 	number = QUEUE_DEFAULT;
 	if (rc == 0 && (value = yaml_get(node, "queue")))
@@ -151,14 +151,49 @@ static int parse_limits(const struct yaml *node, struct job *j, struct err *err)
 	if (rc == 0 && (value = yaml_get(node, "order")))
 		rc = yaml_to_enum(value, orders, &order, err);
 	j->order = order == 0 ? ORDER_RANDOM : ORDER_WALK;
-	if (rc == 0 && (value = yaml_get(node, "engine")))
-		rc = yaml_to_text(value, j->engine, sizeof j->engine, err);
 	return rc;
+}
+
+static int parse_engine(const struct yaml *node, struct job *j, const struct engine_traits **ret, struct err *err)
+{
+	const struct yaml *name = yaml_get(node, "engine"), *direct = yaml_get(node, "direct");
+	int rc = 0;
+
+	if (name)
+		rc = yaml_to_text(name, j->engine, sizeof j->engine, err);
+	if (rc == 0 && direct)
+		rc = yaml_to_bool(direct, &j->direct, err);
+	if (rc < 0)
+		return rc;
+	*ret = engine_traits_find(j->engine);
+	if (!*ret)
+		return yaml_error(name, err, "there is no engine '%s'", j->engine);
+	if (j->direct && !(*ret)->direct)
+		return yaml_error(direct, err, "engine %s has no direct: true", j->engine);
+	return 0;
+}
+
+/* What the job wants, held against what its engine can do. */
+static int check_engine(const struct yaml *node, const struct job *j, const struct engine_traits *t, struct err *err)
+{
+	const struct yaml *queue = yaml_get(node, "queue");
+
+	for (unsigned int k = 0; k < OP_NR; k++)
+		if (j->mix[k] > 0 && !(t->ops & 1u << k))
+			return yaml_error(yaml_get(yaml_get(node, "mix"), op_kind_names[k]), err, "engine %s cannot do %s without blocking", t->name,
+					  op_kind_names[k]);
+	for (unsigned int i = 0; i < j->page_nr; i++)
+		if (!(t->ops & 1u << j->page[i]))
+			return yaml_error(yaml_get(node, "page"), err, "engine %s cannot do %s without blocking", t->name, op_kind_names[j->page[i]]);
+	if (t->needs_queue && j->queue_max == 0 && j->arrival.kind != ARRIVAL_CLOSED)
+		return yaml_error(queue, err, "engine %s needs a queue of 1 or more", t->name);
+	return 0;
 }
 
 int profile_parse_job(struct profile *p, const struct yaml *node, struct job *ret, struct err *err)
 {
-	static const char *const keys[] = { "engine", "mix", "page", "order", "arrival", "timeout", "slots", "queue", "phases", NULL };
+	static const char *const keys[] = { "engine", "direct", "mix", "page", "order", "arrival", "timeout", "slots", "queue", "phases", NULL };
+	const struct engine_traits *traits;
 	const struct yaml *mix, *page;
 	int rc;
 
@@ -179,7 +214,11 @@ int profile_parse_job(struct profile *p, const struct yaml *node, struct job *re
 	if (rc == 0)
 		rc = parse_arrival(yaml_get(node, "arrival"), &ret->arrival, err);
 	if (rc == 0)
-		rc = parse_limits(node, ret, err);
+		rc = parse_engine(node, ret, &traits, err);
+	if (rc == 0)
+		rc = parse_limits(node, traits, ret, err);
+	if (rc == 0)
+		rc = check_engine(node, ret, traits, err);
 	if (rc == 0)
 		rc = parse_phases(p, yaml_get(node, "phases"), ret, err);
 	return rc;

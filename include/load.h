@@ -88,6 +88,7 @@ unsigned int load_in_flight(const struct load *load);
  * The end of it; call after load_stop() and a grace.
  *
  * {"jobs": [{"job", "due", "ok", "errors": {}, "unknown", "in_flight", "not_issued"}],        conservation asserted
+ *           of an asynchronous engine also "submit_blocked", "submit_blocked_max_ns"                how often handing ops to the kernel blocked
  *  "censored": [{"job": "visitors", "op": "", "phase": "storm", "kind": "in_flight" | "unknown" | "not_issued", "ages": "base64 of hist_encode()"}],
  *  "hung": [{"pid", "tid", "op", "path", "age_ns", "wchan", "stack": ["..."]}],          every op in flight at the cut-off, oldest first
  *  "lag": [{"phase": "storm", "count", "p99_ns", "max_ns", "hiccup_p99_ns", "hiccup_max_ns"}],

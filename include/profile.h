@@ -24,7 +24,7 @@ struct yaml;
 #define GUARDS_MAX 16
 #define ARMS_MAX 16
 #define PAGE_OPS_MAX 1024
-#define SLOTS_MAX 4096		/* ops in flight of a job on a host */
+#define SLOTS_MAX 16384		/* ops in flight of a job on a host; an engine may take fewer */
 #define LINE_BYTES 256		/* of a signature line or an override */
 
 /* What a worker can do to a file. Names are in op_kind_names[]; docs/ops.scd has each with its calls and its success. */
@@ -52,6 +52,21 @@ enum op_kind {
 };
 extern const char *const op_kind_names[OP_NR + 1];	/* NULL-terminated */
 
+/*
+ * What a profile must know of an engine: the code itself is loadgen's, and its tests hold this table against the engines.
+ */
+struct engine_traits {
+	const char *name;
+	unsigned int ops;	/* bit k: it does op kind k */
+	bool direct;		/* it knows O_DIRECT */
+	unsigned int slots_max;
+	bool needs_queue;	/* open loop: what falls due in one turn of its loop passes through the queue */
+};
+extern const struct engine_traits engine_traits[];	/* ends with a NULL name */
+
+/** @return NULL when there is none of this name. */
+const struct engine_traits *engine_traits_find(const char *name);
+
 enum rate_kind { RATE_ABSOLUTE, RATE_CAPACITY, RATE_BASELINE };
 
 /* "500/s", "40% of capacity", "3x baseline"; over all hosts together. */
@@ -76,6 +91,7 @@ enum order { ORDER_RANDOM, ORDER_WALK };
 struct job {
 	char name[NAME_BYTES];
 	char engine[NAME_BYTES];	/* "sync" */
+	bool direct;			/* past the page cache */
 	bool is_page;			/* a page is a sequence of ops of one site; else one op drawn from the mix */
 	unsigned int mix[OP_NR];	/* weights; of a page all 0 */
 	uint8_t page[PAGE_OPS_MAX];	/* enum op_kind */

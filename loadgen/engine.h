@@ -2,7 +2,12 @@
 /*
  * engine.h - how ops are done: one file per engine, which ends in its struct; engines.c lists them.
  *
- * open() and run() are called in a worker process alone. run() may block for ever; whoever calls it is ready for that.
+ *	synchronous	open ─ run, run, ... by a thread for each slot
+ *	asynchronous	open ─ loop_open for each loop ─ submit, ..., flush ─ reap ─ again, by one thread a loop that serves many slots
+ *
+ * All of it is called in a worker process alone. run() may block for ever; whoever calls it is ready for that. Of an asynchronous engine
+ * submit() must not wait for the storage, and flush() should not: how long it takes is measured and told. An engine does only the ops
+ * that it can do like this; which ones is in engine_traits[], because a profile is checked against it.
  */
 #ifndef SQUALL_LOADGEN_ENGINE_H
 #define SQUALL_LOADGEN_ENGINE_H
@@ -34,6 +39,12 @@ struct engine_env {
 	const struct job *job;			/* whose ops are to be done */
 };
 
+/* An op of a loop is done. */
+struct completion {
+	uint32_t slot;		/* as given to submit() */
+	int64_t result;		/* as of run() */
+};
+
 struct engine {
 	const char *name;
 	const char *summary;
@@ -42,11 +53,36 @@ struct engine {
 	/** @param ret_ctx  shared by all threads of a job. Errors: with a sentence. */
 	int (*open)(const struct engine_env *env, void **ret_ctx, struct err *err);
 
-	/** Do one op. @param buffer the thread's own. @return bytes or -errno; an expected ENOENT (stat_miss) is 0. Context: hot, may block for ever. */
+	/** Synchronous: do one op. @param buffer the thread's own. @return bytes or -errno; an expected ENOENT (stat_miss) is 0. Context: hot, may block for ever. */
 	int64_t (*run)(void *ctx, char *buffer, size_t buffer_bytes, const struct op *op);
+
+	/**
+	 * Asynchronous, and NULL of a synchronous engine, as run is NULL of an asynchronous one: take all memory that a loop needs.
+	 * @param slots_nr  at most so many ops are in flight, with the numbers from 0 on. Errors: with a sentence.
+	 */
+	int (*loop_open)(void *ctx, uint32_t slots_nr, void **ret_loop, struct err *err);
+
+	/** Put down one op of a free slot; `op` is not needed afterwards. @return 0, or -errno: the op has failed and will not be reaped. */
+	int (*submit)(void *loop, uint32_t slot, const struct op *op);
+
+	/** Hand what was put down to the kernel. Context: hot, one system call a batch. */
+	void (*flush)(void *loop);
+
+	/**
+	 * Wait for completions until `wait_ns` are over [ns; UINT64_MAX: for ever]. A signal or a spurious wake-up may end it early.
+	 * @param done  at least `done_max` entries. @return how many are done; 0 to done_max.
+	 */
+	uint32_t (*reap)(void *loop, uint64_t wait_ns, struct completion *done, uint32_t done_max);
+
+	void (*loop_close)(void *loop);
 
 	void (*close)(void *ctx);
 };
+
+static inline bool engine_is_async(const struct engine *e)
+{
+	return e->submit != NULL;
+}
 
 extern const struct engine *const engines[];	/* NULL-terminated */
 

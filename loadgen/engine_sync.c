@@ -9,54 +9,25 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "clock.h"
 #include "dataset.h"
 #include "engine.h"
 #include "engines.h"
 #include "err.h"
+#include "files.h"
 #include "scratch.h"
 
-#define PREAD_BYTES 4096u
-#define KEPT_OPEN_MAX 65536u	/* files that pread keeps open */
-#define FD_RESERVE 8192u	/* descriptors left for everything else: a slot holds at most one */
-
 struct sync {
-	int root;
-	uint32_t files_per_site;
-	size_t files_nr, stride;
-	char *path;			/* files_nr paths of `stride` bytes */
-	const uint64_t *size_bytes;	/* the manifest's */
+	struct files files;
 	_Atomic int *kept;		/* descriptor + 1 of pread's files; 0 = not open yet */
 	size_t kept_nr;
-	const char *host;
 };
-
-static const char *path_of(const struct sync *s, size_t idx)
-{
-	return s->path + idx * s->stride;
-}
-
-static size_t raise_descriptors(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return 1;
-	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_cur >= KEPT_OPEN_MAX + FD_RESERVE)
-		return KEPT_OPEN_MAX;
-	return limit.rlim_cur > 2 * FD_RESERVE ? (size_t)limit.rlim_cur - FD_RESERVE : (size_t)limit.rlim_cur / 4 + 1;
-}
 
 static void sync_close(void *ctx)
 {
@@ -67,49 +38,29 @@ static void sync_close(void *ctx)
 	for (size_t i = 0; s->kept && i < s->kept_nr; i++)
 		if (atomic_load(&s->kept[i]) > 0)
 			close(atomic_load(&s->kept[i]) - 1);
-	if (s->root >= 0)
-		close(s->root);
-	free(s->path);
+	files_release(&s->files);
 	free(s->kept);
 	free(s);
 }
 
 static int sync_open(const struct engine_env *env, void **ret_ctx, struct err *err)
 {
-	const struct dataset_spec *spec = &env->manifest->spec;
 	struct sync *s = calloc(1, sizeof *s);
-	char path[DATASET_PATH_BYTES];
-	int rc = 0;
+	int rc;
 
 	if (!s)
 		return err_set(err, -ENOMEM, "sync: no memory");
-	s->root = open(env->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (s->root < 0) {
-		rc = -errno;
-		(void)err_set(err, rc, "%s: %s", env->dir, strerror(-rc));
-		goto out;
-	}
-	dataset_file_path(spec, spec->sites - 1, spec->files_per_site - 1, path);
-	s->stride = strlen(path) + 1;		/* the longest: numbers only grow */
-	s->files_per_site = spec->files_per_site;
-	s->files_nr = (size_t)spec->sites * spec->files_per_site;
-	s->size_bytes = env->manifest->size_bytes;
-	s->host = env->host;
-	rc = scratch_prepare(s->root, spec, env->host, env->job, err);
+	rc = files_open(&s->files, env, err);
 	if (rc < 0)
 		goto out;
-	s->kept_nr = raise_descriptors();
-	if (s->kept_nr > s->files_nr)
-		s->kept_nr = s->files_nr;
-	s->path = malloc(s->files_nr * s->stride);
-	s->kept = calloc(s->kept_nr, sizeof *s->kept);
-	if (!s->path || !s->kept) {
-		rc = err_set(err, -ENOMEM, "sync: no memory for the paths of %zu files", s->files_nr);
+	rc = scratch_prepare(s->files.root, &env->manifest->spec, env->host, env->job, err);
+	if (rc < 0)
 		goto out;
-	}
-	for (size_t i = 0; i < s->files_nr; i++) {
-		dataset_file_path(spec, (uint32_t)(i / spec->files_per_site), (uint32_t)(i % spec->files_per_site), path);
-		memcpy(s->path + i * s->stride, path, strlen(path) + 1);
+	s->kept_nr = files_keep_max(&s->files);
+	s->kept = calloc(s->kept_nr, sizeof *s->kept);
+	if (!s->kept) {
+		rc = err_set(err, -ENOMEM, "sync: no memory for the descriptors of %zu files", s->kept_nr);
+		goto out;
 	}
 	*ret_ctx = s;
 	s = NULL;
@@ -120,8 +71,8 @@ out:
 
 static int64_t op_read(const struct sync *s, char *buffer, size_t buffer_bytes, size_t idx)
 {
-	uint64_t size = s->size_bytes[idx], done = 0;
-	int fd = openat(s->root, path_of(s, idx), O_RDONLY | O_CLOEXEC);
+	uint64_t size = s->files.size_bytes[idx], done = 0;
+	int fd = openat(s->files.root, files_path(&s->files, idx), O_RDONLY | O_CLOEXEC);
 	int64_t rc;
 
 	if (fd < 0)
@@ -147,7 +98,7 @@ static int kept_open(const struct sync *s, size_t idx)
 
 	if (fd >= 0)
 		return fd;
-	fd = openat(s->root, path_of(s, idx), O_RDONLY | O_CLOEXEC);
+	fd = openat(s->files.root, files_path(&s->files, idx), O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	if (!atomic_compare_exchange_strong(&s->kept[idx], &expected, fd + 1)) {
@@ -159,7 +110,6 @@ static int kept_open(const struct sync *s, size_t idx)
 
 static int64_t op_pread(const struct sync *s, char *buffer, size_t idx, uint64_t draw)
 {
-	uint64_t blocks;
 	ssize_t n;
 	int fd;
 
@@ -167,16 +117,15 @@ static int64_t op_pread(const struct sync *s, char *buffer, size_t idx, uint64_t
 	fd = kept_open(s, idx);
 	if (fd < 0)
 		return fd;
-	blocks = (s->size_bytes[idx] + PREAD_BYTES - 1) / PREAD_BYTES;
-	n = pread(fd, buffer, PREAD_BYTES, (off_t)(blocks ? draw % blocks * PREAD_BYTES : 0));
+	n = pread(fd, buffer, PREAD_BYTES, (off_t)files_pread_offset(&s->files, idx, draw));
 	if (n < 0)
 		return -errno;
-	return n == 0 && blocks > 0 ? -ENODATA : n;
+	return n == 0 && s->files.size_bytes[idx] > 0 ? -ENODATA : n;
 }
 
 static int64_t op_open(const struct sync *s, size_t idx)
 {
-	int fd = openat(s->root, path_of(s, idx), O_RDONLY | O_CLOEXEC);
+	int fd = openat(s->files.root, files_path(&s->files, idx), O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
 		return -errno;
@@ -185,7 +134,7 @@ static int64_t op_open(const struct sync *s, size_t idx)
 
 static int64_t op_first_byte(const struct sync *s, char *buffer, size_t idx)
 {
-	int fd = openat(s->root, path_of(s, idx), O_RDONLY | O_CLOEXEC);
+	int fd = openat(s->files.root, files_path(&s->files, idx), O_RDONLY | O_CLOEXEC);
 	int64_t rc;
 
 	if (fd < 0)
@@ -193,7 +142,7 @@ static int64_t op_first_byte(const struct sync *s, char *buffer, size_t idx)
 	rc = pread(fd, buffer, 1, 0);
 	if (rc < 0)
 		rc = -errno;
-	else if (rc == 0 && s->size_bytes[idx] > 0)
+	else if (rc == 0 && s->files.size_bytes[idx] > 0)
 		rc = -ENODATA;
 	if (close(fd) < 0 && rc >= 0)
 		rc = -errno;
@@ -202,46 +151,30 @@ static int64_t op_first_byte(const struct sync *s, char *buffer, size_t idx)
 
 static int64_t op_access(const struct sync *s, size_t idx)
 {
-	return faccessat(s->root, path_of(s, idx), R_OK, 0) < 0 ? -errno : 0;
+	return faccessat(s->files.root, files_path(&s->files, idx), R_OK, 0) < 0 ? -errno : 0;
 }
 
 static int64_t op_statfs(const struct sync *s)
 {
 	struct statfs st;
 
-	return fstatfs(s->root, &st) < 0 ? -errno : 0;
+	return fstatfs(s->files.root, &st) < 0 ? -errno : 0;
 }
 
 static int64_t op_stat(const struct sync *s, size_t idx)
 {
 	struct stat st;
 
-	return fstatat(s->root, path_of(s, idx), &st, 0) < 0 ? -errno : 0;
-}
-
-static size_t folder_of(const struct sync *s, size_t idx, char *out)
-{
-	const char *path = path_of(s, idx);
-	size_t bytes = (size_t)(strrchr(path, '/') - path);
-
-	memcpy(out, path, bytes);
-	out[bytes] = '\0';
-	return bytes;
+	return fstatat(s->files.root, files_path(&s->files, idx), &st, 0) < 0 ? -errno : 0;
 }
 
 static int64_t op_stat_miss(const struct sync *s, size_t idx, uint64_t draw)
 {
-	static const char digits[] = "0123456789abcdef";
-	char path[DATASET_PATH_BYTES + 32];
-	size_t n = folder_of(s, idx, path);
+	char path[FILES_PATH_BYTES];
 	struct stat st;
 
-	memcpy(path + n, "/miss-", 6);
-	n += 6;
-	for (unsigned int i = 0; i < 16; i++)
-		path[n++] = digits[(draw >> (60 - 4 * i)) & 15];
-	path[n] = '\0';
-	if (fstatat(s->root, path, &st, 0) == 0)
+	files_miss_path(&s->files, idx, draw, path);
+	if (fstatat(s->files.root, path, &st, 0) == 0)
 		return -EEXIST;
 	return errno == ENOENT ? 0 : -errno;
 }
@@ -270,8 +203,8 @@ static int64_t op_readdir(const struct sync *s, char *buffer, size_t buffer_byte
 	int64_t rc, done = 0;
 	int fd;
 
-	(void)folder_of(s, idx, path);
-	fd = openat(s->root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	(void)files_folder(&s->files, idx, path);
+	fd = openat(s->files.root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	do {
@@ -293,13 +226,13 @@ static int64_t op_readdir(const struct sync *s, char *buffer, size_t buffer_byte
 
 static int64_t op_append_fsync(const struct sync *s, uint32_t site, uint64_t draw)
 {
-	char path[DATASET_PATH_BYTES], line[96];
+	char path[DATASET_PATH_BYTES], line[FILES_LINE_BYTES];
 	int64_t rc = 0;
 	int fd, n;
 
-	dataset_log_path(site, s->host, path);
-	n = snprintf(line, sizeof line, "%llu %016llx GET / 200\n", (unsigned long long)clock_mono_ns(), (unsigned long long)draw);
-	fd = openat(s->root, path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+	dataset_log_path(site, s->files.host, path);
+	n = files_log_line(draw, line);
+	fd = openat(s->files.root, path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return -errno;
 	if (write(fd, line, (size_t)n) < 0 || fsync(fd) < 0)
@@ -312,7 +245,7 @@ static int64_t op_append_fsync(const struct sync *s, uint32_t site, uint64_t dra
 static int64_t sync_run(void *ctx, char *buffer, size_t buffer_bytes, const struct op *op)
 {
 	const struct sync *s = ctx;
-	size_t idx = (size_t)op->site * s->files_per_site + op->file;
+	size_t idx = (size_t)op->site * s->files.files_per_site + op->file;
 
 	switch (op->kind) {
 	case OP_READ:
@@ -345,7 +278,7 @@ static int64_t sync_run(void *ctx, char *buffer, size_t buffer_bytes, const stru
 	case OP_CREATE:
 	case OP_RENAME:
 	case OP_UNLINK:
-		return scratch_run(s->root, s->host, buffer, op);
+		return scratch_run(s->files.root, s->files.host, buffer, op);
 	case OP_NR:
 		break;
 	}

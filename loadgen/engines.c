@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * engines.c - THE table of engines. A new one is a file engine_X.c and one line here.
+ * engines.c - THE table of engines. A new one is a file engine_X.c, one line here, one in engine_traits[] and a page.
  */
 #include <string.h>
 
@@ -10,6 +10,7 @@
 const struct engine *const engines[] = {
 	&engine_null,
 	&engine_sync,
+	&engine_libaio,
 	NULL,
 };
 

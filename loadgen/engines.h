@@ -9,5 +9,6 @@ struct engine;
 
 extern const struct engine engine_null;
 extern const struct engine engine_sync;
+extern const struct engine engine_libaio;
 
 #endif

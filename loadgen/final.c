@@ -153,6 +153,28 @@ static json_t *lag_json(struct load *load)
 	return list;
 }
 
+/* How often handing ops to the kernel blocked, and how long at most; one that blocks at this moment is among them. */
+static void add_blocked(json_t *job, const struct load *load, const struct job_run *r)
+{
+	uint64_t nr = 0, max_ns = 0, now = load_now_ns(load);
+
+	if (!engine_is_async(r->engine))
+		return;
+	for (uint32_t i = 0; i < r->shards_nr; i++) {
+		const struct shard *s = &r->shard[i];
+		uint64_t ns = atomic_load(&s->blocked_ns_max), since = atomic_load(&s->flush_since_ns);
+
+		nr += atomic_load(&s->blocked_nr);
+		if (since > 0 && now > since + FLUSH_BLOCKED_NS) {
+			nr++;
+			ns = now - since > ns ? now - since : ns;
+		}
+		max_ns = ns > max_ns ? ns : max_ns;
+	}
+	json_object_set_new(job, "submit_blocked", json_integer((json_int_t)nr));
+	json_object_set_new(job, "submit_blocked_max_ns", json_integer((json_int_t)max_ns));
+}
+
 static json_t *jobs_json(const struct load *load)
 {
 	json_t *list = json_array();
@@ -170,6 +192,7 @@ static json_t *jobs_json(const struct load *load)
 						      "ok", (json_int_t)st->ok, "errors", errors_to_json(error, NULL), "unknown",
 						      (json_int_t)st->unknown, "in_flight", (json_int_t)st->in_flight, "not_issued",
 						      (json_int_t)(st->waiting + st->not_issued)));
+		add_blocked(json_array_get(list, i), load, r);
 	}
 	return list;
 }

@@ -208,24 +208,32 @@ static inline uint64_t hot_now(const struct thread *t)
 	return now > t->t0_ns ? now - t->t0_ns : 0;
 }
 
+/* The op of a slot is done. @return whether it counted; nothing is counted any more when it did not. Context: takes the shard's lock. */
+static inline bool hot_single_done(struct thread *t, enum op_kind kind, uint32_t phase, int64_t result, uint64_t due_ns, uint64_t issued_ns,
+				   uint64_t done_ns)
+{
+	bool frozen;
+
+	spin_lock(&t->shard->lock, t->tid);
+	frozen = t->shard->frozen;
+	if (!frozen)
+		hot_finish(t, cell_of(t->run, t->run->op_idx[kind], phase), result, due_ns, issued_ns, done_ns);
+	spin_unlock(&t->shard->lock);
+	return !frozen;
+}
+
 /** Do one op as arrival i. @return when it was done; 0 when nothing is counted any more. */
 static inline uint64_t hot_single(struct thread *t, uint64_t i, uint32_t phase, uint64_t due_ns, uint64_t issued_ns, uint64_t lag_ns)
 {
 	struct op op = hot_pick(t->run, &t->control->spec, i);
 	uint64_t done;
 	int64_t result;
-	bool frozen;
 
 	hot_show_op(t->slot, &op);
 	hot_issue(t->slot, i, phase, due_ns, issued_ns, lag_ns);
 	result = t->engine->run(t->engine_ctx, t->buffer, t->buffer_bytes, &op);
 	done = hot_now(t);
-	spin_lock(&t->shard->lock, t->tid);
-	frozen = t->shard->frozen;
-	if (!frozen)
-		hot_finish(t, cell_of(t->run, t->run->op_idx[op.kind], phase), result, due_ns, issued_ns, done);
-	spin_unlock(&t->shard->lock);
-	return frozen ? 0 : done;
+	return hot_single_done(t, op.kind, phase, result, due_ns, issued_ns, done) ? done : 0;
 }
 
 /* One op of a page is done. @return whether the page goes on. Context: takes the shard's lock. */
@@ -254,6 +262,18 @@ static inline bool hot_page_step(struct thread *t, uint32_t phase, const struct 
 	return !over;
 }
 
+/* Op k of a page goes into the slot. */
+static inline struct op hot_page_op(struct thread *t, uint64_t i, uint32_t k, uint64_t op_due_ns, uint64_t op_issued_ns)
+{
+	struct op op = hot_pick_of_page(t->run, &t->control->spec, i, k);
+
+	hot_show_op(t->slot, &op);
+	atomic_store_explicit(&t->slot->op_due_ns, op_due_ns, RELAXED);
+	atomic_store_explicit(&t->slot->op_issued_ns, op_issued_ns, RELAXED);
+	atomic_store_explicit(&t->slot->op_active, 1, memory_order_release);
+	return op;
+}
+
 /** Do the ops of a page as arrival i, up to the first that fails. @return as hot_single() */
 static inline uint64_t hot_whole_page(struct thread *t, uint64_t i, uint32_t phase, uint64_t due_ns, uint64_t issued_ns, uint64_t lag_ns)
 {
@@ -262,13 +282,9 @@ static inline uint64_t hot_whole_page(struct thread *t, uint64_t i, uint32_t pha
 	bool frozen = false, more = true;
 
 	for (uint32_t k = 0; more; k++) {
-		struct op op = hot_pick_of_page(t->run, &t->control->spec, i, k);
+		struct op op = hot_page_op(t, i, k, op_due, op_issued);
 		int64_t result;
 
-		hot_show_op(t->slot, &op);
-		atomic_store_explicit(&t->slot->op_due_ns, op_due, RELAXED);
-		atomic_store_explicit(&t->slot->op_issued_ns, op_issued, RELAXED);
-		atomic_store_explicit(&t->slot->op_active, 1, memory_order_release);
 		if (k == 0)
 			hot_issue(t->slot, i, phase, due_ns, issued_ns, lag_ns);
 		result = t->engine->run(t->engine_ctx, t->buffer, t->buffer_bytes, &op);

@@ -65,16 +65,19 @@ static void list_ops(struct job_run *r)
 
 static int job_check(const struct load_job *lj, const struct job *j, const struct job_run *r, struct err *err)
 {
+	const struct engine_traits *t = engine_traits_find(j->engine);
 	uint64_t weights = 0;
 
 	for (int k = 0; k < OP_NR; k++)
 		weights += j->mix[k];
-	if (!r->engine)
+	if (!r->engine || !t)
 		return err_set(err, -EINVAL, "job %s: no engine '%s'", j->name, j->engine);
 	if (j->is_page ? j->page_nr == 0 || j->page_nr > PAGE_OPS_MAX : weights == 0 || weights > UINT32_MAX)
 		return err_set(err, -EINVAL, "job %s: it has no op to do, or too many", j->name);
-	if (r->slots_nr == 0 || r->slots_nr > SLOTS_MAX)
-		return err_set(err, -EINVAL, "job %s: %u slots; from 1 to %u are possible", j->name, r->slots_nr, SLOTS_MAX);
+	if (r->slots_nr == 0 || r->slots_nr > t->slots_max)
+		return err_set(err, -EINVAL, "job %s: %u slots; from 1 to %u are possible", j->name, r->slots_nr, t->slots_max);
+	if (!r->closed && t->needs_queue && j->queue_max == 0)
+		return err_set(err, -EINVAL, "job %s: engine %s needs a queue of 1 or more", j->name, t->name);
 	if (!r->closed && j->queue_max > QUEUE_MAX)
 		return err_set(err, -EINVAL, "job %s: queue_max %u; at most %u is possible", j->name, j->queue_max, QUEUE_MAX);
 	if (!r->closed && !(lj->from_per_s > 0) && !(j->arrival.kind == ARRIVAL_SPIKE && lj->to_per_s > 0))

@@ -4,7 +4,7 @@
  *
  *	control   T0, stop, what the worker said at its start
  *	queue     of each open-loop job: who is due and has no slot
- *	slot      of each thread: the op that it does
+ *	slot      of each op in flight: a thread's, or one of the many of a loop
  *	shard     of each few threads: counts and histograms, double-buffered
  *
  * The memory is mapped before the fork, so that pointers into it hold in both processes. Lock order: queue, then shards by number.
@@ -31,6 +31,7 @@
 #define ERRNOS_NR 134		/* asm-generic/errno.h ends at 133; index 0 is anything beyond */
 #define PAGES_SHARD_MAX 65536u	/* pages of a shard in an interval; more are counted as dropped */
 #define NO_LAG UINT64_MAX	/* it had waited for a slot: that is not lag */
+#define FLUSH_BLOCKED_NS NS_PER_MS	/* of an asynchronous engine: a flush that takes longer has blocked */
 #define PAGE_UNKNOWN INT32_MIN
 
 enum slot_state {
@@ -40,7 +41,7 @@ enum slot_state {
 };
 
 /*
- * One writer, its thread; except `unknown` and `op_active`, which are written under the shard's lock. The supervisor reads at any time.
+ * One writer, its thread or loop; except `unknown` and `op_active`, which are written under the shard's lock. The supervisor reads at any time.
  */
 struct slot {
 	_Alignas(128) _Atomic uint32_t state;
@@ -84,6 +85,9 @@ struct shard {
 	struct page *pages[2];		/* page jobs */
 	uint32_t pages_nr[2];
 	uint64_t pages_dropped;
+	/* Asynchronous engines; one writer, the loop, and outside of the lock: how often handing ops to the kernel blocked the loop. */
+	_Atomic uint64_t blocked_nr, blocked_ns_max;
+	_Atomic uint64_t flush_since_ns;	/* from T0; 0: it is not in there */
 };
 
 /* A job on this host. Fixed before the fork; each process has its own copy. A cell is (op, phase). */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * worker.c - threads that take an arrival, wait until it is due, and do it.
+ * worker.c - threads that take an arrival, wait until it is due, and do it; of an asynchronous engine see async.c.
  *
  *	open loop     take (under the queue's lock) ─ sleep until due ─ run ─ count (under the shard's lock) ─ again
  *	closed loop   run ─ count ─ think ─ again; no lock but the shard's, which nobody else wants
@@ -19,6 +19,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "async.h"
 #include "clock.h"
 #include "dataset.h"
 #include "hot.h"
@@ -165,13 +166,11 @@ static void closed_loop(struct thread *t)
 	}
 }
 
-static void *thread_main(void *arg)
+static void wait_for_start(struct thread *t)
 {
-	struct thread *t = arg;
 	struct control *c = (struct control *)(uintptr_t)t->control;
 
 	t->tid = (uint32_t)gettid();
-	atomic_store_explicit(&t->slot->tid, t->tid, memory_order_release);
 	while (atomic_load_explicit(&c->go, memory_order_acquire) == 0)
 		(void)syscall(SYS_futex, &c->go, FUTEX_WAIT, 0, NULL, NULL, 0);
 	t->t0_ns = atomic_load_explicit(&c->t0_ns, memory_order_acquire);
@@ -179,10 +178,27 @@ static void *thread_main(void *arg)
 		clock_sleep_until_ns(t->t0_ns);
 		wait_until(t, 1);
 	}
+}
+
+static void *thread_main(void *arg)
+{
+	struct thread *t = arg;
+
+	atomic_store_explicit(&t->slot->tid, (uint32_t)gettid(), memory_order_release);
+	wait_for_start(t);
 	if (t->run->closed)
 		closed_loop(t);
 	else
 		open_loop(t);
+	return NULL;
+}
+
+static void *loop_main(void *arg)
+{
+	struct async *a = arg;
+
+	wait_for_start(&a->t);
+	async_run(a);
 	return NULL;
 }
 
@@ -219,43 +235,72 @@ static uint64_t chunk_bytes(const struct manifest *m, bool has)
 	return max < ENGINE_CHUNK_MAX ? max : ENGINE_CHUNK_MAX;
 }
 
-static int start_thread(struct thread *t, struct err *err)
+static int start_detached(void *(*run)(void *), void *arg, const struct job_run *r, uint32_t n, struct err *err)
 {
 	pthread_attr_t attr;
 	pthread_t id;
 	int rc;
 
-	t->buffer = mmap(NULL, t->buffer_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (t->buffer == MAP_FAILED)
-		return err_set(err, -ENOMEM, "job %s: no memory for the buffer of slot %u", t->run->job->name, t->slot_idx);
 	(void)pthread_attr_init(&attr);
 	(void)pthread_attr_setstacksize(&attr, STACK_BYTES);
 	(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	rc = pthread_create(&id, &attr, thread_main, t);
+	rc = pthread_create(&id, &attr, run, arg);
 	(void)pthread_attr_destroy(&attr);
 	if (rc != 0)
-		return err_set(err, -rc, "job %s: cannot start thread %u: %s", t->run->job->name, t->slot_idx, strerror(rc));
+		return err_set(err, -rc, "job %s: cannot start thread %u: %s", r->job->name, n, strerror(rc));
 	return 0;
 }
 
-static int start_job(struct shared *shared, struct job_run *r, struct engine_env *env, struct err *err)
+/* A thread for each slot. What is taken here lives as long as the process. */
+static int start_threads(struct job_run *r, const struct thread *template, struct err *err)
 {
-	struct thread *threads = calloc(r->slots_nr, sizeof *threads);	/* lives as long as the process */
-	void *ctx = NULL;
-	int rc;
+	struct thread *threads = calloc(r->slots_nr, sizeof *threads);
+	int rc = 0;
 
 	if (!threads)
 		return err_set(err, -ENOMEM, "job %s: no memory for %u threads", r->job->name, r->slots_nr);
-	env->job = r->job;
-	rc = r->engine->open(env, &ctx, err);
 	for (uint32_t i = 0; i < r->slots_nr && rc == 0; i++) {
-		threads[i] = (struct thread){
-			.run = r, .control = shared->control, .engine = r->engine, .engine_ctx = ctx, .slot = &r->slot[i],
-			.shard = shard_of(r, i), .slot_idx = i, .buffer_bytes = shared->control->chunk_bytes,
-		};
-		rc = start_thread(&threads[i], err);
+		struct thread *t = &threads[i];
+
+		*t = *template;
+		t->slot = &r->slot[i];
+		t->shard = shard_of(r, i);
+		t->slot_idx = i;
+		t->buffer = mmap(NULL, t->buffer_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (t->buffer == MAP_FAILED)
+			return err_set(err, -ENOMEM, "job %s: no memory for the buffer of slot %u", r->job->name, i);
+		rc = start_detached(thread_main, t, r, i, err);
 	}
 	return rc;
+}
+
+/* A loop for each shard. As start_threads(). */
+static int start_loops(struct job_run *r, const struct thread *template, struct err *err)
+{
+	struct async *loops = calloc(r->shards_nr, sizeof *loops);
+	int rc = 0;
+
+	if (!loops)
+		return err_set(err, -ENOMEM, "job %s: no memory for %u loops", r->job->name, r->shards_nr);
+	for (uint32_t i = 0; i < r->shards_nr && rc == 0; i++) {
+		rc = async_init(&loops[i], template, i, err);
+		if (rc == 0)
+			rc = start_detached(loop_main, &loops[i], r, i, err);
+	}
+	return rc;
+}
+
+static int start_job(struct shared *shared, struct job_run *r, const struct engine_env *env, struct err *err)
+{
+	struct thread template = { .run = r, .control = shared->control, .engine = r->engine, .buffer_bytes = shared->control->chunk_bytes };
+	struct engine_env own = *env;
+	int rc;
+
+	own.job = r->job;
+	rc = r->engine->open(&own, &template.engine_ctx, err);
+	if (rc < 0)
+		return rc;
+	return engine_is_async(r->engine) ? start_loops(r, &template, err) : start_threads(r, &template, err);
 }
 
 _Noreturn void worker_main(struct shared *shared, const struct load_plan *plan, pid_t parent, int ready_fd)

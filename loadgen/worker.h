@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * worker.h - the process that does the I/O: one thread per slot, killed whenever that is wanted.
+ * worker.h - the process that does the I/O: one thread per slot, or one per shard of an asynchronous engine; killed whenever that is wanted.
  */
 #ifndef SQUALL_LOADGEN_WORKER_H
 #define SQUALL_LOADGEN_WORKER_H

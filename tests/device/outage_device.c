@@ -2,11 +2,14 @@
 /*
  * outage_device.c - a device that goes dead for a while, as an LD_PRELOAD library: the truth about its stall is known exactly.
  *
- *	first matching pread of the process ── AFTER_MS ──> dead for FOR_MS (a call waits until the end) ──> alive again
+ *	first matching read of the process ── AFTER_MS ──> dead for FOR_MS (a call waits until the end) ──> alive again
  *
  *	SQUALL_TEST_AFTER_MS  from the first matching call to the beginning of the window
  *	SQUALL_TEST_FOR_MS    length of the window; -1: a call in it never returns
  *	SQUALL_TEST_MATCH     part of the path of the files that are on the device; not set: all are
+ *
+ * It has pread, pread64, preadv, and of libaio io_submit and io_getevents: io_submit takes what is issued in the window, and it reaches
+ * the kernel at the end of the window, or never.
  *
  * Build: cc -O2 -shared -fPIC -o outage_device.so outage_device.c -ldl
  */
@@ -15,6 +18,8 @@
 #endif
 #include <dlfcn.h>
 #include <errno.h>
+#include <libaio.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,7 +37,21 @@ struct device {
 	ssize_t (*pread)(int, void *, size_t, off_t);
 	ssize_t (*pread64)(int, void *, size_t, off64_t);
 	ssize_t (*preadv)(int, const struct iovec *, int, off_t);
+	int (*io_submit)(io_context_t, long, struct iocb **);
+	int (*io_getevents)(io_context_t, long, long, struct io_event *, struct timespec *);
 };
+
+#define HELD_MAX 32768
+
+/* Asynchronous reads that the dead device has taken. */
+struct held {
+	io_context_t ctx;
+	struct iocb *iocb;
+};
+
+static struct held held[HELD_MAX];
+static unsigned int held_nr;
+static pthread_mutex_t held_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static struct device device;
 static _Atomic uint64_t first_ns;
@@ -53,6 +72,8 @@ static __attribute__((constructor)) void device_init(void)
 	*(void **)&device.pread = dlsym(RTLD_NEXT, "pread");
 	*(void **)&device.pread64 = dlsym(RTLD_NEXT, "pread64");
 	*(void **)&device.preadv = dlsym(RTLD_NEXT, "preadv");
+	*(void **)&device.io_submit = dlsym(RTLD_NEXT, "io_submit");
+	*(void **)&device.io_getevents = dlsym(RTLD_NEXT, "io_getevents");
 	device.on = after && length;
 	if (device.on) {
 		long for_ms = strtol(length, NULL, 10);
@@ -81,27 +102,105 @@ static bool is_on_device(int fd)
 	return strstr(path, device.match) != NULL;
 }
 
-static void wait_for_device(int fd)
+/* @return when a read that is issued now gets on: 0 = at once, UINT64_MAX = never. */
+static uint64_t dead_until_ns(int fd)
 {
 	uint64_t now, none = 0, begin, end;
-	struct timespec until;
-	int saved = errno;
 
 	if (!device.on || !is_on_device(fd))
-		return;
+		return 0;
 	now = now_ns();
 	(void)atomic_compare_exchange_strong(&first_ns, &none, now);
 	begin = atomic_load(&first_ns) + device.after_ns;
 	end = begin + device.for_ns;
-	if (now >= begin && device.forever)
+	if (now < begin)
+		return 0;
+	if (device.forever)
+		return UINT64_MAX;
+	return now < end ? end : 0;
+}
+
+static void sleep_until(uint64_t at_ns)
+{
+	struct timespec until = { .tv_sec = (time_t)(at_ns / 1000000000u), .tv_nsec = (long)(at_ns % 1000000000u) };
+
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
+		;
+}
+
+static void wait_for_device(int fd)
+{
+	int saved = errno;
+	uint64_t until = dead_until_ns(fd);
+
+	if (until == UINT64_MAX)
 		for (;;)
 			pause();
-	if (now >= begin && now < end) {
-		until = (struct timespec){ .tv_sec = (time_t)(end / 1000000000u), .tv_nsec = (long)(end % 1000000000u) };
-		while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
-			;
-	}
+	if (until > 0)
+		sleep_until(until);
 	errno = saved;
+}
+
+int io_submit(io_context_t ctx, long nr, struct iocb **iocb)
+{
+	long n = 0;
+
+	if (!device.ready)
+		device_init();
+	for (; n < nr; n++) {
+		int rc;
+
+		if (dead_until_ns(iocb[n]->aio_fildes) == 0) {
+			rc = device.io_submit(ctx, 1, iocb + n);
+			if (rc != 1)
+				return n > 0 ? (int)n : rc;
+			continue;
+		}
+		(void)pthread_mutex_lock(&held_lock);
+		if (held_nr == HELD_MAX)
+			abort();
+		held[held_nr++] = (struct held){ ctx, iocb[n] };
+		(void)pthread_mutex_unlock(&held_lock);
+	}
+	return (int)n;
+}
+
+/* What was taken in the window goes to the kernel once it is over. @return when that will be; 0: there is nothing to wait for. */
+static uint64_t let_go(void)
+{
+	uint64_t end = atomic_load(&first_ns) + device.after_ns + device.for_ns;
+	bool any;
+
+	(void)pthread_mutex_lock(&held_lock);
+	any = held_nr > 0 && !device.forever;
+	for (; any && now_ns() >= end && held_nr > 0; held_nr--)
+		if (device.io_submit(held[held_nr - 1].ctx, 1, &held[held_nr - 1].iocb) != 1)
+			abort();
+	any = any && held_nr > 0;
+	(void)pthread_mutex_unlock(&held_lock);
+	return any ? end : 0;
+}
+
+int io_getevents(io_context_t ctx, long min, long max, struct io_event *events, struct timespec *timeout)
+{
+	uint64_t end, now, upto = UINT64_MAX;
+	struct timespec wait;
+	int n;
+
+	if (!device.ready)
+		device_init();
+	if (timeout)
+		upto = now_ns() + (uint64_t)timeout->tv_sec * 1000000000u + (uint64_t)timeout->tv_nsec;
+	do {
+		end = let_go();
+		if (end == 0 || end > upto)
+			end = upto;
+		now = now_ns();
+		now = end > now ? end - now : 0;
+		wait = (struct timespec){ .tv_sec = (time_t)(now / 1000000000u), .tv_nsec = (long)(now % 1000000000u) };
+		n = device.io_getevents(ctx, min, max, events, end == UINT64_MAX ? NULL : &wait);
+	} while (n == 0 && now_ns() < upto);
+	return n;
 }
 
 ssize_t pread(int fd, void *buffer, size_t bytes, off_t offset)

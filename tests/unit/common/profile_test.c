@@ -160,3 +160,36 @@ Test(profile, a_missing_file_is_named)
 	cr_assert_eq(profile_load("/no/such.yaml", NULL, &p, &err), -EINVAL);
 	cr_assert_str_eq(err.text, "/no/such.yaml: No such file or directory");
 }
+
+#define WITH_JOB(job) "name: t\ndataset: {sites: 2}\njobs:\n  a: " job "\nphases: [{name: baseline, for: 1s}, {name: end, for: 1s}]\nfaults: []\n"
+
+Test(profile, an_engine_is_asked_for_no_more_than_it_can_do)
+{
+	static const struct {
+		const char *text, *says;
+	} bad[] = {
+		{ WITH_JOB("{engine: lidaio, mix: {pread: 1}, arrival: {constant: 1/s}}"), "p.yaml:4: there is no engine 'lidaio'" },
+		{ WITH_JOB("{engine: libaio, mix: {pread: 1, stat: 1}, arrival: {constant: 1/s}}"), "p.yaml:4: engine libaio cannot do stat" },
+		{ WITH_JOB("{engine: libaio, page: webapp, arrival: {constant: 1/s}}"), "p.yaml:4: engine libaio cannot do stat" },
+		{ WITH_JOB("{direct: true, mix: {pread: 1}, arrival: {constant: 1/s}}"), "p.yaml:4: engine sync has no direct: true" },
+		{ WITH_JOB("{slots: 4097, mix: {pread: 1}, arrival: {constant: 1/s}}"), "p.yaml:4: slots: 4097 is out of range; 1 to 4096" },
+		{ WITH_JOB("{engine: libaio, queue: 0, mix: {pread: 1}, arrival: {constant: 1/s}}"), "p.yaml:4: engine libaio needs a queue" },
+	};
+	static const char fine[] = WITH_JOB("{engine: libaio, direct: true, slots: 10000, mix: {pread: 1}, arrival: {constant: 1/s}}");
+	struct profile p = PROFILE_INIT;
+	struct err err = ERR_INIT;
+	char *text;
+
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		err = (struct err)ERR_INIT;
+		cr_assert_eq(profile_parse(bad[i].text, "p.yaml", NULL, &p, &err), -EINVAL, "%zu is taken", i);
+		cr_assert_not_null(strstr(err.text, bad[i].says), "%s, not %s", err.text, bad[i].says);
+	}
+	err = (struct err)ERR_INIT;
+	cr_assert_eq(profile_parse(fine, "p.yaml", NULL, &p, &err), 0, "%s", err.text);
+	cr_assert(p.jobs[0].direct);
+	cr_assert_eq(profile_print(&p, &text), 0);
+	cr_assert_not_null(strstr(text, "direct: true"));
+	free(text);
+	profile_release(&p);
+}

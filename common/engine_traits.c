@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * engine_traits.c - what each engine can do, so that a profile that asks for more is refused where it is written.
+ */
+#include <string.h>
+
+#include "profile.h"
+
+#define ALL_OPS ((1u << OP_NR) - 1)
+#define THREADS_MAX 4096	/* a synchronous engine needs a thread for each slot */
+
+const struct engine_traits engine_traits[] = {
+	{ .name = "null", .ops = ALL_OPS, .slots_max = THREADS_MAX },
+	{ .name = "sync", .ops = ALL_OPS, .slots_max = THREADS_MAX },
+	{ .name = "libaio", .ops = 1u << OP_PREAD, .direct = true, .slots_max = SLOTS_MAX, .needs_queue = true },
+	{ .name = NULL },
+};
+
+const struct engine_traits *engine_traits_find(const char *name)
+{
+	for (const struct engine_traits *t = engine_traits; t->name; t++)
+		if (strcmp(t->name, name) == 0)
+			return t;
+	return NULL;
+}

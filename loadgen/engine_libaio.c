@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * engine_libaio.c - the kernel's AIO: one loop keeps many preads in flight.
+ *
+ * It does pread alone. Opening, stat and the like have no asynchronous form here, and one that hangs would stop the whole loop; the
+ * files are therefore opened before the start. Even a pread is only asynchronous with direct: true on a file system that can: else
+ * io_submit() itself does the I/O, which is measured as submit_blocked.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <libaio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "engine.h"
+#include "engines.h"
+#include "err.h"
+#include "files.h"
+
+#define FILES_OPEN_MAX 16384u	/* opened before the start, for which there are 30 s; pread uses the first so many files */
+
+struct libaio {
+	struct files files;
+	int *fd;
+	size_t fds_nr;			/* opened so far */
+};
+
+struct loop {
+	const struct libaio *l;
+	io_context_t ctx;
+	uint32_t slots_nr, batch_nr, failed_nr;
+	struct iocb *iocb;		/* of each slot */
+	struct iocb **batch;		/* put down, not flushed yet */
+	struct io_event *event;
+	struct completion *failed;	/* refused by io_submit() */
+	char *buffer;			/* slots_nr times PREAD_BYTES, aligned for O_DIRECT */
+};
+
+static void libaio_close(void *ctx)
+{
+	struct libaio *l = ctx;
+
+	if (!l)
+		return;
+	for (size_t i = 0; i < l->fds_nr; i++)
+		close(l->fd[i]);
+	free(l->fd);
+	files_release(&l->files);
+	free(l);
+}
+
+static int open_files(struct libaio *l, const struct engine_env *env, struct err *err)
+{
+	size_t max = files_keep_max(&l->files);
+
+	max = max < FILES_OPEN_MAX ? max : FILES_OPEN_MAX;
+	l->fd = calloc(max, sizeof *l->fd);
+	if (!l->fd)
+		return err_set(err, -ENOMEM, "libaio: no memory for %zu descriptors", max);
+	for (; l->fds_nr < max; l->fds_nr++) {
+		const char *path = files_path(&l->files, l->fds_nr);
+		int fd = openat(l->files.root, path, O_RDONLY | O_CLOEXEC | (env->job->direct ? O_DIRECT : 0)), rc;
+
+		if (fd < 0) {
+			rc = -errno;
+			return err_set(err, rc, "%s/%s: cannot be opened%s: %s", env->dir, path, env->job->direct ? " with O_DIRECT" : "", strerror(-rc));
+		}
+		l->fd[l->fds_nr] = fd;
+	}
+	return 0;
+}
+
+static int libaio_open(const struct engine_env *env, void **ret_ctx, struct err *err)
+{
+	struct libaio *l = calloc(1, sizeof *l);
+	int rc;
+
+	if (!l)
+		return err_set(err, -ENOMEM, "libaio: no memory");
+	rc = files_open(&l->files, env, err);
+	if (rc == 0)
+		rc = open_files(l, env, err);
+	if (rc < 0)
+		goto out;
+	*ret_ctx = l;
+	l = NULL;
+out:
+	libaio_close(l);
+	return rc;
+}
+
+static void loop_close(void *loop)
+{
+	struct loop *o = loop;
+
+	if (!o)
+		return;
+	if (o->ctx)
+		(void)io_destroy(o->ctx);
+	if (o->buffer)
+		munmap(o->buffer, (size_t)o->slots_nr * PREAD_BYTES);
+	free(o->iocb);
+	free(o->batch);
+	free(o->event);
+	free(o->failed);
+	free(o);
+}
+
+static int loop_open(void *ctx, uint32_t slots_nr, void **ret_loop, struct err *err)
+{
+	struct loop *o = calloc(1, sizeof *o);
+	int rc = 0;
+
+	if (!o)
+		return err_set(err, -ENOMEM, "libaio: no memory");
+	o->l = ctx;
+	o->slots_nr = slots_nr;
+	o->iocb = calloc(slots_nr, sizeof *o->iocb);
+	o->batch = calloc(slots_nr, sizeof *o->batch);
+	o->event = calloc(slots_nr, sizeof *o->event);
+	o->failed = calloc(slots_nr, sizeof *o->failed);
+	o->buffer = mmap(NULL, (size_t)slots_nr * PREAD_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (o->buffer == MAP_FAILED)
+		o->buffer = NULL;
+	if (!o->iocb || !o->batch || !o->event || !o->failed || !o->buffer) {
+		rc = err_set(err, -ENOMEM, "libaio: no memory for %u slots", slots_nr);
+		goto out;
+	}
+	rc = io_setup((int)slots_nr, &o->ctx);
+	if (rc < 0) {
+		(void)err_set(err, rc, "libaio: io_setup for %u ops: %s%s", slots_nr, strerror(-rc),
+			      rc == -EAGAIN ? "; raise the sysctl fs.aio-max-nr" : "");
+		goto out;
+	}
+	*ret_loop = o;
+	o = NULL;
+out:
+	loop_close(o);
+	return rc;
+}
+
+static int libaio_submit(void *loop, uint32_t slot, const struct op *op)
+{
+	struct loop *o = loop;
+	size_t idx = files_idx(&o->l->files, op) % o->l->fds_nr;
+
+	if (op->kind != OP_PREAD)
+		return -ENOTSUP;
+	io_prep_pread(&o->iocb[slot], o->l->fd[idx], o->buffer + (size_t)slot * PREAD_BYTES, PREAD_BYTES,
+		      (long long)files_pread_offset(&o->l->files, idx, op->draw));
+	/* A file that has bytes must give some. */
+	o->iocb[slot].data = (void *)(uintptr_t)(slot | (uint64_t)(o->l->files.size_bytes[idx] > 0) << 32);
+	o->batch[o->batch_nr++] = &o->iocb[slot];
+	return 0;
+}
+
+static uint32_t slot_of(const void *data)
+{
+	return (uint32_t)(uintptr_t)data;
+}
+
+static void libaio_flush(void *loop)
+{
+	struct loop *o = loop;
+	uint32_t from = 0;
+
+	while (from < o->batch_nr) {
+		int n = io_submit(o->ctx, (long)(o->batch_nr - from), o->batch + from);
+
+		if (n > 0) {
+			from += (uint32_t)n;
+		} else if (n != -EINTR) {	/* it is about the first one */
+			o->failed[o->failed_nr++] = (struct completion){ .slot = slot_of(o->batch[from++]->data), .result = n < 0 ? n : -EAGAIN };
+		}
+	}
+	o->batch_nr = 0;
+}
+
+static uint32_t libaio_reap(void *loop, uint64_t wait_ns, struct completion *done, uint32_t done_max)
+{
+	struct timespec wait = { .tv_sec = (time_t)(wait_ns / NS_PER_S), .tv_nsec = (long)(wait_ns % NS_PER_S) };
+	struct loop *o = loop;
+	uint32_t nr = o->failed_nr < done_max ? o->failed_nr : done_max;
+	int n;
+
+	if (nr > 0) {
+		o->failed_nr -= nr;
+		memcpy(done, o->failed + o->failed_nr, nr * sizeof *done);
+		return nr;
+	}
+	n = io_getevents(o->ctx, wait_ns > 0, (long)(done_max < o->slots_nr ? done_max : o->slots_nr), o->event,
+			 wait_ns == UINT64_MAX ? NULL : &wait);
+	for (; n > 0 && nr < (uint32_t)n; nr++) {
+		const struct io_event *e = &o->event[nr];
+		int64_t result = (int64_t)e->res;
+
+		if (result == 0 && (uintptr_t)e->data >> 32)
+			result = -ENODATA;
+		done[nr] = (struct completion){ .slot = slot_of(e->data), .result = result };
+	}
+	return nr;
+}
+
+const struct engine engine_libaio = {
+	.name = "libaio",
+	.summary = "asynchronous pread through the kernel's AIO, many in flight a thread",
+	.needs_dataset = true,
+	.open = libaio_open,
+	.loop_open = loop_open,
+	.submit = libaio_submit,
+	.flush = libaio_flush,
+	.reap = libaio_reap,
+	.loop_close = loop_close,
+	.close = libaio_close,
+};

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * files.h - the files of a dataset as an engine sees them: paths below a descriptor of the root, sizes, and what an op reads or writes.
+ *
+ * Made before the start, read by all threads of a job; the hot path formats nothing but a missing name and a line of a log.
+ */
+#ifndef SQUALL_LOADGEN_FILES_H
+#define SQUALL_LOADGEN_FILES_H
+
+#include "dataset.h"
+#include "engine.h"
+
+#define PREAD_BYTES 4096u
+#define FILES_PATH_BYTES (DATASET_PATH_BYTES + 32)	/* with a missing name */
+#define FILES_LINE_BYTES 96				/* of a line of a log */
+
+struct files {
+	bool opened;			/* root is a descriptor */
+	int root;
+	uint32_t files_per_site;
+	size_t files_nr, stride;
+	char *path;			/* files_nr paths of `stride` bytes */
+	const uint64_t *size_bytes;	/* the manifest's */
+	const char *host;
+};
+
+/** @param f  released by files_release() in any case. Errors: -ENOMEM, -errno of the root. Context: touches the root alone. */
+int files_open(struct files *f, const struct engine_env *env, struct err *err);
+void files_release(struct files *f);
+
+/** Raise the limit of descriptors. @return how many of the files may be kept open, 1 or more; a slot needs one besides. */
+size_t files_keep_max(const struct files *f);
+
+static inline const char *files_path(const struct files *f, size_t idx)
+{
+	return f->path + idx * f->stride;
+}
+
+static inline size_t files_idx(const struct files *f, const struct op *op)
+{
+	return (size_t)op->site * f->files_per_site + op->file;
+}
+
+/** Where a pread of this draw begins [bytes]; a multiple of PREAD_BYTES. */
+static inline uint64_t files_pread_offset(const struct files *f, size_t idx, uint64_t draw)
+{
+	uint64_t blocks = (f->size_bytes[idx] + PREAD_BYTES - 1) / PREAD_BYTES;
+
+	return blocks ? draw % blocks * PREAD_BYTES : 0;
+}
+
+/** The folder of a file. @param out DATASET_PATH_BYTES. @return its length */
+size_t files_folder(const struct files *f, size_t idx, char *out);
+/** A name that is not there, beside the file. @param out FILES_PATH_BYTES */
+void files_miss_path(const struct files *f, size_t idx, uint64_t draw, char *out);
+/** The line that append_fsync writes. @param out FILES_LINE_BYTES. @return its length */
+int files_log_line(uint64_t draw, char *out);
+
+#endif
