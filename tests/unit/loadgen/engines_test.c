@@ -253,7 +253,7 @@ static void check_never(const struct engine *e)
 	device_set(0, -1, "/f00003");
 	fixture_run(&f, 100 * NS_PER_MS);
 	from = clock_mono_ns();
-	cr_assert_lt(from, f.t0_ns + 1500 * NS_PER_MS, "%s: the run ended %lu ms late", e->name, (from - f.t0_ns) / NS_PER_MS - 500);
+	cr_assert_lt(from, f.t0_ns + 1500 * NS_PER_MS, "%s: the run ended %lu ms late", e->name, (uint64_t)((from - f.t0_ns) / NS_PER_MS - 500));
 	hung = json_object_get(f.final, "hung");
 	cr_assert_gt(fixture_count(&f, "in_flight"), 10);
 	cr_assert_eq(json_array_size(hung), fixture_count(&f, "in_flight"));
