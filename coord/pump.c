@@ -63,7 +63,7 @@ static void on_samples(struct run *run, struct host *host, const json_t *body)
 	json_array_foreach(json_object_get(body, "samples"), i, sample) {
 		int64_t t = host_time(run, host, json_integer_value(json_object_get(sample, "t_ns")));
 
-		if (run->t0_ns && run->record)
+		if (run->t0_ns && !run->calibrating)	/* a calibration has a t0 of its own */
 			(void)record_sample(run->record, host->name, t, sample, NULL);
 		progress_sample(run, host->name, sample);
 	}
