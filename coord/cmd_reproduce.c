@@ -19,17 +19,19 @@ static const char help[] =
 	"\n"
 	"Run a profile, then each of its arms (the same profile with something changed), and print the verdicts side by side.\n"
 	"\n"
-	"  --trials N          run the profile and each arm N times (default: 1), arms in turn, so that a drift of the host hits all alike\n"
+	"  --trials N          run the profile and each arm N times (default: 1), arms in turn, so that a drift of the host hits all alike;\n"
+	"                      a void run is listed, does not count, and is run once again in its place\n"
 	"  --arms LIST         the arms to run, with commas between them; '' for none (default: all)\n"
 	"  --on, --seed, --set, --out, --allow-reboot, --dry-run, --json    as of squall run\n"
 	"\n"
 	"Exit status: 0 the profile's own runs ended as expected, 1 one of them did not, 4 one was inconclusive or void,\n"
-	"2 usage or profile error, 3 broken, 77 needs missing. The arms are shown, and decide nothing but a void one is 4.\n";
+	"2 usage or profile error, 3 broken, 77 needs missing. The arms are shown, and decide nothing but one that was void twice is 4.\n";
 
 struct trial {
 	const struct arm *arm;		/* NULL = the profile as it is written */
 	char dir[512];
 	json_t *verdict;
+	bool replaced;			/* void, and the next of this arm stands for it */
 };
 
 struct session {
@@ -77,7 +79,7 @@ static int choose_arms(struct session *s, struct err *err)
 	for (unsigned int i = 0; i < s->profile.arms_nr; i++)
 		if (is_wanted(s->options.arms, s->profile.arms[i].name))
 			s->arms[s->arms_nr++] = &s->profile.arms[i];
-	s->trials = calloc((size_t)s->arms_nr * s->options.trials, sizeof *s->trials);
+	s->trials = calloc((size_t)s->arms_nr * s->options.trials * 2, sizeof *s->trials);
 	return rc == 0 && !s->trials ? err_set(err, -ENOMEM, "reproduce: no memory") : rc;
 }
 
@@ -174,7 +176,7 @@ static void print_arms(const struct session *s)
 		for (unsigned int i = 0; i < s->trials_nr; i++) {
 			if (s->trials[i].arm != arm)
 				continue;
-			printf("  %-12s", verdict_of(&s->trials[i]));
+			printf("  %-12s", s->trials[i].replaced ? "void, again" : verdict_of(&s->trials[i]));
 			print_signature(&s->trials[i]);
 			print_recovery(&s->trials[i]);
 			printf("\n               %s\n", s->trials[i].dir);
@@ -218,10 +220,28 @@ static int exit_status(const struct session *s)
 	for (unsigned int i = 0; i < s->trials_nr; i++) {
 		int of_trial = report_exit_status(s->trials[i].verdict);
 
+		if (s->trials[i].replaced)
+			continue;
 		if (of_trial == EXIT_VOID || (!s->trials[i].arm && status == EXIT_AS_EXPECTED))
 			status = of_trial;
 	}
 	return status;
+}
+
+/* A trial, and once more when it was void for another reason than a signal. */
+static int run_trusted(struct session *s, const struct arm *arm, struct err *err)
+{
+	struct trial *trial;
+	int rc, left = 2;
+
+	do {
+		trial = &s->trials[s->trials_nr++];
+		trial->arm = arm;
+		rc = run_trial(s, trial, err);
+		left--;
+		trial->replaced = rc == 0 && left > 0 && !run_was_stopped() && strcmp(verdict_of(trial), "void") == 0;
+	} while (trial->replaced);
+	return rc;
 }
 
 static int reproduce(struct session *s, struct err *err)
@@ -229,12 +249,8 @@ static int reproduce(struct session *s, struct err *err)
 	int rc = choose_arms(s, err);
 
 	for (unsigned int turn = 0; rc == 0 && turn < s->options.trials; turn++)
-		for (unsigned int a = 0; rc == 0 && !run_was_stopped() && a < s->arms_nr; a++) {
-			struct trial *trial = &s->trials[s->trials_nr++];
-
-			trial->arm = s->arms[a];
-			rc = run_trial(s, trial, err);
-		}
+		for (unsigned int a = 0; rc == 0 && !run_was_stopped() && a < s->arms_nr; a++)
+			rc = run_trusted(s, s->arms[a], err);
 	if (rc == 0 && s->options.json)
 		rc = print_json(s);
 	else if (rc == 0)

@@ -102,7 +102,7 @@ static int build_dataset(struct run *run, const char *dir, struct err *err)
 	int rc = exec_child(build_in_child, &build, 300 * NS_PER_S, &result, err);
 
 	if (rc == 0 && result.status != 0)
-		rc = err_set(err, result.status == EXIT_USAGE + 1 ? -EINVAL : -EIO, "%s",
+		rc = err_set(err, result.status == EXIT_USAGE + 1 ? -EINVAL : result.status == EXIT_NEEDS + 1 ? -ENOPKG : -EIO, "%s",
 			     result.out && *result.out ? result.out : "the dataset could not be built");
 	exec_result_release(&result);
 	return rc;

@@ -47,12 +47,25 @@ static void on_pong(struct host *host, const json_t *body, uint64_t at_ns)
 
 void host_gone(struct run *run, struct host *host)
 {
+	int64_t heard = (int64_t)(host->heard_ns - run->t0_ns);
+
 	host->connected = false;
 	host->retry_ns = 0;
-	if (host->rebooting || run->calibrating || run->t0_ns == 0)
+	if (host->rebooting || host->lost || run->calibrating || run->t0_ns == 0)
 		return;
-	(void)record_host_lost(run->record, host->name, run_now(run), NULL);
+	host->lost = true;
+	json_decref(host->last);	/* what it had in flight is not known any more */
+	host->last = NULL;
+	(void)record_host_lost(run->record, host->name, heard, NULL);
 	run_note(run, host->name, "lost", -1, run_now(run), "the connection to the agent ended");
+	progress_say(run, "%s is lost: no word since %.1f s; the run is void", host->name, (double)heard / 1e9);
+}
+
+static void host_found(struct run *run, struct host *host)
+{
+	host->lost = false;
+	run_note(run, host->name, "back", -1, run_now(run), "the agent answers again");
+	progress_say(run, "%s is back", host->name);
 }
 
 static void on_samples(struct run *run, struct host *host, const json_t *body)
@@ -96,7 +109,13 @@ static void dispatch(struct run *run, struct bus_message *m)
 
 	if (!host)
 		return;
+	if (strcmp(m->kind, "gone") == 0) {
+		host_gone(run, host);
+		return;
+	}
 	host->heard_ns = m->at_ns;
+	if (host->lost)
+		host_found(run, host);
 	if (strcmp(m->kind, "hello") == 0)
 		on_hello(run, host, m->body);
 	else if (strcmp(m->kind, "pong") == 0)
@@ -115,8 +134,6 @@ static void dispatch(struct run *run, struct bus_message *m)
 		schedule_event(run, host, idx, NULL);
 	else if (strcmp(m->kind, "journal") == 0)
 		schedule_journal(run, host, m->body);
-	else if (strcmp(m->kind, "gone") == 0)
-		host_gone(run, host);
 }
 
 static void renew_leases(struct run *run, uint64_t now)

@@ -102,7 +102,7 @@ void load_free(struct load *load);
 /* The dataset: sites with a tree each, a manifest with a digest at its root, and a log folder for appends. */
 #define DATASET_MANIFEST "squall-manifest.json"
 
-/** Build it, unless a manifest of the same spec and seed is there. Progress through `progress`, which may be NULL. Errors: -ENOSPC and others with the path; what was made is removed again. */
+/** Build it, unless a manifest of the same spec and seed is there. Progress through `progress`, which may be NULL. The folder DIR is made, its parent must be there. Errors: -ENOPKG when it is not, -ENOSPC and others with the path; what was made is removed again. */
 int dataset_build(const char *dir, const struct dataset_spec *spec, uint64_t seed, void (*progress)(uint64_t done, uint64_t total), struct err *err);
 /** Every file is there with its size and content. @param ret_bad how many are not. */
 int dataset_verify(const char *dir, uint64_t *ret_bad, struct err *err);

@@ -126,9 +126,11 @@ static int down(struct err *err)
 
 static int open_lab(struct opening *o, lab_progress progress, void *arg, struct err *err)
 {
-	int rc = lab_cache(o->cache, sizeof o->cache, err);
+	int rc = vm_possible(err);
 
 	o->lock = -1;
+	if (rc == 0)
+		rc = lab_cache(o->cache, sizeof o->cache, err);
 	if (rc == 0 && strchr(o->cache, '\''))
 		rc = err_set(err, -EINVAL, "the cache %s must not have a ' in its name", o->cache);
 	if (rc == 0)

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -168,9 +170,11 @@ static int end(const struct lab_process *p, struct err *err)
 
 	/* The descriptor first, then the look: what it names now is what is killed. */
 	if (pidfd >= 0 && is_alive(p)) {
-		(void)kill(p->pid, SIGKILL);
+		(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
 		if (poll(&wait, 1, END_MS) != 1)
 			rc = err_set(err, -ETIMEDOUT, "lab: process %d does not end", (int)p->pid);
+		else
+			(void)waitpid(p->pid, NULL, WNOHANG);	/* of another command's lab it is not our child */
 	}
 	if (pidfd >= 0)
 		close(pidfd);

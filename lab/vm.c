@@ -149,6 +149,11 @@ static void add_kernel_line(struct command *c, const struct lab_vm *vm, const st
 	    spec->mount_options[0] != '\0' ? " squall.mount=" : "", spec->mount_options);
 }
 
+int vm_possible(struct err *err)
+{
+	return access(QEMU, X_OK) == 0 ? 0 : err_set(err, -ENOPKG, "the lab needs " QEMU ": install the package qemu-system-x86");
+}
+
 int vm_start(struct lab_state *state, struct lab_vm *vm, const struct lab_spec *spec, const struct lab_image *image, const char *saved, struct err *err)
 {
 	bool store = strncmp(vm->name, "store-", 6) == 0;
@@ -156,8 +161,6 @@ int vm_start(struct lab_state *state, struct lab_vm *vm, const struct lab_spec *
 	char log[64];
 	int rc = c ? 0 : -ENOMEM;
 
-	if (rc == 0 && access(QEMU, X_OK) < 0)
-		rc = err_set(err, -ENOPKG, "the lab needs " QEMU ": install qemu-system-x86");
 	if (rc == 0 && !saved && store)
 		rc = make_disk(state, vm, "disk", DISK_BYTES, err);
 	if (rc == 0 && !saved)

@@ -8,6 +8,9 @@
 #include "image.h"
 #include "state.h"
 
+/** Whether this host has what runs guests; asked before anything is fetched. Errors: -ENOPKG with the package. */
+int vm_possible(struct err *err);
+
 /**
  * Whether KVM really runs a guest here: /dev/kvm alone proves nothing, so a guest is booted with it once per boot of this host.
  */

@@ -8,6 +8,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -225,6 +227,20 @@ static int may_build(int root, const char *dir, const struct manifest *want, str
 	return 0;
 }
 
+/* DIR alone is made: a path whose parent is missing is a mount that is not there, or a slip, and would fill some other disk. */
+static int make_root(const char *dir, struct err *err)
+{
+	char parent[PATH_MAX];
+	size_t length = strlen(dir);
+
+	if (mkdir(dir, 0755) == 0 || errno == EEXIST)
+		return 0;
+	if (errno != ENOENT || length >= sizeof parent)
+		return err_set(err, -errno, "%s: %s", dir, strerror(errno));
+	memcpy(parent, dir, length + 1);
+	return err_set(err, -ENOPKG, "%s: there is no folder %s: mount it, or make it", dir, dirname(parent));
+}
+
 int dataset_build(const char *dir, const struct dataset_spec *spec, uint64_t seed, void (*progress)(uint64_t done, uint64_t total), struct err *err)
 {
 	struct manifest m = MANIFEST_INIT;
@@ -234,7 +250,7 @@ int dataset_build(const char *dir, const struct dataset_spec *spec, uint64_t see
 	rc = manifest_draw(spec, seed, &m, err);
 	if (rc < 0)
 		goto out;
-	rc = file_mkdirs(dir, 0755, err);
+	rc = make_root(dir, err);
 	if (rc < 0)
 		goto out;
 	rc = open_root(dir, &root, err);
