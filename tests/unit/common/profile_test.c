@@ -35,10 +35,10 @@ Test(profile, the_first_case_says_what_was_meant)
 	cr_assert_float_eq(visitors->arrival.from.value, 0.35, 1e-9);
 	cr_assert_eq(visitors->timeout_ns, 30000000000u);
 	cr_assert_eq(crawl->order, ORDER_WALK);
-	cr_assert_eq(crawl->phases, 2u);
+	cr_assert_eq(crawl->phases, 4u);
 	cr_assert_eq(crawl->arrival.to.kind, RATE_BASELINE);
 	cr_assert_eq(p.faults_nr, 2u);
-	cr_assert_eq(p.faults[0].at.phase_idx, 1);
+	cr_assert_eq(p.faults[0].at.phase_idx, 2);
 	cr_assert_eq(p.faults[0].at.offset_ns, 10000000000u);
 	cr_assert_str_eq(p.faults[0].until.name, "host-reboot");
 	cr_assert_eq(p.faults[0].until.phase_idx, -1);
