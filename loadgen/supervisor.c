@@ -213,6 +213,21 @@ void load_stop(struct load *load)
 	} while (load_now_ns(load) > stop_ns);
 }
 
+/* Arrivals of a stopped load that wait to be issued. 1 when the lock is not to be had: who holds it may be about to issue one. */
+static unsigned int still_waiting(const struct load *load, const struct job_run *r)
+{
+	size_t nr;
+
+	if (r->closed)
+		return 0;
+	if (!spin_lock_until(&r->queue->lock, (uint32_t)getpid(), clock_mono_ns() + 10 * NS_PER_MS))
+		return 1;
+	queue_advance(r->queue, load_now_ns(load));
+	nr = load->stopped ? queue_waiting(r->queue) : 0;
+	spin_unlock(&r->queue->lock);
+	return (unsigned int)nr;
+}
+
 unsigned int load_in_flight(const struct load *load)
 {
 	unsigned int n = 0;
@@ -222,13 +237,7 @@ unsigned int load_in_flight(const struct load *load)
 	for (unsigned int j = 0; j < load->shared.jobs_nr; j++) {
 		const struct job_run *r = &load->shared.run[j];
 
-		if (!r->closed && spin_lock_until(&r->queue->lock, (uint32_t)getpid(), clock_mono_ns() + 10 * NS_PER_MS)) {
-			uint64_t now = load_now_ns(load);
-
-			queue_advance(r->queue, now);
-			n += load->stopped ? (unsigned int)queue_waiting(r->queue) : 0;
-			spin_unlock(&r->queue->lock);
-		}
+		n += still_waiting(load, r);
 		for (uint32_t i = 0; i < r->slots_nr; i++)
 			n += atomic_load(&r->slot[i].state) == SLOT_BUSY && !atomic_load(&r->slot[i].unknown);
 	}
