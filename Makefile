@@ -90,9 +90,9 @@ reproduce: deps ## the outage of 2015 in the lab, and the same without the reboo
 	$(Q)$(BUILD)/squall reproduce profiles/pythonanywhere-2015.yaml
 
 .PHONY: check-lab
-check-lab: deps ## a fault on real DRBD and nfsd in the lab, and every way to lose it: about 5 minutes
+check-lab: deps ## a fault on real DRBD and nfsd in the lab, and every way to lose it; then every fault by hand, killed in every way: about 12 minutes
 	$(Q)$(MAKE) --no-print-directory all
-	$(Q)tests/lab/short $(BUILD)/squall && echo 'check-lab: passed'
+	$(Q)tests/lab/short $(BUILD)/squall && tests/lab/faults $(BUILD)/squall && echo 'check-lab: passed'
 
 .PHONY: check-source
 check-source: ## headers stand alone, layers hold, plug-ins listed, banned calls, long functions

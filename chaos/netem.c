@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,6 @@
 #include "tool.h"
 #include "undo.h"
 
-#define IFB "ifb0"
 #define IFB_MTU 9000		/* at least that of any NIC in front of it, or packets are dropped */
 #define PREF_FIRST 10
 
@@ -38,8 +38,8 @@ int netem_probe(const struct allow *allow, struct err *err)
 {
 	if (allow->resources.nr == 0 || allow->interfaces.nr == 0)
 		return err_set(err, -ENOPKG, "the allow file names no resource or no interface");
-	if (access("/sys/class/net/" IFB, F_OK) < 0)
-		return err_set(err, -ENOPKG, "there is no " IFB " (modprobe ifb)");
+	if (access("/sys/module/ifb", F_OK) < 0)
+		return err_set(err, -ENOPKG, "the kernel module ifb is not loaded (modprobe ifb)");
 	return 0;
 }
 
@@ -53,7 +53,7 @@ void netem_time(uint64_t ns, char *ret, size_t bytes)
 		snprintf(ret, bytes, "%lluus", (unsigned long long)(ns / NS_PER_US));
 }
 
-static int add_undo(const struct netem_state *state, const char *before, unsigned int mtu, struct plan *plan, struct err *err)
+static int add_undo(const struct netem_state *state, const char *before, struct plan *plan, struct err *err)
 {
 	int rc = 0;
 
@@ -62,9 +62,7 @@ static int add_undo(const struct netem_state *state, const char *before, unsigne
 	if (rc == 0)
 		rc = plan_add_undo(plan, json_pack("{s:s, s:s, s:s}", "op", "QDISC_DEL", "dev", state->dev, "parent", "clsact"), err);
 	if (rc == 0)
-		rc = plan_add_undo(plan, json_pack("{s:s, s:s, s:s}", "op", "QDISC_DEL", "dev", IFB, "parent", "root"), err);
-	if (rc == 0)
-		rc = plan_add_undo(plan, json_pack("{s:s, s:s, s:i}", "op", "IFB_DOWN", "dev", IFB, "mtu", (int)mtu), err);
+		rc = plan_add_undo(plan, json_pack("{s:s, s:s}", "op", "IFB_DEL", "dev", UNDO_IFB), err);
 	if (rc == 0)
 		rc = plan_add_undo(plan, json_pack("{s:s, s:s, s:s}", "op", "QDISC_SAME", "dev", state->dev, "list", before), err);
 	return rc;
@@ -73,7 +71,7 @@ static int add_undo(const struct netem_state *state, const char *before, unsigne
 static int add_filter(struct plan *plan, const char *dev, unsigned int pref, const char *match, struct err *err)
 {
 	return plan_add_run(plan, err, "tc filter add dev %s egress protocol ip pref %u handle 1 flower ip_proto tcp %s action mirred egress redirect dev %s",
-			    dev, pref, match, IFB);
+			    dev, pref, match, UNDO_IFB);
 }
 
 static int add_filters(struct netem_state *state, enum netem_socket which, const struct drbd_link *link, bool dry, struct plan *plan, struct err *err)
@@ -99,21 +97,14 @@ static int add_filters(struct netem_state *state, enum netem_socket which, const
 }
 
 /* The listing before, and a refusal when what we would add is there already. */
-static int look_before(const char *dev, char **ret_before, unsigned int *ret_mtu, struct err *err)
+static int look_before(const char *dev, char **ret_before, struct err *err)
 {
-	char *ifb = NULL, text[32];
-	int rc;
+	int rc = undo_qdisc_list(dev, ret_before, err);
 
-	rc = undo_qdisc_list(dev, ret_before, err);
-	if (rc == 0)
-		rc = undo_qdisc_list(IFB, &ifb, err);
 	if (rc == 0 && (strstr(*ret_before, "clsact") || strstr(*ret_before, "ingress")))
 		rc = err_set(err, -EBUSY, "%s holds a clsact or ingress qdisc already: another fault, or someone else's", dev);
-	if (rc == 0 && strstr(ifb, "netem"))
-		rc = err_set(err, -EBUSY, IFB " holds netem already: another fault, or someone else's");
-	if (rc == 0 && tool_peek("/sys/class/net/" IFB "/mtu", text, sizeof(text)) > 0)
-		*ret_mtu = (unsigned int)strtoul(text, NULL, 10);
-	free(ifb);
+	if (rc == 0 && if_nametoindex(UNDO_IFB) != 0)
+		rc = err_set(err, -EBUSY, "the interface " UNDO_IFB " is there already: another fault (squall chaos status)");
 	return rc;
 }
 
@@ -121,7 +112,7 @@ int netem_plan(struct fault_run *run, const char *netem, struct plan *plan, stru
 {
 	struct netem_state *state = calloc(1, sizeof(*state));
 	struct drbd_link link = { .dev = "DEV" };
-	unsigned int which = NETEM_BOTH, mtu = 1500;
+	unsigned int which = NETEM_BOTH;
 	char *before = NULL;
 	int rc = 0;
 
@@ -134,19 +125,21 @@ int netem_plan(struct fault_run *run, const char *netem, struct plan *plan, stru
 	if (!run->dry)
 		rc = drbd_link_find(&run->allow, &link, err);
 	if (rc == 0 && !run->dry)
-		rc = look_before(link.dev, &before, &mtu, err);
+		rc = look_before(link.dev, &before, err);
 	if (rc < 0)
 		goto out;
 	memcpy(state->dev, link.dev, sizeof(state->dev));
-	rc = plan_add_run(plan, err, "ip link set %s up mtu %d", IFB, IFB_MTU);
+	rc = plan_add_run(plan, err, "ip link add name %s mtu %d type ifb", UNDO_IFB, IFB_MTU);
+	if (rc == 0)
+		rc = plan_add_run(plan, err, "ip link set %s up", UNDO_IFB);
 	if (rc == 0)
 		rc = plan_add_run(plan, err, "tc qdisc add dev %s clsact", state->dev);
 	if (rc == 0)
-		rc = plan_add_run(plan, err, "tc qdisc add dev %s root netem %s", IFB, netem);
+		rc = plan_add_run(plan, err, "tc qdisc add dev %s root netem %s", UNDO_IFB, netem);
 	if (rc == 0)
 		rc = add_filters(state, (enum netem_socket)which, &link, run->dry, plan, err);
 	if (rc == 0)
-		rc = add_undo(state, before ? before : "", mtu, plan, err);
+		rc = add_undo(state, before ? before : "", plan, err);
 out:
 	free(before);
 	return rc;
@@ -194,12 +187,12 @@ enum fault_verdict netem_verify(struct fault_run *run, char *evidence, size_t by
 
 	rc = filters_there(state, &e);
 	if (rc == 0)
-		rc = tool_output(&text, &e, "tc -s qdisc show dev %s", IFB);
+		rc = tool_output(&text, &e, "tc -s qdisc show dev %s", UNDO_IFB);
 	if (rc == 0)
 		rc = netem_parse(text, &packets, &waiting);
 	free(text);
 	if (rc == -ENOENT) {
-		snprintf(evidence, bytes, "the filter on %s or netem on %s is gone", state->dev, IFB);
+		snprintf(evidence, bytes, "the filter on %s or netem on %s is gone", state->dev, UNDO_IFB);
 		return FAULT_VANISHED;
 	}
 	if (rc < 0) {

@@ -2,7 +2,7 @@
 /*
  * netem.h - netem on DRBD's flow and no other: what the faults of the link share.
  *
- *	eth2 egress --flower: the socket's ports--> mirred redirect --> ifb0 with netem --> out of eth2
+ *	eth2 egress --flower: the socket's ports--> mirred redirect --> an interface of our own with netem --> out of eth2
  *
  * The root qdisc of the interface is not touched. Source: tc-netem(8), tc-flower(8), tc-mirred(8).
  */

@@ -46,18 +46,16 @@ static int plan_filter_del(const json_t *op, struct plan *plan, struct err *err)
 
 static int plan_qdisc_del(const json_t *op, struct plan *plan, struct err *err)
 {
-	const char *parent = op_text(op, "parent");
-
-	if (strcmp(parent, "clsact") != 0 && strcmp(parent, "root") != 0)
-		return err_set(err, -EBADMSG, "QDISC_DEL of '%s'", parent);
-	return plan_add_run(plan, err, "tc qdisc del dev %s %s", op_text(op, "dev"), parent);
+	if (strcmp(op_text(op, "parent"), "clsact") != 0)
+		return err_set(err, -EBADMSG, "QDISC_DEL of '%s'", op_text(op, "parent"));
+	return plan_add_run(plan, err, "tc qdisc del dev %s clsact", op_text(op, "dev"));
 }
 
-static int plan_ifb_down(const json_t *op, struct plan *plan, struct err *err)
+static int plan_ifb_del(const json_t *op, struct plan *plan, struct err *err)
 {
-	if (op_number(op, "mtu") < 68 || op_number(op, "mtu") > 65535)
-		return err_set(err, -EBADMSG, "IFB_DOWN with an mtu out of range");
-	return plan_add_run(plan, err, "ip link set %s down mtu %" JSON_INTEGER_FORMAT, op_text(op, "dev"), op_number(op, "mtu"));
+	if (strcmp(op_text(op, "dev"), UNDO_IFB) != 0)
+		return err_set(err, -EBADMSG, "IFB_DEL of '%s'", op_text(op, "dev"));
+	return plan_add_run(plan, err, "ip link del %s", UNDO_IFB);
 }
 
 static int plan_nothing(const json_t *op, struct plan *plan, struct err *err)
@@ -159,25 +157,14 @@ static bool is_gone(const char *dev)
 	return if_nametoindex(dev) == 0;
 }
 
-static enum fault_verdict prove_ifb_down(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+static enum fault_verdict prove_ifb_del(const json_t *op, bool other_boot, char *evidence, size_t bytes)
 {
-	const char *dev = op_text(op, "dev");
-	struct err e = ERR_INIT;
-	char path[64], flags[32], *list = NULL;
-	bool bad;
-
+	(void)op;
 	(void)other_boot;
-	if (is_gone(dev))
+	if (is_gone(UNDO_IFB))
 		return FAULT_CONFIRMED;
-	if (undo_qdisc_list(dev, &list, &e) < 0)
-		return unknown(&e, evidence, bytes);
-	snprintf(path, sizeof(path), "/sys/class/net/%s/flags", dev);
-	tool_peek(path, flags, sizeof(flags));
-	bad = strstr(list, "netem") || (strtoul(flags, NULL, 16) & IFF_UP);
-	free(list);
-	if (bad)
-		snprintf(evidence, bytes, "%s is still up or still holds netem", dev);
-	return bad ? FAULT_MISMATCH : FAULT_CONFIRMED;
+	snprintf(evidence, bytes, "the interface " UNDO_IFB " is still there");
+	return FAULT_MISMATCH;
 }
 
 static enum fault_verdict prove_qdisc_same(const json_t *op, bool other_boot, char *evidence, size_t bytes)
@@ -272,8 +259,8 @@ static enum fault_verdict prove_marker_gone(const json_t *op, bool other_boot, c
 
 static const struct opcode opcodes[] = {
 	{ "FILTER_DEL", plan_filter_del, prove_nothing },	/* proved with its clsact */
-	{ "QDISC_DEL", plan_qdisc_del, prove_nothing },		/* proved by QDISC_SAME and IFB_DOWN */
-	{ "IFB_DOWN", plan_ifb_down, prove_ifb_down },
+	{ "QDISC_DEL", plan_qdisc_del, prove_nothing },		/* proved by QDISC_SAME */
+	{ "IFB_DEL", plan_ifb_del, prove_ifb_del },
 	{ "QDISC_SAME", plan_nothing, prove_qdisc_same },
 	{ "DM_TABLE", plan_dm_table, prove_dm_table },
 	{ "NFSD_THREADS", plan_nfsd_threads, prove_nfsd_threads },

@@ -3,8 +3,8 @@
  * undo.h - the opcodes of the journal: how each is carried out, and how it is proved.
  *
  *	{"op": "FILTER_DEL", "dev", "pref"}		tc filter del dev D egress pref P
- *	{"op": "QDISC_DEL", "dev", "parent"}		parent: "clsact" or "root"
- *	{"op": "IFB_DOWN", "dev", "mtu"}		down, with the mtu of before; proved: down and without netem
+ *	{"op": "QDISC_DEL", "dev", "parent"}		parent: "clsact"
+ *	{"op": "IFB_DEL", "dev"}			ip link del, of UNDO_IFB and no other; proved: it is gone
  *	{"op": "QDISC_SAME", "dev", "list"}		nothing to do; proved: the listing is the one of before
  *	{"op": "DM_TABLE", "name", "table"}		load, suspend, resume; proved: the table is that
  *	{"op": "NFSD_THREADS", "threads"}		proved: so many threads
@@ -23,6 +23,9 @@
 
 struct err;
 struct plan;
+
+/* The interface that netem sits on: made by the fault and deleted after it, so that no interface of the host is touched. */
+#define UNDO_IFB "squall-ifb"
 
 /** Turn opcodes into actions. Errors: -EBADMSG unknown opcode, or a name or number that is not right. */
 int undo_plan(const json_t *undo, struct plan *ret_plan, struct err *err);

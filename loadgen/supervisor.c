@@ -228,6 +228,16 @@ static unsigned int still_waiting(const struct load *load, const struct job_run 
 	return (unsigned int)nr;
 }
 
+/* In flight, or about to be: of a stopped load an arrival that is due and already in the hands of a thread that was late to wake. */
+static bool is_under_way(const struct load *load, const struct job_run *r, const struct slot *slot)
+{
+	uint32_t state = atomic_load(&slot->state);
+
+	if (state == SLOT_BUSY)
+		return !atomic_load(&slot->unknown);
+	return load->stopped && state == SLOT_ASSIGNED && atomic_load(&slot->due_ns) <= atomic_load(&r->queue->stop_ns);
+}
+
 unsigned int load_in_flight(const struct load *load)
 {
 	unsigned int n = 0;
@@ -239,7 +249,7 @@ unsigned int load_in_flight(const struct load *load)
 
 		n += still_waiting(load, r);
 		for (uint32_t i = 0; i < r->slots_nr; i++)
-			n += atomic_load(&r->slot[i].state) == SLOT_BUSY && !atomic_load(&r->slot[i].unknown);
+			n += is_under_way(load, r, &r->slot[i]);
 	}
 	return n;
 }
