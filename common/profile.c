@@ -263,6 +263,27 @@ static int fill(struct profile *p, struct err *err, const char *format, ...)
 	return at ? 0 : yaml_set(p->tree, text, err);
 }
 
+/* A timeline that was read from a file is written out: agents and the record have the profile alone. */
+static int fill_replay(struct profile *p, const struct job *j, struct err *err)
+{
+	char *points = NULL, *set = NULL;
+	int rc = profile_print_replay(&j->arrival, &points);
+
+	if (rc == 0 && asprintf(&set, "jobs.%s.arrival.replay={points: '%s', poisson: %s}", j->name, points, j->arrival.random ? "true" : "false") < 0) {
+		set = NULL;
+		rc = -ENOMEM;
+	}
+	if (rc < 0)
+		rc = err_set(err, rc, "%s: no memory for the timeline of '%s'", p->file, j->name);
+	else if (strchr(j->name, '.'))	/* a dotted path cannot name it */
+		rc = err_set(err, -EINVAL, "%s:%u: '%s' replays a timeline: its name must have no dot", p->file, j->line, j->name);
+	else
+		rc = yaml_set(p->tree, set, err);
+	free(points);
+	free(set);
+	return rc;
+}
+
 static int fill_defaults(struct profile *p, struct err *err)
 {
 	int rc = fill(p, err, "seed=%llu", (unsigned long long)p->seed);
@@ -275,6 +296,10 @@ static int fill_defaults(struct profile *p, struct err *err)
 	for (unsigned int i = 0; i < p->jobs_nr && rc == 0; i++) {
 		const struct job *j = &p->jobs[i];
 
+		if (j->arrival.kind == ARRIVAL_REPLAY)
+			rc = fill_replay(p, j, err);
+		if (rc < 0)
+			return rc;
 		if (strchr(j->name, '.'))	/* a dotted path cannot name it */
 			continue;
 		rc = fill(p, err, "jobs.%s.engine=%s", j->name, j->engine);
@@ -320,6 +345,10 @@ int profile_load(const char *path, const char *const sets[], struct profile *ret
 
 void profile_release(struct profile *profile)
 {
+	for (unsigned int i = 0; i < profile->jobs_nr; i++) {
+		free(profile->jobs[i].arrival.pieces);
+		profile->jobs[i].arrival.pieces = NULL;
+	}
 	yaml_tree_free(profile->tree);
 	profile->tree = NULL;
 }
@@ -331,11 +360,8 @@ int profile_print(const struct profile *profile, char **ret_text)
 
 bool profile_needs_calibration(const struct profile *profile)
 {
-	for (unsigned int i = 0; i < profile->jobs_nr; i++) {
-		const struct arrival *a = &profile->jobs[i].arrival;
-
-		if (a->kind != ARRIVAL_CLOSED && (a->from.kind == RATE_CAPACITY || a->to.kind == RATE_CAPACITY))
+	for (unsigned int i = 0; i < profile->jobs_nr; i++)
+		if (arrival_needs_capacity(&profile->jobs[i].arrival))
 			return true;
-	}
 	return false;
 }

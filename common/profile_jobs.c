@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * profile_jobs.c - jobs, their ops, their arrivals and their rates.
+ * profile_jobs.c - jobs, their ops and their limits; for their arrivals see profile_arrivals.c.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -8,89 +8,9 @@
 
 #include "err.h"
 #include "profile_parts.h"
-#include "units.h"
 
 #define SLOTS_DEFAULT 64
 #define QUEUE_DEFAULT 100000
-#define RISE_DEFAULT_NS 5000000000ull
-
-static int parse_rate(const struct yaml *node, struct rate *ret, struct err *err)
-{
-	double x;
-	int used = 0;
-
-	if (node->kind == YAML_SCALAR) {
-		if (units_parse_rate(node->text, &ret->value) == 0) {
-			ret->kind = RATE_ABSOLUTE;
-			return 0;
-		}
-		if (sscanf(node->text, "%lf%% of capacity%n", &x, &used) == 1 && used > 0 && node->text[used] == '\0' && x > 0) {
-			*ret = (struct rate){ RATE_CAPACITY, x / 100 };
-			return 0;
-		}
-		if (sscanf(node->text, "%lfx baseline%n", &x, &used) == 1 && used > 0 && node->text[used] == '\0' && x > 0) {
-			*ret = (struct rate){ RATE_BASELINE, x };
-			return 0;
-		}
-	}
-	return yaml_error(node, err, "'%s' is no rate; write 500/s, 40%% of capacity or 3x baseline", node->kind == YAML_SCALAR ? node->text : "this");
-}
-
-static int parse_spike(const struct yaml *node, struct arrival *a, struct err *err)
-{
-	static const char *const keys[] = { "from", "to", "rise", "poisson", NULL };
-	int rc = yaml_check_keys(node, "spike", keys, err);
-
-	a->rise_ns = RISE_DEFAULT_NS;
-	a->poisson = true;
-	if (rc == 0 && (!yaml_get(node, "from") || !yaml_get(node, "to")))
-		rc = yaml_error(node, err, "a spike needs from and to");
-	if (rc == 0)
-		rc = parse_rate(yaml_get(node, "from"), &a->from, err);
-	if (rc == 0)
-		rc = parse_rate(yaml_get(node, "to"), &a->to, err);
-	if (rc == 0 && yaml_get(node, "rise"))
-		rc = yaml_to_duration(yaml_get(node, "rise"), &a->rise_ns, err);
-	if (rc == 0 && yaml_get(node, "poisson"))
-		rc = yaml_to_bool(yaml_get(node, "poisson"), &a->poisson, err);
-	return rc;
-}
-
-static int parse_closed(const struct yaml *node, struct arrival *a, struct err *err)
-{
-	static const char *const keys[] = { "think", NULL };
-	int rc = yaml_check_keys(node, "closed", keys, err);
-
-	if (rc == 0 && yaml_get(node, "think"))
-		rc = yaml_to_duration(yaml_get(node, "think"), &a->think_ns, err);
-	return rc;
-}
-
-/* One key: constant, poisson, spike or closed. */
-static int parse_arrival(const struct yaml *node, struct arrival *a, struct err *err)
-{
-	static const char *const keys[] = { "constant", "poisson", "spike", "closed", NULL };
-	const struct yaml *how;
-	int rc = yaml_check_keys(node, "arrival", keys, err);
-
-	if (rc < 0)
-		return rc;
-	if (node->children_nr != 1)
-		return yaml_error(node, err, "arrival takes one of constant, poisson, spike and closed");
-	how = node->child;
-	if (strcmp(how->key, "spike") == 0) {
-		a->kind = ARRIVAL_SPIKE;
-		return parse_spike(how, a, err);
-	}
-	if (strcmp(how->key, "closed") == 0) {
-		a->kind = ARRIVAL_CLOSED;
-		return parse_closed(how, a, err);
-	}
-	a->kind = strcmp(how->key, "poisson") == 0 ? ARRIVAL_POISSON : ARRIVAL_CONSTANT;
-	rc = parse_rate(how, &a->from, err);
-	a->to = a->from;
-	return rc;
-}
 
 static int parse_mix(const struct yaml *node, struct job *j, struct err *err)
 {
@@ -190,6 +110,16 @@ static int check_engine(const struct yaml *node, const struct job *j, const stru
 	return 0;
 }
 
+static uint64_t runs_for_ns(const struct profile *p, const struct job *j)
+{
+	uint64_t ns = 0;
+
+	for (unsigned int i = 0; i < p->phases_nr; i++)
+		if (j->phases & 1u << i)
+			ns += p->phases[i].for_ns;
+	return ns;
+}
+
 int profile_parse_job(struct profile *p, const struct yaml *node, struct job *ret, struct err *err)
 {
 	static const char *const keys[] = { "engine", "direct", "mix", "page", "order", "arrival", "timeout", "slots", "queue", "phases", NULL };
@@ -212,14 +142,14 @@ int profile_parse_job(struct profile *p, const struct yaml *node, struct job *re
 		return yaml_error(node, err, "'%s' needs an arrival, such as {poisson: 100/s}", ret->name);
 	rc = mix ? parse_mix(mix, ret, err) : profile_parse_page(p, page, ret, err);
 	if (rc == 0)
-		rc = parse_arrival(yaml_get(node, "arrival"), &ret->arrival, err);
+		rc = parse_phases(p, yaml_get(node, "phases"), ret, err);
+	if (rc == 0)
+		rc = profile_parse_arrival(p, yaml_get(node, "arrival"), runs_for_ns(p, ret), &ret->arrival, err);
 	if (rc == 0)
 		rc = parse_engine(node, ret, &traits, err);
 	if (rc == 0)
 		rc = parse_limits(node, traits, ret, err);
 	if (rc == 0)
 		rc = check_engine(node, ret, traits, err);
-	if (rc == 0)
-		rc = parse_phases(p, yaml_get(node, "phases"), ret, err);
 	return rc;
 }

@@ -9,6 +9,13 @@
 #include "yaml.h"
 
 int profile_parse_job(struct profile *p, const struct yaml *node, struct job *ret, struct err *err);
+/**
+ * The arrival of a job: its timeline, of which the pieces are malloc'ed.
+ * @param for_ns  how long the job runs, all its phases together.
+ */
+int profile_parse_arrival(const struct profile *p, const struct yaml *node, uint64_t for_ns, struct arrival *ret, struct err *err);
+/** A replayed timeline as text, so that the effective profile needs no other file. @param ret_text malloc'ed */
+int profile_print_replay(const struct arrival *a, char **ret_text);
 /** The page of a job: a list of ops, or the name of a page of the profile, or webapp. */
 int profile_parse_page(const struct profile *p, const struct yaml *node, struct job *ret, struct err *err);
 /** The pages of the profile, used or not. */

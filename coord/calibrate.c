@@ -99,28 +99,30 @@ int run_calibrate(struct run *run, struct err *err)
 		if (run->profile.phases[i].calibrate)
 			for_ns = run->profile.phases[i].for_ns;
 	run->calibrating = true;
-	for (unsigned int i = 0; i < run->profile.jobs_nr && rc >= 0; i++) {
-		const struct arrival *a = &run->profile.jobs[i].arrival;
-
-		if (a->from.kind == RATE_CAPACITY || a->to.kind == RATE_CAPACITY)
+	for (unsigned int i = 0; i < run->profile.jobs_nr && rc >= 0; i++)
+		if (arrival_needs_capacity(&run->profile.jobs[i].arrival))
 			rc = measure(run, i, for_ns, err);
-	}
 	run->calibrating = false;
 	run->t0_ns = 0;
 	return rc;
 }
 
-static double resolve(const struct run *run, const struct rate *rate, unsigned int job, double baseline)
+/* What a job adds to the baseline: the rate with which it starts, of a timeline that repeats its mean; nothing when that is relative to the baseline itself. */
+static double starts_with(const struct arrival *a, double capacity_per_s)
 {
-	switch (rate->kind) {
-	case RATE_ABSOLUTE:
-		return rate->value;
-	case RATE_CAPACITY:
-		return rate->value * run->capacity[job];
-	case RATE_BASELINE:
-		return rate->value * baseline;
+	double sum = 0, ns = 0;
+
+	if (a->pieces_nr == 0)
+		return 0;
+	if (!a->repeats)
+		return rate_per_s(&a->pieces[0].from, capacity_per_s, 0);
+	for (unsigned int i = 0; i < a->pieces_nr; i++) {
+		double for_ns = (double)a->pieces[i].for_ns;
+
+		sum += for_ns * (rate_per_s(&a->pieces[i].from, capacity_per_s, 0) + rate_per_s(&a->pieces[i].to, capacity_per_s, 0)) / 2;
+		ns += for_ns;
 	}
-	return 0;
+	return sum / ns;
 }
 
 /* The plan's phases are the profile's but for calibration: bit i of a job moves down accordingly. */
@@ -170,21 +172,21 @@ int run_resolve(struct run *run, struct err *err)
 	for (unsigned int i = 0; i < run->profile.jobs_nr; i++) {
 		const struct job *j = &run->profile.jobs[i];
 
-		if (j->arrival.kind != ARRIVAL_CLOSED && j->arrival.from.kind != RATE_BASELINE && without(j->phases, skipped) & 1u)
-			baseline += resolve(run, &j->arrival.from, i, 0);
+		if (without(j->phases, skipped) & 1u)
+			baseline += starts_with(&j->arrival, run->capacity[i]);
 	}
 	for (unsigned int i = 0; i < run->profile.jobs_nr; i++) {
 		const struct job *j = &run->profile.jobs[i];
 		struct load_job *to = &run->plan.jobs[i];
+		double peak = arrival_peak_per_s(&j->arrival, run->capacity[i], baseline);
 		char key[NAME_BYTES + 16];
 
-		*to = (struct load_job){ .job_idx = i, .closed = j->arrival.kind == ARRIVAL_CLOSED, .phases = without(j->phases, skipped) };
-		to->from_per_s = resolve(run, &j->arrival.from, i, baseline);
-		to->to_per_s = j->arrival.kind == ARRIVAL_SPIKE ? resolve(run, &j->arrival.to, i, baseline) : to->from_per_s;
-		if (!to->closed && to->to_per_s <= 0)
+		*to = (struct load_job){ .job_idx = i, .closed = j->arrival.kind == ARRIVAL_CLOSED, .capacity_per_s = run->capacity[i],
+					 .baseline_per_s = baseline, .phases = without(j->phases, skipped) };
+		if (!to->closed && peak <= 0)
 			return err_set(err, -EINVAL, "%s:%u: the rate of '%s' comes to nothing", run->profile.file, j->line, j->name);
 		(void)snprintf(key, sizeof key, "rate.%s", j->name);
-		(void)record_meta_double(run->record, key, to->to_per_s, NULL);
+		(void)record_meta_double(run->record, key, peak, NULL);
 	}
 	(void)record_meta_double(run->record, "baseline", baseline, NULL);
 	return 0;

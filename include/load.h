@@ -23,12 +23,12 @@
 struct err;
 struct load;
 
-/* One job of a plan: the job of the profile with its rates resolved. */
+/* One job of a plan: the job of the profile, and what its relative rates refer to. */
 struct load_job {
 	unsigned int job_idx;		/* in profile.jobs */
 	bool closed;			/* calibration: closed loop on `slots` slots, whatever the profile says */
 	unsigned int slots;		/* 0: the profile's */
-	double from_per_s, to_per_s;	/* of all hosts together; of a constant or Poisson job both are the rate */
+	double capacity_per_s, baseline_per_s;	/* of all hosts together; 0 when no rate of the job is relative to it */
 	unsigned int phases;		/* bit i: runs in load_plan.phases[i] */
 };
 

@@ -75,16 +75,42 @@ struct rate {
 	double value;		/* [1/s], or a factor (0.4, 3) */
 };
 
-enum arrival_kind { ARRIVAL_CONSTANT, ARRIVAL_POISSON, ARRIVAL_SPIKE, ARRIVAL_CLOSED };
+/* As it is written in the profile; what it comes to is a timeline of rates, of all kinds but the closed loop. docs/arrivals.scd */
+enum arrival_kind {
+	ARRIVAL_CONSTANT,
+	ARRIVAL_POISSON,
+	ARRIVAL_SPIKE,
+	ARRIVAL_RAMP,
+	ARRIVAL_STEP,
+	ARRIVAL_BURST,
+	ARRIVAL_REPLAY,
+	ARRIVAL_CLOSED,
+	ARRIVAL_NR
+};
+extern const char *const arrival_kind_names[ARRIVAL_NR + 1];	/* NULL-terminated */
+
+/* A piece of a timeline: the rate goes from `from` to `to` in a straight line. */
+struct rate_piece {
+	uint64_t for_ns;	/* 0: for ever; the last piece of a timeline that does not repeat, and no other; it is level */
+	struct rate from, to;
+};
+
+#define PIECES_MAX 4096
 
 struct arrival {
 	enum arrival_kind kind;
-	struct rate from;	/* the rate; of a spike the rate before it */
-	struct rate to;		/* of a spike: the rate it rises to */
-	uint64_t rise_ns;	/* of a spike: how long it takes to rise, from the start of the job's first phase */
-	uint64_t think_ns;	/* closed loop: from done to the next issue of a slot */
-	bool poisson;		/* of a spike: random arrivals (default) or evenly spaced */
+	bool random;			/* Poisson arrivals; else evenly spaced ones */
+	bool repeats;			/* after the last piece the first one comes again */
+	struct rate_piece *pieces;	/* owned by the profile; in the job's own time, in which gaps between its phases are left out */
+	unsigned int pieces_nr;		/* closed loop: 0 */
+	uint64_t think_ns;		/* closed loop: from done to the next issue of a slot */
 };
+
+/** @param capacity_per_s,baseline_per_s  what relative rates are shares and multiples of. @return [1/s] */
+double rate_per_s(const struct rate *rate, double capacity_per_s, double baseline_per_s);
+
+/** @return the highest rate of a timeline [1/s]; 0 of a closed loop. */
+double arrival_peak_per_s(const struct arrival *arrival, double capacity_per_s, double baseline_per_s);
 
 enum order { ORDER_RANDOM, ORDER_WALK };
 
@@ -197,7 +223,10 @@ void profile_release(struct profile *profile);
 /** The effective profile with every default written out, as YAML that profile_parse() reads back to the same. @param ret_text malloc'ed */
 int profile_print(const struct profile *profile, char **ret_text);
 
-/** @return whether a rate of any job is relative, so that capacity must be measured first. */
+/** @return whether a rate of the arrival is a share of capacity. */
+bool arrival_needs_capacity(const struct arrival *arrival);
+
+/** @return whether a rate of any job is a share of capacity, so that it must be measured first. */
 bool profile_needs_calibration(const struct profile *profile);
 
 #endif

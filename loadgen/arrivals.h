@@ -2,11 +2,12 @@
 /*
  * arrivals.h - when op i of a job is due: a function of (plan, seed, i), the same on every host.
  *
- *	Lambda(tau) = integral of the rate over the time tau that the job has run (gaps between its phases left out)
+ *	Lambda(tau) = integral of the rate over the time tau that the job has run (gaps between its phases left out), see curve.h
  *	E_i         = i for evenly spaced arrivals; the sum of i + 1 unit exponentials, drawn from (seed, 0..i), for random ones
  *	due_i       = Lambda^-1(E_i), mapped back into the job's phases; rounded down to 1 ns, and never 0, which is "before T0"
  *
- * A host keeps every i with i % hosts_nr == host_idx.
+ * A host keeps every i with i % hosts_nr == host_idx. Nobody counts what has been done, so a host that is lost takes its slice with it
+ * and nothing else.
  */
 #ifndef SQUALL_LOADGEN_ARRIVALS_H
 #define SQUALL_LOADGEN_ARRIVALS_H
@@ -14,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "curve.h"
 #include "load.h"
 
 struct arrival_due {
@@ -28,10 +30,10 @@ struct span {			/* a phase in which the job runs */
 	uint32_t phase;
 };
 
-/* No pointer in it: it may lie in shared memory and be copied. */
+/* It may be copied, and lie in shared memory when the pieces of its curve do. */
 struct arrivals {
 	bool random;
-	double from_per_s, to_per_s, rise_s;
+	struct curve curve;
 	uint64_t seed;
 	uint32_t host_idx, hosts_nr;
 	struct span span[PHASES_MAX];
@@ -46,16 +48,13 @@ struct arrivals {
 /** The spans of a job. @return how many; end_ns > start_ns in each. */
 uint32_t arrivals_spans(const struct load_plan *plan, const struct load_job *job, struct span span[PHASES_MAX]);
 
-/** At the first arrival of this host. The job is an open-loop one. */
-void arrivals_init(struct arrivals *a, const struct load_plan *plan, const struct load_job *job);
+/** At the first arrival of this host. The job is an open-loop one. @param room  for the pieces of its timeline; lives as long as `a` */
+void arrivals_init(struct arrivals *a, const struct load_plan *plan, const struct load_job *job, struct curve_piece *room);
 
 /** Give the next one and go on. Must not be called when it has ended. Context: hot, under the owner's lock. */
 struct arrival_due arrivals_next(struct arrivals *a);
 
 /** Put it where it was after `taken_nr` calls of arrivals_next(), from the start again. @param fresh as arrivals_init() left it */
 void arrivals_rewalk(struct arrivals *a, const struct arrivals *fresh);
-
-/** Lambda^-1 [ns of the job's own time]; infinity when the rate falls to 0 before. */
-double arrivals_inverse(const struct arrivals *a, double e);
 
 #endif

@@ -12,7 +12,7 @@
 static json_t *job_to_json(const struct load_job *j)
 {
 	return json_pack("{s:i, s:b, s:i, s:f, s:f, s:i}", "job_idx", (int)j->job_idx, "closed", j->closed, "slots", (int)j->slots,
-			 "from_per_s", j->from_per_s, "to_per_s", j->to_per_s, "phases", (int)j->phases);
+			 "capacity_per_s", j->capacity_per_s, "baseline_per_s", j->baseline_per_s, "phases", (int)j->phases);
 }
 
 static json_t *phase_to_json(const struct load_phase *p)
@@ -35,14 +35,14 @@ json_t *load_plan_to_json(const struct load_plan *plan)
 static int job_from_json(json_t *json, struct load_job *ret)
 {
 	int idx, closed, slots, phases;
-	double from, to;
+	double capacity, baseline;
 
-	if (json_unpack(json, "{s:i, s:b, s:i, s:F, s:F, s:i}", "job_idx", &idx, "closed", &closed, "slots", &slots, "from_per_s", &from,
-			"to_per_s", &to, "phases", &phases) < 0 ||
-	    idx < 0 || idx >= JOBS_MAX || slots < 0 || slots > SLOTS_MAX || !(from >= 0) || !(to >= 0))
+	if (json_unpack(json, "{s:i, s:b, s:i, s:F, s:F, s:i}", "job_idx", &idx, "closed", &closed, "slots", &slots,
+			"capacity_per_s", &capacity, "baseline_per_s", &baseline, "phases", &phases) < 0 ||
+	    idx < 0 || idx >= JOBS_MAX || slots < 0 || slots > SLOTS_MAX || !(capacity >= 0) || !(baseline >= 0))
 		return -EINVAL;
-	*ret = (struct load_job){ .job_idx = (unsigned int)idx, .closed = closed, .slots = (unsigned int)slots, .from_per_s = from,
-				  .to_per_s = to, .phases = (unsigned int)phases };
+	*ret = (struct load_job){ .job_idx = (unsigned int)idx, .closed = closed, .slots = (unsigned int)slots,
+				  .capacity_per_s = capacity, .baseline_per_s = baseline, .phases = (unsigned int)phases };
 	return 0;
 }
 

@@ -80,7 +80,7 @@ static int job_check(const struct load_job *lj, const struct job *j, const struc
 		return err_set(err, -EINVAL, "job %s: engine %s needs a queue of 1 or more", j->name, t->name);
 	if (!r->closed && j->queue_max > QUEUE_MAX)
 		return err_set(err, -EINVAL, "job %s: queue_max %u; at most %u is possible", j->name, j->queue_max, QUEUE_MAX);
-	if (!r->closed && !(lj->from_per_s > 0) && !(j->arrival.kind == ARRIVAL_SPIKE && lj->to_per_s > 0))
+	if (!r->closed && !(arrival_peak_per_s(&j->arrival, lj->capacity_per_s, lj->baseline_per_s) > 0))
 		return err_set(err, -EINVAL, "job %s: no rate", j->name);
 	return 0;
 }
@@ -113,8 +113,6 @@ static int run_init(struct job_run *r, const struct load_plan *plan, const struc
 	list_ops(r);
 	r->cells_nr = r->ops_nr * r->phases_nr;
 	r->spans_nr = arrivals_spans(plan, lj, r->span);
-	if (!r->closed)
-		arrivals_init(&r->fresh, plan, lj);
 	return 0;
 }
 
@@ -133,9 +131,13 @@ static void lay_shard(struct layout *l, const struct job_run *r, struct shard *t
 		*to = s;
 }
 
-static void lay_run(struct layout *l, struct job_run *r)
+static void lay_run(struct layout *l, struct job_run *r, const struct load_plan *plan, const struct load_job *lj)
 {
+	struct curve_piece *room = take(l, r->closed ? 0 : r->job->arrival.pieces_nr, sizeof *room);
 	struct queue *q;
+
+	if (l->base && !r->closed)
+		arrivals_init(&r->fresh, plan, lj, room);
 
 	r->slot = take(l, r->slots_nr, sizeof *r->slot);
 	r->shard = take(l, r->shards_nr, sizeof *r->shard);
@@ -159,16 +161,16 @@ static void lay_run(struct layout *l, struct job_run *r)
 	}
 }
 
-static void lay(struct layout *l, struct shared *s, unsigned int phases_nr)
+static void lay(struct layout *l, struct shared *s, const struct load_plan *plan)
 {
 	struct hist *hiccup;
 
 	s->control = take(l, 1, sizeof *s->control);
-	hiccup = take(l, phases_nr, sizeof *hiccup);
+	hiccup = take(l, plan->phases_nr, sizeof *hiccup);
 	if (l->base)
 		s->control->hiccup = hiccup;
 	for (unsigned int i = 0; i < s->jobs_nr; i++)
-		lay_run(l, &s->run[i]);
+		lay_run(l, &s->run[i], plan, &plan->jobs[i]);
 }
 
 static int plan_check(const struct load_plan *plan, struct err *err)
@@ -195,7 +197,7 @@ int shared_init(struct shared *s, const struct load_plan *plan, struct err *err)
 		rc = run_init(&s->run[i], plan, &plan->jobs[i], err);
 	if (rc < 0)
 		return rc;
-	lay(&measure, s, plan->phases_nr);
+	lay(&measure, s, plan);
 	s->map = mmap(NULL, measure.used, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (s->map == MAP_FAILED) {
 		s->map = NULL;
@@ -204,7 +206,7 @@ int shared_init(struct shared *s, const struct load_plan *plan, struct err *err)
 	s->map_bytes = measure.used;
 	(void)madvise(s->map, s->map_bytes, MADV_DONTDUMP);
 	layout.base = s->map;
-	lay(&layout, s, plan->phases_nr);
+	lay(&layout, s, plan);
 	assert(layout.used == measure.used);
 	return 0;
 }

@@ -31,12 +31,12 @@ Test(profile, the_first_case_says_what_was_meant)
 	cr_assert(visitors->is_page);
 	cr_assert_eq(visitors->page_nr, 10u);
 	cr_assert_eq(visitors->arrival.kind, ARRIVAL_POISSON);
-	cr_assert_eq(visitors->arrival.from.kind, RATE_CAPACITY);
-	cr_assert_float_eq(visitors->arrival.from.value, 0.35, 1e-9);
+	cr_assert_eq(visitors->arrival.pieces[0].from.kind, RATE_CAPACITY);
+	cr_assert_float_eq(visitors->arrival.pieces[0].from.value, 0.35, 1e-9);
 	cr_assert_eq(visitors->timeout_ns, 30000000000u);
 	cr_assert_eq(crawl->order, ORDER_WALK);
 	cr_assert_eq(crawl->phases, 4u);
-	cr_assert_eq(crawl->arrival.to.kind, RATE_BASELINE);
+	cr_assert_eq(crawl->arrival.pieces[0].to.kind, RATE_BASELINE);
 	cr_assert_eq(p.faults_nr, 2u);
 	cr_assert_eq(p.faults[0].at.phase_idx, 2);
 	cr_assert_eq(p.faults[0].at.offset_ns, 10000000000u);
@@ -75,7 +75,7 @@ Test(profile, an_override_changes_what_it_names)
 	struct err err = ERR_INIT;
 
 	cr_assert_eq(profile_parse(good, "g.yaml", sets, &p, &err), 0, "%s", err.text);
-	cr_assert_float_eq(p.jobs[0].arrival.from.value, 7, 1e-9);
+	cr_assert_float_eq(p.jobs[0].arrival.pieces[0].from.value, 7, 1e-9);
 	cr_assert_eq(p.seed, 9u);
 	profile_release(&p);
 }

@@ -10,14 +10,24 @@
 #include "../../../loadgen/arrivals.h"
 #include "fixture.h"
 
-static struct arrivals open_arrivals(struct fixture *f, enum arrival_kind kind, double per_s, uint64_t for_ns)
+/* Room for the timelines of a test; each test is a process of its own. */
+static struct curve_piece rooms[128][8];
+static unsigned int rooms_nr;
+
+static void init(struct arrivals *a, const struct fixture *f)
+{
+	cr_assert_lt(rooms_nr, 128u);
+	arrivals_init(a, &f->plan, &f->plan.jobs[0], rooms[rooms_nr++]);
+}
+
+static struct arrivals open_arrivals(struct fixture *f, enum arrival_kind kind, double rate, uint64_t for_ns)
 {
 	struct arrivals a;
 
 	fixture_init(f);
-	fixture_rate(f, kind, per_s);
+	fixture_rate(f, kind, rate);
 	fixture_phase(f, 0, "all", 0, for_ns);
-	arrivals_init(&a, &f->plan, &f->plan.jobs[0]);
+	init(&a, f);
 	return a;
 }
 
@@ -112,7 +122,7 @@ Test(arrivals, the_same_seed_repeats_and_another_does_not)
 	unsigned int same = 0;
 
 	f.plan.seed = 2;
-	arrivals_init(&c, &f.plan, &f.plan.jobs[0]);
+	init(&c, &f);
 	for (int i = 0; i < 1000; i++) {
 		uint64_t due = arrivals_next(&a).due_ns;
 
@@ -122,55 +132,155 @@ Test(arrivals, the_same_seed_repeats_and_another_does_not)
 	cr_assert_leq(same, 1);
 }
 
-/* The integral of the rate, from 10/s to 90/s in 20 s and on at 90/s. */
-static double risen(double from, double to, double rise_s, double t)
-{
-	double in = t < rise_s ? t : rise_s;
+/* Timelines in the ways in which a profile can ask for them; the same for all tests below. */
+struct shape {
+	const char *name;
+	bool repeats;
+	unsigned int pieces_nr;
+	struct {
+		double for_s, from, to;
+	} piece[6];
+};
+static const struct shape shapes[] = {
+	{ "constant", false, 1, { { 0, 50, 50 } } },
+	{ "rise", false, 2, { { 20, 10, 90 }, { 0, 90, 90 } } },
+	{ "rise from nothing", false, 2, { { 20, 0, 90 }, { 0, 90, 90 } } },
+	{ "fall", false, 2, { { 20, 90, 10 }, { 0, 10, 10 } } },
+	{ "fall to nothing", false, 2, { { 20, 90, 0 }, { 0, 0, 0 } } },
+	{ "step", false, 2, { { 7, 20, 20 }, { 0, 200, 200 } } },
+	{ "levels with a pause", false, 4, { { 3, 40, 40 }, { 5.5, 0, 0 }, { 4, 300, 300 }, { 0, 16, 16 } } },
+	{ "nothing at first", false, 2, { { 4, 0, 0 }, { 0, 25, 25 } } },
+	{ "burst", true, 2, { { 2, 100, 100 }, { 3, 0, 0 } } },
+	{ "burst over an idle rate", true, 2, { { 0.25, 400, 400 }, { 0.5, 8, 8 } } },
+	{ "saw", true, 2, { { 4, 0, 64 }, { 2, 64, 0 } } },
+};
+#define SHAPES_NR (sizeof shapes / sizeof shapes[0])
 
-	return from * in + (to - from) / rise_s * in * in / 2 + (t > rise_s ? (t - rise_s) * to : 0);
+/* The integral of the rate, piece by piece, in seconds. */
+static double integral(const struct shape *s, double t)
+{
+	double sum = 0;
+
+	for (unsigned int i = 0; t > 0; i = s->repeats ? (i + 1) % s->pieces_nr : i + 1) {
+		double for_s = s->piece[i].for_s > 0 ? s->piece[i].for_s : INFINITY, in = fmin(t, for_s);
+		double slope = isfinite(for_s) ? (s->piece[i].to - s->piece[i].from) / for_s : 0;
+
+		sum += s->piece[i].from * in + slope * in * in / 2;
+		t -= in;
+	}
+	return sum;
 }
 
-Test(arrivals, a_spike_follows_the_integral_of_its_rate)
+static struct arrivals open_shape(struct fixture *f, const struct shape *s, bool random, double scale, uint64_t for_ns)
 {
-	static const struct {
-		double from, to;
-	} shape[] = { { 10, 90 }, { 0, 90 }, { 90, 10 }, { 90, 0 } };
-	struct fixture f;
+	struct arrivals a;
 
-	for (size_t s = 0; s < 4; s++) {
-		struct arrivals a;
+	fixture_init(f);
+	fixture_phase(f, 0, "all", 0, for_ns);
+	fixture_timeline(f, random, s->pieces_nr);
+	for (unsigned int i = 0; i < s->pieces_nr; i++)
+		f->pieces[i] = (struct rate_piece){ .for_ns = (uint64_t)(s->piece[i].for_s * 1e9), .from = per_s(scale * s->piece[i].from),
+						    .to = per_s(scale * s->piece[i].to) };
+	f->profile.jobs[0].arrival.repeats = s->repeats;
+	init(&a, f);
+	return a;
+}
+
+Test(arrivals, evenly_spaced_ones_are_in_every_window_as_many_as_the_integral_of_the_rate)
+{
+	for (size_t s = 0; s < SHAPES_NR; s++) {
+		struct fixture f;
+		struct arrivals a = open_shape(&f, &shapes[s], false, 1, 40 * NS_PER_S);
 		uint64_t n = 0;
 
-		fixture_init(&f);
-		f.profile.jobs[0].arrival = (struct arrival){ .kind = ARRIVAL_SPIKE, .rise_ns = 20 * NS_PER_S, .poisson = false };
-		f.plan.jobs[0].from_per_s = shape[s].from;
-		f.plan.jobs[0].to_per_s = shape[s].to;
-		fixture_phase(&f, 0, "all", 0, 40 * NS_PER_S);
-		arrivals_init(&a, &f.plan, &f.plan.jobs[0]);
-		for (uint64_t half = 1; half <= 80; half++) {
-			double want = risen(shape[s].from, shape[s].to, 20, (double)half / 2);
+		for (uint64_t quarter = 1; quarter <= 160; quarter++) {	/* op i is in the first n as soon as the integral is beyond i */
+			double want = ceil(integral(&shapes[s], (double)quarter / 4) - 1e-9);
 
-			n += count(&a, half * NS_PER_S / 2);
-			cr_assert_float_eq((double)n, want, 1.001, "%g to %g: %lu arrivals in %g s instead of %g", shape[s].from, shape[s].to, n,
-					   (double)half / 2, want);
+			n += count(&a, quarter * NS_PER_S / 4);
+			cr_assert_eq((double)n, want, "%s: %lu arrivals in %g s instead of %g", shapes[s].name, n, (double)quarter / 4, want);
 		}
 	}
 }
 
-Test(arrivals, a_random_spike_has_as_many_as_an_even_one)
+/* The count of a window is Poisson with the integral as its mean: within 4 sigma, and all windows together as chi-square says. */
+Test(arrivals, random_ones_are_in_every_window_as_many_as_the_integral_within_4_sigma)
+{
+	for (size_t s = 0; s < SHAPES_NR; s++) {
+		struct fixture f;
+		struct arrivals a = open_shape(&f, &shapes[s], true, 10, 40 * NS_PER_S);
+		double chi_square = 0, windows = 0;
+
+		for (uint64_t second = 1; second <= 40; second++) {
+			double want = 10 * (integral(&shapes[s], (double)second) - integral(&shapes[s], (double)(second - 1)));
+			double n = (double)count(&a, second * NS_PER_S);
+
+			cr_assert_leq(fabs(n - want), 4 * sqrt(want), "%s: %g arrivals in second %lu instead of %g", shapes[s].name, n, second, want);
+			if (want > 0) {
+				chi_square += (n - want) * (n - want) / want;
+				windows++;
+			}
+		}
+		cr_assert_leq(fabs(chi_square - windows), 4 * sqrt(2 * windows + 1), "%s: chi-square %g of %g windows", shapes[s].name, chi_square, windows);
+	}
+}
+
+Test(arrivals, relative_rates_are_shares_of_capacity_and_multiples_of_the_baseline)
 {
 	struct fixture f;
 	struct arrivals a;
-	double n, want = risen(100, 900, 20, 40);
 
 	fixture_init(&f);
-	f.profile.jobs[0].arrival = (struct arrival){ .kind = ARRIVAL_SPIKE, .rise_ns = 20 * NS_PER_S, .poisson = true };
-	f.plan.jobs[0].from_per_s = 100;
-	f.plan.jobs[0].to_per_s = 900;
-	fixture_phase(&f, 0, "all", 0, 40 * NS_PER_S);
-	arrivals_init(&a, &f.plan, &f.plan.jobs[0]);
-	n = (double)count(&a, UINT64_MAX);
-	cr_assert_float_eq(n, want, 5 * sqrt(want), "%g instead of %g", n, want);
+	fixture_phase(&f, 0, "all", 0, 4 * NS_PER_S);
+	f.pieces[0] = (struct rate_piece){ .for_ns = NS_PER_S, .from = { RATE_CAPACITY, 0.25 }, .to = { RATE_CAPACITY, 0.25 } };
+	f.pieces[1] = (struct rate_piece){ .for_ns = NS_PER_S, .from = { RATE_CAPACITY, 0.25 }, .to = { RATE_BASELINE, 3 } };
+	f.pieces[2] = (struct rate_piece){ .from = { RATE_BASELINE, 3 }, .to = { RATE_BASELINE, 3 } };
+	fixture_timeline(&f, false, 3);
+	f.plan.jobs[0].capacity_per_s = 400;
+	f.plan.jobs[0].baseline_per_s = 20;
+	init(&a, &f);
+	cr_assert_eq(count(&a, NS_PER_S), 100u);
+	cr_assert_eq(count(&a, 2 * NS_PER_S), 80u);
+	cr_assert_eq(count(&a, UINT64_MAX), 120u);
+}
+
+/* What 1, 2 and 7 hosts do together is the same; and a host that is lost takes every n-th op with it and no other. */
+Test(arrivals, every_timeline_is_one_sequence_however_many_hosts_share_it)
+{
+	static const unsigned int hosts[] = { 1, 2, 7 };
+
+	for (size_t s = 0; s < SHAPES_NR; s++)
+		for (size_t h = 0; h < 3; h++) {
+			struct fixture f;
+			struct arrivals whole = open_shape(&f, &shapes[s], true, 1, 30 * NS_PER_S), slice[7];
+
+			rooms_nr = 1;
+			f.plan.hosts_nr = hosts[h];
+			for (f.plan.host_idx = 0; f.plan.host_idx < hosts[h]; f.plan.host_idx++)
+				init(&slice[f.plan.host_idx], &f);
+			rooms_nr = 0;
+			for (uint64_t i = 0; !whole.ended; i++) {
+				struct arrival_due want = arrivals_next(&whole), got = arrivals_next(&slice[i % hosts[h]]);
+
+				cr_assert(got.index == i && want.index == i && got.due_ns == want.due_ns, "%s, %u hosts: op %lu is due at %lu instead of %lu",
+					  shapes[s].name, hosts[h], i, got.due_ns, want.due_ns);
+			}
+			for (unsigned int n = 0; n < hosts[h]; n++)
+				cr_assert(slice[n].ended, "%s: host %u of %u has an op that nobody else knows", shapes[s].name, n, hosts[h]);
+		}
+}
+
+Test(arrivals, a_burst_keeps_its_beat_for_a_day)
+{
+	static const struct shape burst = { "burst", true, 2, { { 7, 3, 3 }, { 6, 0, 0 } } };
+	struct fixture f;
+	struct arrivals a = open_shape(&f, &burst, false, 1, 86400 * NS_PER_S);
+
+	for (uint64_t i = 0; !a.ended; i++) {
+		uint64_t want = i / 21 * 13 * NS_PER_S + i % 21 * NS_PER_S / 3;
+		struct arrival_due d = arrivals_next(&a);
+
+		cr_assert_eq(d.due_ns, want ? want : 1, "op %lu is due at %lu instead of %lu", i, d.due_ns, want);
+	}
 }
 
 static void assert_slices(unsigned int hosts_nr, enum arrival_kind kind)
@@ -180,7 +290,7 @@ static void assert_slices(unsigned int hosts_nr, enum arrival_kind kind)
 
 	f.plan.hosts_nr = hosts_nr;
 	for (f.plan.host_idx = 0; f.plan.host_idx < hosts_nr; f.plan.host_idx++)
-		arrivals_init(&slice[f.plan.host_idx], &f.plan, &f.plan.jobs[0]);
+		init(&slice[f.plan.host_idx], &f);
 	for (uint64_t i = 0; !whole.ended; i++) {
 		struct arrival_due want = arrivals_next(&whole), got = arrivals_next(&slice[i % hosts_nr]);
 
@@ -210,7 +320,7 @@ Test(arrivals, a_job_pauses_in_phases_that_are_not_its_own)
 	fixture_phase(&f, 1, "two", 1 * NS_PER_S, 3 * NS_PER_S);
 	fixture_phase(&f, 2, "three", 3 * NS_PER_S, 5 * NS_PER_S);
 	f.plan.jobs[0].phases = 1 | 4;
-	arrivals_init(&a, &f.plan, &f.plan.jobs[0]);
+	init(&a, &f);
 	for (uint64_t i = 0; i < 30; i++) {
 		struct arrival_due d = arrivals_next(&a);
 		uint64_t want = i * NS_PER_S / 10 + (i < 10 ? 0 : 2 * NS_PER_S);

@@ -54,10 +54,21 @@ void fixture_build(struct fixture *f)
 	(void)snprintf(f->profile.jobs[0].engine, sizeof f->profile.jobs[0].engine, "sync");
 }
 
-void fixture_rate(struct fixture *f, enum arrival_kind kind, double per_s)
+struct rate per_s(double value)
 {
-	f->profile.jobs[0].arrival = (struct arrival){ .kind = kind };
-	f->plan.jobs[0].from_per_s = f->plan.jobs[0].to_per_s = per_s;
+	return (struct rate){ RATE_ABSOLUTE, value };
+}
+
+void fixture_timeline(struct fixture *f, bool random, unsigned int pieces_nr)
+{
+	f->profile.jobs[0].arrival = (struct arrival){ .kind = ARRIVAL_STEP, .random = random, .pieces = f->pieces, .pieces_nr = pieces_nr };
+}
+
+void fixture_rate(struct fixture *f, enum arrival_kind kind, double rate)
+{
+	f->pieces[0] = (struct rate_piece){ .from = per_s(rate), .to = per_s(rate) };
+	fixture_timeline(f, kind == ARRIVAL_POISSON, kind == ARRIVAL_CLOSED ? 0 : 1);
+	f->profile.jobs[0].arrival.kind = kind;
 }
 
 void fixture_phase(struct fixture *f, unsigned int idx, const char *name, uint64_t start_ns, uint64_t end_ns)

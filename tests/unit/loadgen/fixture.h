@@ -20,6 +20,7 @@
 
 struct fixture {
 	struct profile profile;
+	struct rate_piece pieces[4];	/* the timeline of the job */
 	struct load_plan plan;
 	struct load *load;
 	char dir[64];
@@ -36,7 +37,12 @@ struct fixture {
 void fixture_init(struct fixture *f);
 /** A dataset of 2 sites of 5 files of 4 KiB in a folder of its own; the engine is sync from now on. */
 void fixture_build(struct fixture *f);
-void fixture_rate(struct fixture *f, enum arrival_kind kind, double per_s);
+/** One rate for ever; of a closed loop none. */
+void fixture_rate(struct fixture *f, enum arrival_kind kind, double rate);
+/** f->pieces are the timeline; from 1 to 4 of them. */
+void fixture_timeline(struct fixture *f, bool random, unsigned int pieces_nr);
+/** An absolute rate. */
+struct rate per_s(double value);
 void fixture_phase(struct fixture *f, unsigned int idx, const char *name, uint64_t start_ns, uint64_t end_ns);
 
 /** load_new() and load_start(), T0 being 20 ms ahead. Fails the test when it cannot. */
