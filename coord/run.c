@@ -184,6 +184,8 @@ static int judge(struct run *run, bool complete, json_t **ret_verdict, struct er
 		rc = record_seal(run->record, err);
 	if (rc == 0)
 		rc = report_write(run->dir, *ret_verdict, err);
+	if (rc == 0)
+		rc = report_leave(run->dir, run->record, *ret_verdict, err);
 	if (rc < 0 || !complete)
 		return rc;
 	if (rename(run->dir, run->final_dir) < 0)

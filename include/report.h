@@ -31,6 +31,18 @@ int report_exit_status(const json_t *verdict);
 int report_text(struct record *record, const json_t *verdict, FILE *out);
 
 /**
+ * The response times as an interval log of HdrHistogram (V2): a tag JOB or JOB.OP, a line a second; the ages of what never ended under JOB:KIND.
+ * Errors: -EIO out could not be written (no sentence), or the record not read; -EBADMSG, -ENOMEM.
+ */
+int report_hlog(struct record *record, FILE *out, struct err *err);
+
+/** Print the percentiles of each tag of such a log, by squall or by another. Errors: -EBADMSG, -ENOTSUP with file and line; -errno of reading; -EIO as above. */
+int report_hlog_file(const char *path, bool json, FILE *out, struct err *err);
+
+/** Leave latency.hlog beside the record: the old file or the new, never half. */
+int report_leave(const char *dir, struct record *record, const json_t *verdict, struct err *err);
+
+/**
  * A signature line or guard must parse and name known metrics: -EINVAL "file:line: ..." with the nearest. Its event must be a phase of the profile, or one that
  * is_event() knows: a fault, whether this profile injects it or not, so that an arm without it is a profile too.
  */

@@ -14,13 +14,16 @@
 #include "report.h"
 
 static const char help[] =
-	"Usage: squall report RUN [--format text|json] [--json]\n"
+	"Usage: squall report RUN [--format text|json|hlog] [--json]\n"
+	"       squall report FILE.hlog [--json]\n"
 	"       squall report --list-metrics [--json]\n"
 	"\n"
 	"Judge a run again from its record, and print what it says. RUN is the folder of a run, also of one that was cut off.\n"
+	"Of an interval log of HdrHistogram, by whomever, print the percentiles of each tag.\n"
 	"\n"
-	"  --format text|json  (default: text)\n"
-	"  --json              the same as --format json\n"
+	"  --format text       the verdict for people (default)\n"
+	"  --format json       verdict.json; --json is the same\n"
+	"  --format hlog       response times as an interval log of HdrHistogram\n"
 	"  --list-metrics      what signatures and guards may name\n"
 	"\n"
 	"Exit status: 0 as expected, 1 not as expected, 2 usage error, 3 no record or a damaged one, 4 inconclusive or void.\n";
@@ -42,26 +45,69 @@ static int list_metrics(bool json)
 	return 0;
 }
 
+static int print_text(struct record *record, const json_t *verdict, FILE *out, struct err *err)
+{
+	(void)err;
+	return report_text(record, verdict, out);
+}
+
+static int print_json(struct record *record, const json_t *verdict, FILE *out, struct err *err)
+{
+	(void)record;
+	(void)err;
+	return json_dumpf(verdict, out, JSON_INDENT(1)) < 0 || fputc('\n', out) == EOF || fflush(out) != 0 ? -EIO : 0;
+}
+
+static int print_hlog(struct record *record, const json_t *verdict, FILE *out, struct err *err)
+{
+	(void)verdict;
+	return report_hlog(record, out, err);
+}
+
+static const struct format {
+	const char *name;
+	int (*print)(struct record *record, const json_t *verdict, FILE *out, struct err *err);
+} formats[] = { { "text", print_text }, { "json", print_json }, { "hlog", print_hlog } };
+
+#define FORMATS_NR (sizeof formats / sizeof formats[0])
+
+static int format_find(const char *name, const struct format **ret, struct err *err)
+{
+	const char *known[FORMATS_NR + 1] = { NULL };
+
+	for (size_t i = 0; i < FORMATS_NR; i++) {
+		known[i] = formats[i].name;
+		if (strcmp(name, known[i]) == 0) {
+			*ret = &formats[i];
+			return 0;
+		}
+	}
+	return command_unknown(err, "report: the format", name, known);
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+	size_t bytes = strlen(text), end_bytes = strlen(end);
+
+	return bytes > end_bytes && strcmp(text + bytes - end_bytes, end) == 0;
+}
+
 /* DIR, or DIR/run.db */
-static int report(const char *run, bool json, struct err *err)
+static int report(const char *run, const struct format *format, struct err *err)
 {
 	struct record *record = NULL;
 	json_t *verdict = NULL;
 	char dir[4096];
-	size_t bytes;
 	int rc;
 
 	(void)snprintf(dir, sizeof dir, "%s", run);
-	bytes = strlen(dir);
-	if (bytes > 7 && strcmp(dir + bytes - 7, "/run.db") == 0)
-		dir[bytes - 7] = '\0';
+	if (ends_with(dir, "/run.db"))
+		dir[strlen(dir) - strlen("/run.db")] = '\0';
 	rc = record_open(dir, false, &record, err);
 	if (rc == 0)
 		rc = report_judge(record, &verdict, err);
-	if (rc == 0 && json)
-		rc = json_dumpf(verdict, stdout, JSON_INDENT(1)) < 0 || putchar('\n') == EOF || fflush(stdout) != 0 ? -EIO : 0;
-	else if (rc == 0)
-		rc = report_text(record, verdict, stdout);
+	if (rc == 0)
+		rc = format->print(record, verdict, stdout, err);
 	if (rc == -EIO)
 		(void)err_set(err, rc, "stdout: it could not be written");
 	if (rc == 0)
@@ -71,12 +117,23 @@ static int report(const char *run, bool json, struct err *err)
 	return rc;
 }
 
+static int report_file(const char *path, const struct format *format, struct err *err)
+{
+	int rc;
+
+	if (format->print != print_text && format->print != print_json)
+		return err_set(err, -EINVAL, "report: a log of histograms is printed as text or json, not as %s", format->name);
+	rc = report_hlog_file(path, format->print == print_json, stdout, err);
+	return rc == -EIO ? err_set(err, rc, "stdout: it could not be written") : rc;
+}
+
 int cmd_report(int argc, char **argv)
 {
 	static const struct option long_options[] = { { "format", required_argument, NULL, 'f' }, { "json", no_argument, NULL, 'j' },
 						      { "list-metrics", no_argument, NULL, 'm' }, { "help", no_argument, NULL, 'h' }, { 0 } };
 	struct err err = ERR_INIT;
-	bool json = false, metrics = false;
+	const struct format *format = &formats[0];
+	bool metrics = false;
 	int option, rc = command_check_options("report", argc, argv, long_options, false, &err);
 
 	while (rc == 0 && (option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
@@ -84,19 +141,18 @@ int cmd_report(int argc, char **argv)
 			fputs(help, stdout);
 			return EXIT_AS_EXPECTED;
 		}
-		if (option == 'j' || (option == 'f' && strcmp(optarg, "json") == 0))
-			json = true;
+		if (option == 'j' || option == 'f')
+			rc = format_find(option == 'j' ? "json" : optarg, &format, &err);
 		else if (option == 'm')
 			metrics = true;
-		else if (option == 'f' && strcmp(optarg, "text") != 0)
-			rc = err_set(&err, -EINVAL, "report: --format %s: write text or json", optarg);
-		else if (option != 'f')
+		else
 			rc = err_set(&err, -EINVAL, "report: see squall report --help");
 	}
 	if (rc == 0 && !metrics && optind != argc - 1)
-		rc = err_set(&err, -EINVAL, "report: the folder of one run is wanted; see squall report --help");
+		rc = err_set(&err, -EINVAL, "report: one folder of a run, or one .hlog file, is wanted; see squall report --help");
 	if (rc == 0)
-		rc = metrics ? list_metrics(json) : report(argv[optind], json, &err);
+		rc = metrics ? list_metrics(format->print == print_json) :
+		     ends_with(argv[optind], ".hlog") ? report_file(argv[optind], format, &err) : report(argv[optind], format, &err);
 	if (rc < 0) {
 		fprintf(stderr, "squall: %s\n", err.text[0] != '\0' ? err.text : strerror(-rc));
 		return (int)err_exit_status(rc);
