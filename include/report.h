@@ -39,6 +39,12 @@ int report_hlog(struct record *record, FILE *out, struct err *err);
 /** Print the percentiles of each tag of such a log, by squall or by another. Errors: -EBADMSG, -ENOTSUP with file and line; -errno of reading; -EIO as above. */
 int report_hlog_file(const char *path, bool json, FILE *out, struct err *err);
 
+/** The run as one table: a row a second, job and op, with the metrics of that second beside it (docs/formats.scd). Errors: as report_hlog(). */
+int report_csv(struct record *record, FILE *out, struct err *err);
+
+/** The run as OpenMetrics text with instants, "# EOF" at its end. Errors: as report_hlog(). */
+int report_openmetrics(struct record *record, const json_t *verdict, FILE *out, struct err *err);
+
 /** Leave latency.hlog beside the record: the old file or the new, never half. */
 int report_leave(const char *dir, struct record *record, const json_t *verdict, struct err *err);
 

@@ -14,17 +14,19 @@
 #include "report.h"
 
 static const char help[] =
-	"Usage: squall report RUN [--format text|json|hlog] [--json]\n"
+	"Usage: squall report RUN [--format FORMAT] [--json]\n"
 	"       squall report FILE.hlog [--json]\n"
 	"       squall report --list-metrics [--json]\n"
 	"\n"
 	"Judge a run again from its record, and print what it says. RUN is the folder of a run, also of one that was cut off.\n"
 	"Of an interval log of HdrHistogram, by whomever, print the percentiles of each tag.\n"
 	"\n"
-	"  --format text       the verdict for people (default)\n"
-	"  --format json       verdict.json; --json is the same\n"
-	"  --format hlog       response times as an interval log of HdrHistogram\n"
-	"  --list-metrics      what signatures and guards may name\n"
+	"  --format text         the verdict for people (default)\n"
+	"  --format json         verdict.json; --json is the same\n"
+	"  --format hlog         response times as an interval log of HdrHistogram\n"
+	"  --format csv          a row a second, job and op, with the metrics of that second\n"
+	"  --format openmetrics  the same for a database of metrics, with instants\n"
+	"  --list-metrics        what signatures and guards may name\n"
 	"\n"
 	"Exit status: 0 as expected, 1 not as expected, 2 usage error, 3 no record or a damaged one, 4 inconclusive or void.\n";
 
@@ -64,10 +66,17 @@ static int print_hlog(struct record *record, const json_t *verdict, FILE *out, s
 	return report_hlog(record, out, err);
 }
 
+static int print_csv(struct record *record, const json_t *verdict, FILE *out, struct err *err)
+{
+	(void)verdict;
+	return report_csv(record, out, err);
+}
+
 static const struct format {
 	const char *name;
 	int (*print)(struct record *record, const json_t *verdict, FILE *out, struct err *err);
-} formats[] = { { "text", print_text }, { "json", print_json }, { "hlog", print_hlog } };
+} formats[] = { { "text", print_text }, { "json", print_json }, { "hlog", print_hlog }, { "csv", print_csv },
+	      { "openmetrics", report_openmetrics } };
 
 #define FORMATS_NR (sizeof formats / sizeof formats[0])
 
