@@ -42,6 +42,7 @@ $(BUILD)/%.o: %.c
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/lab/guest.o: $(wildcard lab/guest/*)
+$(BUILD)/report/html.o: $(wildcard report/page/*)
 
 # Unit tests: tests/unit/<layer>/*.c, one program a layer, linked with that layer and common alone.
 unit_objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/$(1)/*.c))

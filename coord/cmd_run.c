@@ -57,6 +57,8 @@ int run_print(const struct run_options *options, const char *dir, const json_t *
 		rc = record_open(dir, false, &record, err);
 		if (rc == 0)
 			rc = report_text(record, verdict, stdout);
+		if (rc == 0)
+			printf("\n%s/report.html\n", dir);
 		record_close(record);
 	}
 	return rc;

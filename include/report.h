@@ -45,7 +45,10 @@ int report_csv(struct record *record, FILE *out, struct err *err);
 /** The run as OpenMetrics text with instants, "# EOF" at its end. Errors: as report_hlog(). */
 int report_openmetrics(struct record *record, const json_t *verdict, FILE *out, struct err *err);
 
-/** Leave latency.hlog beside the record: the old file or the new, never half. */
+/** The run as one page for people: well-formed, all of it in the file, nothing asked of anybody. Errors: as report_hlog(). */
+int report_html(struct record *record, const json_t *verdict, FILE *out, struct err *err);
+
+/** Leave latency.hlog and report.html beside the record: each the old file or the new, never half. */
 int report_leave(const char *dir, struct record *record, const json_t *verdict, struct err *err);
 
 /**

@@ -23,6 +23,7 @@ static const char help[] =
 	"\n"
 	"  --format text         the verdict for people (default)\n"
 	"  --format json         verdict.json; --json is the same\n"
+	"  --format html         one page with everything in it: squall report RUN --format html > run.html\n"
 	"  --format hlog         response times as an interval log of HdrHistogram\n"
 	"  --format csv          a row a second, job and op, with the metrics of that second\n"
 	"  --format openmetrics  the same for a database of metrics, with instants\n"
@@ -76,7 +77,7 @@ static const struct format {
 	const char *name;
 	int (*print)(struct record *record, const json_t *verdict, FILE *out, struct err *err);
 } formats[] = { { "text", print_text }, { "json", print_json }, { "hlog", print_hlog }, { "csv", print_csv },
-	      { "openmetrics", report_openmetrics } };
+	      { "openmetrics", report_openmetrics }, { "html", report_html } };
 
 #define FORMATS_NR (sizeof formats / sizeof formats[0])
 

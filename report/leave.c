@@ -21,7 +21,7 @@ static int print_hlog(struct record *record, const json_t *verdict, FILE *out, s
 static const struct {
 	const char *name;
 	int (*print)(struct record *record, const json_t *verdict, FILE *out, struct err *err);
-} files[] = { { "latency.hlog", print_hlog } };
+} files[] = { { "latency.hlog", print_hlog }, { "report.html", report_html } };
 
 int report_leave(const char *dir, struct record *record, const json_t *verdict, struct err *err)
 {

@@ -84,17 +84,20 @@ int percentiles_read(struct record *record, const struct selection *what, json_t
 	return rc;
 }
 
+int percentiles_merge(struct record *record, const struct selection *what, struct hist *done, struct hist *censored, struct err *err)
+{
+	int rc = merge(record, "SELECT response FROM intervals" WHERE, what, done, err);
+
+	return rc < 0 ? rc : merge(record, "SELECT ages FROM censored" WHERE, what, censored, err);
+}
+
 int percentiles_value(const json_t *object, const char *name, uint64_t *ret_ns)
 {
+	const json_t *bound = json_object_get(json_object_get(object, "at_least_ns"), name);
 	char key[16];
-	const json_t *value;
 
+	/* Of max both are there when something unfinished is older than all that ended: then it is the bound that is true of all. */
 	(void)snprintf(key, sizeof key, "%s_ns", name);
-	value = json_object_get(object, key);
-	if (json_is_integer(value)) {
-		*ret_ns = (uint64_t)json_integer_value(value);
-		return 1;
-	}
-	*ret_ns = (uint64_t)json_integer_value(json_object_get(json_object_get(object, "at_least_ns"), name));
-	return 0;
+	*ret_ns = (uint64_t)json_integer_value(bound ? bound : json_object_get(object, key));
+	return !bound && json_is_integer(json_object_get(object, key));
 }

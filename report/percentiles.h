@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 struct err;
+struct hist;
 struct record;
 
 /* What to sum up; NULL = all. op "" is the job itself. */
@@ -23,6 +24,9 @@ struct selection {
  * @return new references in both
  */
 int percentiles_read(struct record *record, const struct selection *selection, json_t **ret_response, json_t **ret_service, struct err *err);
+
+/** Add the response times of a selection to `done`, and the ages of what never ended, was never issued or timed out to `censored`. */
+int percentiles_merge(struct record *record, const struct selection *selection, struct hist *done, struct hist *censored, struct err *err);
 
 /** A quantile of a response or service object: its value, or its lower bound. @return whether it was reached */
 int percentiles_value(const json_t *object, const char *name, uint64_t *ret_ns);

@@ -147,6 +147,17 @@ int series_read(struct record *record, const struct profile *profile, int64_t st
 	return rc;
 }
 
+/* At most one a step, and in order: the wanted one is at its place or before it. */
+const struct point *series_at(const struct series_list *list, size_t idx, int64_t second)
+{
+	const struct series *s = &list->series[idx];
+	size_t place = (size_t)(second / list->step), i = place < s->nr ? place + 1 : s->nr;
+
+	while (i > 0 && s->point[i - 1].second > second)
+		i--;
+	return i > 0 && s->point[i - 1].second == second ? &s->point[i - 1] : NULL;
+}
+
 void series_release(struct series_list *list)
 {
 	for (size_t i = 0; i < list->nr; i++)

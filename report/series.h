@@ -49,6 +49,8 @@ struct series_list {
  * Errors: as intervals_walk().
  */
 int series_read(struct record *record, const struct profile *profile, int64_t step, struct series_list *ret, struct err *err);
+/** The point of a step, `second` being its first. @return NULL when nothing is known of it */
+const struct point *series_at(const struct series_list *list, size_t idx, int64_t second);
 void series_release(struct series_list *list);
 
 #endif

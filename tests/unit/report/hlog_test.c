@@ -222,11 +222,12 @@ static json_t *table_of_record(struct record *record)
 {
 	struct err err = ERR_INIT;
 	char folder[] = "/tmp/squall-hlog-XXXXXX", path[64];
-	json_t *table;
+	json_t *table, *verdict = fixture_judge(record);
 
 	cr_assert(mkdtemp(folder));
 	snprintf(path, sizeof path, "%s/latency.hlog", folder);
-	cr_assert_eq(report_leave(folder, record, NULL, &err), 0, "%s", err.text);
+	cr_assert_eq(report_leave(folder, record, verdict, &err), 0, "%s", err.text);
+	json_decref(verdict);
 	table = table_of(path);
 	file_remove_tree(folder, NULL);
 	return table;

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * html_tables.c - what of the verdict is words and figures.
+ */
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "html.h"
+
+#define HUNG_SHOWN 200
+
+static json_t *get(const json_t *object, const char *key)
+{
+	return json_object_get(object, key);
+}
+
+static void put(FILE *out, const char *before, const char *text, const char *after)
+{
+	(void)fputs(before, out);
+	html_text(out, text);
+	(void)fputs(after, out);
+}
+
+static void put_list(FILE *out, const json_t *list, const char *title)
+{
+	size_t i;
+	const json_t *text;
+
+	if (json_array_size(list) == 0)
+		return;
+	(void)fprintf(out, "<div class=\"reasons\"><strong>%s</strong><ul>\n", title);
+	json_array_foreach(list, i, text)
+		put(out, "<li>", json_string_value(text), "</li>\n");
+	(void)fputs("</ul></div>\n", out);
+}
+
+static void put_tile(FILE *out, const char *class, const char *value, const char *what)
+{
+	(void)fprintf(out, "<li class=\"%s\"><b>", class);
+	html_text(out, value);
+	(void)fprintf(out, "</b> %s</li>\n", what);
+}
+
+static void put_tiles(const struct page *page)
+{
+	const json_t *sites = get(page->verdict, "sites"), *recovery = get(page->verdict, "recovery"), *peak = get(get(page->verdict, "herd"), "rpc_peak_ratio");
+	static const char *const states[] = { "failed", "slow", "ok" };
+	char value[64], what[128], text[24];
+
+	if (html_number(sites, "total") == 0)
+		return;
+	(void)fputs("<ul class=\"tiles\">\n", page->out);
+	for (size_t i = 0; i < 3; i++) {
+		(void)snprintf(value, sizeof value, "%lld", html_number(sites, states[i]));
+		(void)snprintf(what, sizeof what, "of %lld sites %s", html_number(sites, "total"),
+			       i == 0 ? "failed" : i == 1 ? "were slow" : "ok all the time");
+		put_tile(page->out, i == 0 ? "down" : states[i], value, what);
+	}
+	(void)snprintf(value, sizeof value, "%lld", html_number(page->verdict, "failed_while_others_ok"));
+	(void)snprintf(what, sizeof what, "of %lld pages failed or took over 30 s while others were served", html_number(sites, "pages"));
+	put_tile(page->out, "", value, what);
+	if (json_is_integer(get(recovery, "ns"))) {
+		(void)snprintf(what, sizeof what, "from %.60s to 99 %% of the sites ok", html_string(recovery, "after"));
+		put_tile(page->out, "", html_duration((double)html_number(recovery, "ns"), text, sizeof text), what);
+	}
+	if (json_is_number(peak)) {
+		(void)snprintf(value, sizeof value, "%.3g x", json_number_value(peak));
+		put_tile(page->out, "", value, "the baseline's RPCs in the greatest second of the herd");
+	}
+	(void)fputs("</ul>\n", page->out);
+}
+
+void html_head(const struct page *page)
+{
+	const json_t *v = page->verdict;
+	const char *verdict = html_string(v, "verdict");
+	bool judged = strcmp(verdict, "void") != 0 && strcmp(verdict, "inconclusive") != 0;
+	time_t start = (time_t)(html_number(v, "start_utc_ns") / 1000000000);
+	char date[40] = "";
+	struct tm tm;
+
+	if (gmtime_r(&start, &tm))
+		(void)strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S UTC", &tm);
+	put(page->out, "<header>\n<p class=\"profile\">", html_string(v, "profile"), "</p>\n");
+	(void)fprintf(page->out, "<h1 class=\"verdict %s\">", judged ? (json_is_true(get(v, "expected")) ? "as-expected" : "unexpected") : "open");
+	html_text(page->out, verdict);
+	(void)fprintf(page->out, "<small>%s</small></h1>\n", !judged ? "" : json_is_true(get(v, "expected")) ? ", as expected" : ", which was not expected");
+	put(page->out, "<p class=\"run\">run ", html_string(v, "run"), "");
+	(void)fprintf(page->out, ", seed %lld", html_number(v, "seed"));
+	if (*html_string(v, "arm") != '\0')
+		put(page->out, ", arm ", html_string(v, "arm"), "");
+	(void)fprintf(page->out, ", %s, squall ", date);
+	html_text(page->out, html_string(get(v, "squall"), "version"));
+	put(page->out, " ", html_string(get(v, "squall"), "commit"), "</p>\n");
+	put_list(page->out, get(v, "void_reasons"), "Void, because");
+	put_list(page->out, get(v, "doubts"), "Open, because");
+	put_tiles(page);
+	(void)fputs("</header>\n", page->out);
+}
+
+static void put_instant(FILE *out, const json_t *ns)
+{
+	if (json_is_integer(ns))
+		(void)fprintf(out, "<td>%.1f s</td>", json_number_value(ns) / 1e9);
+	else
+		(void)fputs("<td>-</td>", out);
+}
+
+static void put_signature(const struct page *page)
+{
+	const json_t *line;
+	const char *name;
+	int nr = 0;
+
+	if (json_object_size(get(page->verdict, "signature")) == 0)
+		return;
+	(void)fputs("<table class=\"signature\"><thead><tr><th></th><th class=\"text\">line</th><th>held at</th><th class=\"text\">asks for, and what was seen</th></tr></thead>\n<tbody>\n", page->out);
+	json_object_foreach(get(page->verdict, "signature"), name, line) {
+		bool held = json_is_true(get(line, "held"));
+
+		(void)fprintf(page->out, "<tr class=\"%s\"><td class=\"mark\">%s</td><th scope=\"row\">%d. ", held ? "is-held" : "not-held", held ? "\u2713" : "\u2717", ++nr);
+		put(page->out, "", name, "</th>");
+		put_instant(page->out, get(line, "at_ns"));
+		put(page->out, "<td class=\"text\"><code>", html_string(line, "text"), "</code><br/>");
+		put(page->out, "", html_string(line, "evidence"), "</td></tr>\n");
+	}
+	(void)fputs("</tbody></table>\n", page->out);
+}
+
+static void put_faults(const struct page *page)
+{
+	size_t i;
+	const json_t *fault;
+
+	if (json_array_size(get(page->verdict, "faults")) == 0)
+		return;
+	(void)fputs("<table><thead><tr><th>fault</th><th>host</th><th>from</th><th>to</th><th>in force</th><th>healed</th><th class=\"text\">evidence</th></tr></thead>\n<tbody>\n",
+		    page->out);
+	json_array_foreach(get(page->verdict, "faults"), i, fault) {
+		put(page->out, "<tr><th scope=\"row\">", html_string(fault, "fault"), "</th>");
+		put(page->out, "<td>", html_string(fault, "host"), "</td>");
+		put_instant(page->out, get(fault, "inject_ns"));
+		put_instant(page->out, get(fault, "heal_ns"));
+		put(page->out, "<td>", html_string(fault, "verified"), "</td>");
+		put(page->out, "<td>", html_string(fault, "healed"), "");
+		if (*html_string(fault, "healed_by") != '\0')
+			put(page->out, " by ", html_string(fault, "healed_by"), "");
+		put(page->out, "</td><td class=\"text\">", html_string(fault, "evidence"), "</td></tr>\n");
+	}
+	(void)fputs("</tbody></table>\n", page->out);
+}
+
+void html_evidence(const struct page *page)
+{
+	if (json_object_size(get(page->verdict, "signature")) == 0 && json_array_size(get(page->verdict, "faults")) == 0)
+		return;
+	(void)fputs("<section>\n<h2>The evidence</h2>\n", page->out);
+	put_signature(page);
+	put_faults(page);
+	(void)fputs("</section>\n", page->out);
+}
+
+static long long errors_of(const json_t *counts)
+{
+	long long all = 0;
+	const char *name;
+	const json_t *nr;
+
+	json_object_foreach(get(counts, "errors"), name, nr)
+		all += (long long)json_integer_value(nr);
+	return all;
+}
+
+static void put_job_row(const struct page *page, const char *class, const char *name, const char *of, const json_t *counts)
+{
+	static const char *const names[] = { "p50", "p90", "p99", "p999", "max" };
+
+	(void)fprintf(page->out, "<tr class=\"%s\"><th scope=\"row\">", class);
+	html_text(page->out, name);
+	(void)fprintf(page->out, "</th><td>%lld</td><td>%lld</td><td>%lld</td><td>%lld</td><td>%lld</td>", html_number(counts, "due"), html_number(counts, "ok"), errors_of(counts),
+		      html_number(counts, "unknown"), html_number(counts, "in_flight") + html_number(counts, "not_issued"));
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		html_quantile(page->out, "td", of, get(counts, "response"), names[i]);
+	(void)fputs("</tr>\n", page->out);
+}
+
+void html_jobs(const struct page *page)
+{
+	const char *name, *phase, *op;
+	const json_t *job, *part;
+	char of[3 * NAME_BYTES];
+
+	(void)fputs("<div class=\"scroll\"><table class=\"numbers\"><thead><tr><th scope=\"col\">response time</th><th scope=\"col\">due</th><th scope=\"col\">ok</th><th scope=\"col\">errors</th>"
+		    "<th scope=\"col\">timed out</th><th scope=\"col\">never done</th><th scope=\"col\">p50</th><th scope=\"col\">p90</th><th scope=\"col\">p99</th>"
+		    "<th scope=\"col\">p99.9</th><th scope=\"col\">max</th></tr></thead>\n<tbody>\n", page->out);
+	json_object_foreach(get(page->verdict, "jobs"), name, job) {
+		put_job_row(page, "job", name, name, job);
+		json_object_foreach(get(job, "phases"), phase, part) {
+			(void)snprintf(of, sizeof of, "%s phase %s", name, phase);
+			if (html_number(part, "due") > 0)
+				put_job_row(page, "part", phase, of, part);
+		}
+		json_object_foreach(get(job, "ops"), op, part) {
+			(void)snprintf(of, sizeof of, "%s op %s", name, op);
+			put_job_row(page, "part op", op, of, part);
+		}
+	}
+	(void)fputs("</tbody></table></div>\n</section>\n", page->out);
+}
+
+static void put_cell(const struct page *page, const json_t *value, double unit, const char *format)
+{
+	(void)fputs("<td>", page->out);
+	if (json_is_number(value))
+		(void)fprintf(page->out, "%.3g%s", json_number_value(value) * unit, format);
+	(void)fputs("</td>", page->out);
+}
+
+void html_layers(const struct page *page)
+{
+	static const struct {
+		const char *key, *what, *unit;
+		double scale;
+	} rows[] = { { "nfsd_hung_ratio_max", "nfsd thread-time in waits of 500 ms and more, most", " %", 100 },
+		     { "drbd_oldest_request_max_ns", "DRBD's oldest request, greatest age", " s", 1e-9 },
+		     { "drbd_connected_min", "DRBD connected all the time (1 = yes)", "", 1 },
+		     { "oldest_op_max_ns", "oldest op in flight, greatest age", " s", 1e-9 } };
+
+	if (json_array_size(get(page->verdict, "faults")) == 0)
+		return;
+	(void)fputs("<section>\n<h2>The layers, before and under the faults</h2>\n<table class=\"numbers\"><thead><tr><th></th><th scope=\"col\">baseline</th><th scope=\"col\">under fault</th>"
+		    "</tr></thead>\n<tbody>\n", page->out);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		const json_t *row = get(get(page->verdict, "layers"), rows[i].key);
+
+		(void)fprintf(page->out, "<tr><th scope=\"row\">%s</th>", rows[i].what);
+		put_cell(page, get(row, "baseline"), rows[i].scale, rows[i].unit);
+		put_cell(page, get(row, "under_fault"), rows[i].scale, rows[i].unit);
+		(void)fputs("</tr>\n", page->out);
+	}
+	(void)fputs("</tbody></table>\n</section>\n", page->out);
+}
+
+static void put_stack(FILE *out, const json_t *stack)
+{
+	size_t i;
+	const json_t *frame;
+
+	if (json_array_size(stack) == 0) {
+		(void)fputs("<td></td>", out);
+		return;
+	}
+	(void)fputs("<td class=\"text\"><details><summary>stack</summary><pre>", out);
+	json_array_foreach(stack, i, frame)
+		put(out, "", json_string_value(frame), "\n");
+	(void)fputs("</pre></details></td>", out);
+}
+
+void html_hung(const struct page *page)
+{
+	const json_t *list = get(page->verdict, "hung"), *op;
+	char age[24];
+	size_t i;
+
+	(void)fputs("<section>\n<h2>In flight when the run ended</h2>\n", page->out);
+	if (json_array_size(list) == 0) {
+		/* In a void run a host may have been lost before it told. */
+		(void)fprintf(page->out, "<p>%s</p>\n</section>\n", strcmp(html_string(page->verdict, "verdict"), "void") == 0 ? "None is recorded; the run is void, so it is not known." :
+			      "Nothing: everything that was begun had ended.");
+		return;
+	}
+	(void)fprintf(page->out, "<p>%zu ops had not come back.</p>\n<div class=\"scroll\"><table class=\"hung\"><thead><tr><th scope=\"col\">op</th><th scope=\"col\">for</th><th scope=\"col\">host</th>"
+				 "<th scope=\"col\">pid, tid</th><th scope=\"col\">waits in</th><th class=\"text\" scope=\"col\">path</th><th></th></tr></thead>\n<tbody>\n", json_array_size(list));
+	json_array_foreach(list, i, op) {
+		if (i == HUNG_SHOWN)
+			break;
+		put(page->out, "<tr><th scope=\"row\">", html_string(op, "op"), "</th>");
+		(void)fprintf(page->out, "<td>%s</td>", html_duration((double)html_number(op, "age_ns"), age, sizeof age));
+		put(page->out, "<td>", html_string(op, "host"), "</td>");
+		(void)fprintf(page->out, "<td>%lld, %lld</td>", html_number(op, "pid"), html_number(op, "tid"));
+		put(page->out, "<td><code>", html_string(op, "wchan"), "</code></td>");
+		put(page->out, "<td class=\"text\"><code>", html_string(op, "path"), "</code></td>");
+		put_stack(page->out, get(op, "stack"));
+		(void)fputs("</tr>\n", page->out);
+	}
+	(void)fputs("</tbody></table></div>\n", page->out);
+	if (json_array_size(list) > HUNG_SHOWN)
+		(void)fprintf(page->out, "<p class=\"note\">%zu more are in verdict.json.</p>\n", json_array_size(list) - HUNG_SHOWN);
+	(void)fputs("</section>\n", page->out);
+}
+
+static const json_t *client_of(const struct page *page, const char *host)
+{
+	const json_t *client;
+	size_t i;
+
+	json_array_foreach(get(page->verdict, "clients"), i, client)
+		if (strcmp(html_string(client, "host"), host) == 0)
+			return client;
+	return NULL;
+}
+
+static void put_duration(FILE *out, const json_t *ns)
+{
+	char text[24];
+
+	(void)fprintf(out, "<td>%s</td>", json_is_integer(ns) ? html_duration(json_number_value(ns), text, sizeof text) : "");
+}
+
+void html_hosts(const struct page *page)
+{
+	const json_t *host, *role, *client;
+	size_t i, k;
+
+	(void)fputs("<section>\n<h2>Hosts</h2>\n<div class=\"scroll\"><table><thead><tr><th scope=\"col\">host</th><th scope=\"col\">roles</th><th scope=\"col\">clock known to</th><th scope=\"col\">lag p99</th>"
+		    "<th scope=\"col\">lost at</th><th scope=\"col\">first new page after the cure</th><th scope=\"col\">mount</th><th scope=\"col\">reconnects</th></tr></thead>\n<tbody>\n",
+		    page->out);
+	json_array_foreach(get(page->verdict, "hosts"), i, host) {
+		put(page->out, "<tr><th scope=\"row\">", html_string(host, "name"), "</th><td>");
+		json_array_foreach(get(host, "roles"), k, role)
+			put(page->out, k > 0 ? ", " : "", json_string_value(role), "");
+		(void)fputs("</td>", page->out);
+		put_duration(page->out, get(host, "offset_error_ns"));
+		put_duration(page->out, get(host, "lag_p99_ns"));
+		put_instant(page->out, get(host, "lost_at_ns"));
+		client = client_of(page, html_string(host, "name"));
+		put_duration(page->out, get(client, "back_ns"));
+		(void)fprintf(page->out, "<td>%s</td>", !json_is_integer(get(client, "mounted_anew")) ? "" : html_number(client, "mounted_anew") == 0 ? "still the same" : "anew");
+		put_cell(page, get(client, "reconnects"), 1, "");
+		(void)fputs("</tr>\n", page->out);
+	}
+	(void)fputs("</tbody></table></div>\n</section>\n", page->out);
+}

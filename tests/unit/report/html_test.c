@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * html_test.c - report.html: well-formed, alone in the world, and with the figures of verdict.json.
+ */
+#include <criterion/criterion.h>
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "err.h"
+#include "fixture.h"
+#include "report.h"
+
+#define DEPTH_MAX 64
+
+static struct record *record;
+static json_t *verdict;
+static char *page;
+
+/* The fixture with a fault, a stall that nothing came back from, seconds of which nothing is known, and texts that try to be markup. */
+static void make(void)
+{
+	struct err err = ERR_INIT;
+	size_t bytes;
+	FILE *out;
+
+	record = fixture_open("  stuck: nfsd.hung_ratio >= 0.5\n  never: load.in_flight > 100 for 5s");
+	fixture_sql(record, "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 59)"
+			    " INSERT INTO job_seconds SELECT i, 'c', 'web', (i + 1) * 10, 10, 10, 0, 0, 3, 1, 0, 1 + i * 1000000 FROM n WHERE i NOT BETWEEN 30 AND 34");
+	fixture_sql(record, "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 60)"
+			    " INSERT INTO samples SELECT i * 1000000000, 's', 'nfsd.total_ns', '', i * 1000000000, '' FROM n UNION ALL"
+			    " SELECT i * 1000000000, 's', 'nfsd.hung_ns', '', MIN(MAX(i - 20, 0), 20) * 900000000, '' FROM n UNION ALL"
+			    " SELECT i * 1000000000, 's', 'drbd.oldest_request_ns', '', 7000000, '' FROM n");
+	fixture_sql(record, "INSERT INTO intervals SELECT second, host, job, 'stat', phase, ok, 0, response, service FROM intervals");
+	fixture_sql(record, "INSERT INTO faults VALUES(0, 'drbd-link-delay', 's', 'confirmed', 'confirmed', 25000000000, 35000000000, 'heal', 'a < b && \"c\" > d\x01')");
+	fixture_sql(record, "INSERT INTO hung VALUES('c', 1, 2, 'read', '</td><script>alert(1)</script>', 9000000000, 'rpc_wait', '[\"a<b\"]')");
+	fixture_censored(record, "storm", "in_flight", 300, S, 9 * S);
+	fixture_sql(record, "UPDATE totals SET due = 900, in_flight = 300");
+	verdict = fixture_judge(record);
+	out = open_memstream(&page, &bytes);
+	cr_assert_eq(report_html(record, verdict, out, &err), 0, "%s", err.text);
+	fclose(out);
+}
+
+static void end(void)
+{
+	json_decref(verdict);
+	free(page);
+	fixture_close(record);
+}
+
+TestSuite(html, .init = make, .fini = end, .timeout = 60);
+
+/* Attributes up to the end of a tag. @return what follows '>' */
+static const char *read_attributes(const char *at, bool *ret_closed)
+{
+	for (;;) {
+		size_t space = strspn(at, " \t\n"), name;
+
+		at += space;
+		*ret_closed = *at == '/';
+		at += *ret_closed;
+		if (*at == '>')
+			return at + 1;
+		name = strcspn(at, "= />\"<");
+		cr_assert(space > 0 && name > 0 && at[name] == '=' && at[name + 1] == '"', "no attribute: %.60s", at);
+		at += name + 2;
+		at += strcspn(at, "\"<");
+		cr_assert(*at == '"', "an attribute does not end: %.60s", at);
+		at++;
+	}
+}
+
+static void check_text(const char *at, size_t bytes)
+{
+	static const char *const known[] = { "&lt;", "&gt;", "&amp;", "&quot;" };
+
+	for (size_t i = 0; i < bytes; i++) {
+		bool fine = at[i] != '&';
+
+		for (int k = 0; k < 4 && !fine; k++)
+			fine = strncmp(at + i, known[k], strlen(known[k])) == 0;
+		cr_assert(fine, "a bare ampersand: %.60s", at + i);
+		cr_assert((unsigned char)at[i] >= ' ' || isspace((unsigned char)at[i]), "a control character: %.60s", at + i);
+	}
+}
+
+Test(html, the_page_is_well_formed)
+{
+	char open[DEPTH_MAX][32];
+	const char *at = page + strlen("<!DOCTYPE html>\n");
+	int depth = 0;
+
+	cr_assert_eq(strncmp(page, "<!DOCTYPE html>\n", 16), 0);
+	while (*at != '\0') {
+		size_t text = strcspn(at, "<"), name;
+		bool closed = false;
+
+		check_text(at, text);
+		at += text;
+		if (*at == '\0')
+			break;
+		if (at[1] == '/') {
+			name = strcspn(at + 2, ">");
+			cr_assert(depth > 0 && strlen(open[depth - 1]) == name && strncmp(open[depth - 1], at + 2, name) == 0, "%s is ended by %.40s",
+				  depth > 0 ? open[depth - 1] : "nothing", at);
+			depth--;
+			at += name + 3;
+			continue;
+		}
+		name = strcspn(at + 1, " />\n");
+		cr_assert(name > 0 && name < sizeof open[0] && depth < DEPTH_MAX, "no tag: %.60s", at);
+		snprintf(open[depth], sizeof open[0], "%.*s", (int)name, at + 1);
+		at = read_attributes(at + 1 + name, &closed);
+		depth += !closed;
+	}
+	cr_expect_eq(depth, 0, "%s does not end", depth > 0 ? open[depth - 1] : "");
+}
+
+Test(html, the_page_asks_nobody_for_anything)
+{
+	static const char *const banned[] = { "https:", "src=", "href=", "@import", "fetch(", "XMLHttpRequest", "<link", "<iframe", "alert(1)</script>", NULL };
+	const char *at;
+
+	for (int i = 0; banned[i]; i++)
+		cr_expect(!strstr(page, banned[i]), "the page has %s", banned[i]);
+	at = strstr(page, "http:");
+	cr_expect(at && !strstr(at + 1, "http:") && strncmp(at - 7, "xmlns=\"http://www.w3.org/1999/xhtml\"", 36) == 0, "an address beside the name of the language");
+	for (at = page; (at = strstr(at, "url(")); at++)
+		cr_expect(strncmp(at, "url(#", 5) == 0, "%.40s", at);
+	cr_expect(strstr(page, "default-src 'none'"));
+	cr_expect(strstr(page, "&lt;/td&gt;&lt;script&gt;"), "the path of the hung op is not there");
+}
+
+/* "web", "web phase storm" or "web op stat" in the verdict. */
+static const json_t *counts_of(const char *of)
+{
+	char job[64], kind[64] = "", name[64] = "";
+	const json_t *counts;
+
+	cr_assert_geq(sscanf(of, "%63s %63s %63s", job, kind, name), 1);
+	counts = json_object_get(json_object_get(verdict, "jobs"), job);
+	if (*kind != '\0')
+		counts = json_object_get(json_object_get(counts, strcmp(kind, "phase") == 0 ? "phases" : "ops"), name);
+	cr_assert(counts, "the verdict has no %s", of);
+	return json_object_get(counts, "response");
+}
+
+Test(html, every_figure_is_that_of_the_verdict)
+{
+	size_t exact = 0, bounds = 0;
+
+	for (const char *at = page; (at = strstr(at, "data-of=\"")); at++) {
+		char of[128], quantile[16], kind[16], key[24];
+		unsigned long long ns;
+		const json_t *response, *value;
+		char *space;
+
+		cr_assert_eq(sscanf(at, "data-of=\"%127[^\"]\" data-%15[^=]=\"%llu\"", of, kind, &ns), 3, "%.80s", at);
+		space = strrchr(of, ' ');
+		cr_assert(space);
+		snprintf(quantile, sizeof quantile, "%s", space + 1);
+		*space = '\0';
+		response = counts_of(of);
+		snprintf(key, sizeof key, "%s_ns", quantile);
+		value = strcmp(kind, "ns") == 0 ? json_object_get(response, key) : json_object_get(json_object_get(response, "at_least_ns"), quantile);
+		cr_expect(json_is_integer(value) && (unsigned long long)json_integer_value(value) == ns, "%s %s: the page says %llu, the verdict %lld", of, quantile, ns,
+			  (long long)json_integer_value(value));
+		*(strcmp(kind, "ns") == 0 ? &exact : &bounds) += 1;
+	}
+	/* a third of the job was in flight at the end and more than half of its storm, all older than what ended */
+	cr_expect_eq(exact + bounds, 5 * 5, "%zu figures", exact + bounds);
+	cr_expect_eq(bounds, 4 + 5, "%zu bounds", bounds);
+	cr_expect(strstr(page, "\u2265 9.00 s"));
+}
+
+static size_t count_of(const char *text)
+{
+	size_t n = 0;
+
+	for (const char *at = page; (at = strstr(at, text)); at++)
+		n++;
+	return n;
+}
+
+Test(html, gaps_are_gaps_and_faults_are_shaded)
+{
+	char d[512] = "";
+	int dots = 0;
+
+	cr_expect_eq(count_of("<rect class=\"gap\""), 5, "30 to 34 s are not known: %zu", count_of("<rect class=\"gap\""));
+	cr_expect_eq(count_of("<rect class=\"fault\""), 1);
+	cr_expect_geq(count_of("<rect class=\"fault-shade\""), 2);
+	cr_expect_eq(count_of("<g class=\"held\">"), 1, "one line of two is held");
+	cr_expect_eq(count_of("<tr class=\"is-held\">"), 1);
+	cr_expect_eq(count_of("<tr class=\"not-held\">"), 1);
+	cr_expect_eq(count_of("<path class=\"threshold\""), 1, "a line of the signature asks something of nfsd");
+	/* in each of three seconds something ended, none beside another: three dots, and no line */
+	cr_assert_eq(sscanf(strstr(page, "<path class=\"line p50\""), "<path class=\"line p50\" d=\"%511[^\"]\"", d), 1);
+	cr_expect(!strchr(d, 'L'), "a line over seconds in which nothing ended: %s", d);
+	for (const char *at = d; (at = strchr(at, 'M')); at++)
+		dots++;
+	cr_expect_eq(dots, 3, "%s", d);
+	cr_expect_eq(count_of("<th scope=\"row\">59</th>"), 1, "the table ends with the run");
+}
