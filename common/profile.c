@@ -304,6 +304,7 @@ static int fill_defaults(struct profile *p, struct err *err)
 			continue;
 		rc = fill(p, err, "jobs.%s.engine=%s", j->name, j->engine);
 		rc = rc ? rc : fill(p, err, "jobs.%s.direct=%s", j->name, j->direct ? "true" : "false");
+		rc = rc ? rc : fill(p, err, "jobs.%s.verify=%s", j->name, j->verify ? "true" : "false");
 		rc = rc ? rc : fill(p, err, "jobs.%s.order=%s", j->name, j->order == ORDER_WALK ? "walk" : "random");
 		rc = rc ? rc : fill(p, err, "jobs.%s.slots=%u", j->name, j->slots);
 		rc = rc ? rc : fill(p, err, "jobs.%s.queue=%u", j->name, j->queue_max);

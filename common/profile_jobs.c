@@ -76,13 +76,15 @@ static int parse_limits(const struct yaml *node, const struct engine_traits *t, 
 
 static int parse_engine(const struct yaml *node, struct job *j, const struct engine_traits **ret, struct err *err)
 {
-	const struct yaml *name = yaml_get(node, "engine"), *direct = yaml_get(node, "direct");
+	const struct yaml *name = yaml_get(node, "engine"), *direct = yaml_get(node, "direct"), *verify = yaml_get(node, "verify");
 	int rc = 0;
 
 	if (name)
 		rc = yaml_to_text(name, j->engine, sizeof j->engine, err);
 	if (rc == 0 && direct)
 		rc = yaml_to_bool(direct, &j->direct, err);
+	if (rc == 0 && verify)
+		rc = yaml_to_bool(verify, &j->verify, err);
 	if (rc < 0)
 		return rc;
 	*ret = engine_traits_find(j->engine);
@@ -122,12 +124,12 @@ static uint64_t runs_for_ns(const struct profile *p, const struct job *j)
 
 int profile_parse_job(struct profile *p, const struct yaml *node, struct job *ret, struct err *err)
 {
-	static const char *const keys[] = { "engine", "direct", "mix", "page", "order", "arrival", "timeout", "slots", "queue", "phases", NULL };
+	static const char *const keys[] = { "engine", "direct", "verify", "mix", "page", "order", "arrival", "timeout", "slots", "queue", "phases", NULL };
 	const struct engine_traits *traits;
 	const struct yaml *mix, *page;
 	int rc;
 
-	*ret = (struct job){ .engine = "sync", .line = node->line };
+	*ret = (struct job){ .engine = "sync", .verify = true, .line = node->line };
 	if (strlen(node->key) >= sizeof ret->name)
 		return yaml_error(node, err, "the name '%s' is longer than %d characters", node->key, NAME_BYTES - 1);
 	memcpy(ret->name, node->key, strlen(node->key) + 1);

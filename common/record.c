@@ -745,8 +745,8 @@ static int put_lag(const struct message *m, const json_t *item)
 		   (int64_t)hiccup_max_ns);
 }
 
-/* What has no table: pages that did not fit their ring, and processes that could not be ended. Only when there were any. */
-static int put_leftovers(const struct message *m, json_int_t dropped_pages, const json_t *left)
+/* What has no table: pages that did not fit their ring, processes that could not be ended, damaged files. Only when there were any. */
+static int put_leftovers(const struct message *m, json_int_t dropped_pages, const json_t *left, const json_t *damage)
 {
 	char key[160], value[32], *text;
 	int rc = 0;
@@ -762,18 +762,24 @@ static int put_leftovers(const struct message *m, json_int_t dropped_pages, cons
 		rc = record_meta(m->record, key, text, m->err);
 		free(text);
 	}
+	if (rc == 0 && damage) {
+		text = json_dumps(damage, JSON_COMPACT);
+		(void)snprintf(key, sizeof key, "damage.%s", m->host);
+		rc = record_meta(m->record, key, text, m->err);
+		free(text);
+	}
 	return rc;
 }
 
 int record_final(struct record *r, const char *host, const json_t *final, struct err *err)
 {
 	struct message m = { .record = r, .host = host, .what = "final", .err = err };
-	json_t *jobs = NULL, *censored = NULL, *hung = NULL, *lag = NULL, *left = NULL;
+	json_t *jobs = NULL, *censored = NULL, *hung = NULL, *lag = NULL, *left = NULL, *damage = NULL;
 	json_int_t dropped_pages = 0;
 	int rc;
 
-	rc = unpack(&m, final, "its head", "{s:o, s:o, s:o, s:o, s?I, s?o}", "jobs", &jobs, "censored", &censored, "hung", &hung, "lag", &lag,
-		    "dropped_pages", &dropped_pages, "left", &left);
+	rc = unpack(&m, final, "its head", "{s:o, s:o, s:o, s:o, s?I, s?o, s?o}", "jobs", &jobs, "censored", &censored, "hung", &hung, "lag", &lag,
+		    "dropped_pages", &dropped_pages, "left", &left, "damage", &damage);
 	if (rc < 0)
 		return rc;
 	rc = put(r, SAVE, err, "");
@@ -787,6 +793,6 @@ int record_final(struct record *r, const char *host, const json_t *final, struct
 	if (rc == 0)
 		rc = put_each(&m, lag, "lag", put_lag);
 	if (rc == 0)
-		rc = put_leftovers(&m, dropped_pages, left);
+		rc = put_leftovers(&m, dropped_pages, left, damage);
 	return item_end(r, rc, err);
 }

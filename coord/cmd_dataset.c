@@ -44,11 +44,12 @@ static int build(const char *dir, const char *path, struct err *err)
 
 static int verify(const char *dir, struct err *err)
 {
+	struct err first = ERR_INIT;
 	uint64_t bad = 0;
-	int rc = dataset_verify(dir, &bad, err);
+	int rc = dataset_verify(dir, &bad, &first, err);
 
 	if (rc == 0 && bad > 0)
-		rc = err_set(err, -EIO, "%s: %llu files are missing or changed", dir, (unsigned long long)bad);
+		rc = err_set(err, -EIO, "%s: %llu files are missing or changed; %s", dir, (unsigned long long)bad, first.text);
 	return rc;
 }
 

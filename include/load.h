@@ -92,7 +92,9 @@ unsigned int load_in_flight(const struct load *load);
  *  "censored": [{"job": "visitors", "op": "", "phase": "storm", "kind": "in_flight" | "unknown" | "not_issued", "ages": "base64 of hist_encode()"}],
  *  "hung": [{"pid", "tid", "op", "path", "age_ns", "wchan", "stack": ["..."]}],          every op in flight at the cut-off, oldest first
  *  "lag": [{"phase": "storm", "count", "p99_ns", "max_ns", "hiccup_p99_ns", "hiccup_max_ns"}],
- *  "dropped_pages": 0, "left": [pid, ...]}                                                processes that could not be ended
+ *  "dropped_pages": 0, "left": [pid, ...],                                                processes that could not be ended
+ *  "damage": {"ops": 3, "first": [{"job", "path", "offset", "kind", "found": "in words"}]}}   only when reads gave what was never written there: how
+ *                                                                                         many ops, and the first 16 of them
  */
 json_t *load_final(struct load *load);
 
@@ -104,8 +106,8 @@ void load_free(struct load *load);
 
 /** Build it, unless a manifest of the same spec and seed is there. Progress through `progress`, which may be NULL. The folder DIR is made, its parent must be there. Errors: -ENOPKG when it is not, -ENOSPC and others with the path; what was made is removed again. */
 int dataset_build(const char *dir, const struct dataset_spec *spec, uint64_t seed, void (*progress)(uint64_t done, uint64_t total), struct err *err);
-/** Every file is there with its size and content. @param ret_bad how many are not. */
-int dataset_verify(const char *dir, uint64_t *ret_bad, struct err *err);
+/** Every file is there with its size and content. @param ret_bad how many are not. @param ret_first what is wrong with the first of them; may be NULL. */
+int dataset_verify(const char *dir, uint64_t *ret_bad, struct err *ret_first, struct err *err);
 /** Remove what a manifest names, and nothing else. */
 int dataset_remove(const char *dir, struct err *err);
 

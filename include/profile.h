@@ -118,6 +118,7 @@ struct job {
 	char name[NAME_BYTES];
 	char engine[NAME_BYTES];	/* "sync" */
 	bool direct;			/* past the page cache */
+	bool verify;			/* what it reads is checked; default */
 	bool is_page;			/* a page is a sequence of ops of one site; else one op drawn from the mix */
 	unsigned int mix[OP_NR];	/* weights; of a page all 0 */
 	uint8_t page[PAGE_OPS_MAX];	/* enum op_kind */

@@ -16,21 +16,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "content.h"
 #include "dataset.h"
 #include "err.h"
 #include "file.h"
-#include "rng.h"
 #include "scratch.h"
 
-#define BLOCK_BYTES (64u << 10)	/* a multiple of 8: a draw never spans two blocks */
+#define CHUNK_BYTES (64u * CONTENT_BLOCK_BYTES)
 
-static void fill(struct rng *rng, char *block, size_t bytes)
+static struct content_id content_of(const struct manifest *m, uint32_t site, uint32_t file)
 {
-	for (size_t i = 0; i < bytes; i += sizeof(uint64_t)) {
-		uint64_t v = rng_u64(rng);
-
-		memcpy(block + i, &v, bytes - i < sizeof v ? bytes - i : sizeof v);
-	}
+	return (struct content_id){ .seed = m->seed, .site = site, .file = file };
 }
 
 static int make_folder(int root, const char *path, const char *dir, struct err *err)
@@ -72,8 +68,8 @@ static int make_folders(int root, const char *dir, const struct manifest *m, uin
 static int make_file(int root, const char *dir, const struct manifest *m, uint32_t site, uint32_t file, char *block, struct err *err)
 {
 	size_t idx = (size_t)site * m->spec.files_per_site + file;
+	struct content_id id = content_of(m, site, file);
 	char path[DATASET_PATH_BYTES];
-	struct rng rng;
 	int fd, rc = 0;
 
 	dataset_file_path(&m->spec, site, file, path);
@@ -82,12 +78,11 @@ static int make_file(int root, const char *dir, const struct manifest *m, uint32
 		rc = -errno;
 		return err_set(err, rc, "%s/%s: %s", dir, path, strerror(-rc));
 	}
-	rng_init(&rng, m->file_seed[idx], 0);
-	for (uint64_t done = 0; done < m->size_bytes[idx] && rc == 0; done += BLOCK_BYTES) {
+	for (uint64_t done = 0; done < m->size_bytes[idx] && rc == 0; done += CHUNK_BYTES) {
 		uint64_t left = m->size_bytes[idx] - done;
-		size_t bytes = left < BLOCK_BYTES ? (size_t)left : BLOCK_BYTES;
+		size_t bytes = left < CHUNK_BYTES ? (size_t)left : CHUNK_BYTES;
 
-		fill(&rng, block, bytes);
+		content_fill(&id, done, block, bytes);
 		rc = file_write_all(fd, block, bytes);
 	}
 	if (close(fd) < 0 && rc == 0)	/* NFS says ENOSPC here */
@@ -100,7 +95,7 @@ static int make_file(int root, const char *dir, const struct manifest *m, uint32
 static int make_files(int root, const char *dir, const struct manifest *m, void (*progress)(uint64_t, uint64_t), struct err *err)
 {
 	uint64_t done = 0, total = (uint64_t)m->spec.sites * m->spec.files_per_site;
-	char *block = malloc(BLOCK_BYTES);
+	char *block = malloc(CHUNK_BYTES);
 	int rc = 0;
 
 	if (!block)
@@ -175,6 +170,7 @@ static int remove_all(int root, const char *dir, const struct dataset_spec *spec
 		scratch_remove(root, s);
 		remove_folders(root, spec, s);
 	}
+	(void)unlinkat(root, DATASET_SIZES, 0);
 	if (rc == 0 && unlinkat(root, DATASET_MANIFEST, 0) < 0 && errno != ENOENT) {
 		rc = -errno;
 		(void)err_set(err, rc, "%s/%s: cannot remove it: %s", dir, DATASET_MANIFEST, strerror(-rc));
@@ -193,13 +189,11 @@ static int open_root(const char *dir, int *ret_fd, struct err *err)
 	return err_set(err, rc, "%s: %s", dir, strerror(-rc));
 }
 
-static bool spec_equal(const struct manifest *a, const struct manifest *b)
+/* Same spec, seed and sizes; how the sizes were drawn does not matter. */
+static bool manifest_equal(const struct manifest *a, const struct manifest *b)
 {
-	size_t n = (size_t)a->spec.sites * a->spec.files_per_site;
-
 	return a->spec.sites == b->spec.sites && a->spec.files_per_site == b->spec.files_per_site && a->spec.depth == b->spec.depth &&
-	       memcmp(a->size_bytes, b->size_bytes, n * sizeof *a->size_bytes) == 0 &&
-	       memcmp(a->file_seed, b->file_seed, n * sizeof *a->file_seed) == 0;
+	       a->seed == b->seed && a->sizes_digest == b->sizes_digest;
 }
 
 /** Whether DIR can take this dataset. @return 1 it is there already, 0 it may be built. */
@@ -211,12 +205,11 @@ static int may_build(int root, const char *dir, const struct manifest *want, str
 	int rc;
 
 	if (fstatat(root, DATASET_MANIFEST, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-		rc = manifest_read(dir, &have, err);
-		if (rc == 0 && !spec_equal(&have, want))
+		rc = manifest_read_head(dir, &have, err);
+		if (rc == 0 && !manifest_equal(&have, want))
 			rc = err_set(err, -EEXIST, "%s: holds another dataset (other sizes, sites or seed); `squall dataset remove` it first", dir);
 		else if (rc == 0)
 			rc = have.complete;
-		manifest_release(&have);
 		return rc;
 	}
 	for (uint32_t s = 0; s < want->spec.sites; s++) {
@@ -280,57 +273,71 @@ out:
 	return rc < 0 ? rc : 0;
 }
 
-static bool file_is_good(int root, const struct manifest *m, uint32_t site, uint32_t file, char *want, char *have)
+/* @param chunk CHUNK_BYTES. @return whether the file is there with its size and content; else why not, in the sentence */
+static bool file_is_good(int root, const struct manifest *m, uint32_t site, uint32_t file, char *chunk, char *why, size_t why_bytes)
 {
 	size_t idx = (size_t)site * m->spec.files_per_site + file;
+	struct content_id id = content_of(m, site, file);
 	uint64_t done = 0, size = m->size_bytes[idx];
-	char path[DATASET_PATH_BYTES];
-	struct rng rng;
-	bool good;
-	int fd;
+	char path[DATASET_PATH_BYTES], text[DAMAGE_TEXT_BYTES];
+	struct damage d = { .kind = DAMAGE_NONE };
+	int fd, rc = 0;
+	ssize_t n;
 
 	dataset_file_path(&m->spec, site, file, path);
 	fd = openat(root, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return false;
-	rng_init(&rng, m->file_seed[idx], 0);
-	do {
-		size_t bytes = size - done < BLOCK_BYTES ? (size_t)(size - done) : BLOCK_BYTES;
-		ssize_t n = pread(fd, have, BLOCK_BYTES, (off_t)done);
-
-		fill(&rng, want, bytes);
-		good = n == (ssize_t)bytes && memcmp(want, have, bytes) == 0;
-		done += bytes;
-	} while (good && done < size);
-	good = good && pread(fd, have, 1, (off_t)size) == 0;
-	close(fd);
-	return good;
+		rc = -errno;
+	while (rc == 0 && d.kind == DAMAGE_NONE) {
+		n = pread(fd, chunk, CHUNK_BYTES, (off_t)done);
+		if (n < 0)
+			rc = -errno;
+		else if (n == 0 && done < size)
+			d = (struct damage){ .kind = DAMAGE_SHORT, .offset = size, .found_offset = done };
+		else if (n > 0 && done + (uint64_t)n > size)
+			d = (struct damage){ .kind = DAMAGE_LONG, .offset = size };
+		else if (n > 0 && !content_check(&id, done, chunk, (size_t)n, &d))
+			;
+		else if (n == 0)
+			break;
+		done += n > 0 ? (uint64_t)n : 0;
+	}
+	if (fd >= 0)
+		close(fd);
+	if (rc == 0 && d.kind == DAMAGE_NONE)
+		return true;
+	damage_format(&d, text);
+	if (rc < 0)
+		(void)snprintf(why, why_bytes, "%s: %s", path, strerror(-rc));
+	else
+		(void)snprintf(why, why_bytes, "%s: at byte %llu: %s", path, (unsigned long long)d.offset, text);
+	return false;
 }
 
-int dataset_verify(const char *dir, uint64_t *ret_bad, struct err *err)
+int dataset_verify(const char *dir, uint64_t *ret_bad, struct err *ret_first, struct err *err)
 {
+	char *chunk = malloc(CHUNK_BYTES), why[DATASET_PATH_BYTES + DAMAGE_TEXT_BYTES + 32];
 	struct manifest m = MANIFEST_INIT;
-	char *blocks = NULL;
 	uint64_t bad = 0;
 	int root = -1, rc;
 
+	if (!chunk)
+		return err_set(err, -ENOMEM, "dataset: no memory for a block");
 	rc = manifest_read(dir, &m, err);
 	if (rc < 0)
 		goto out;
 	rc = open_root(dir, &root, err);
 	if (rc < 0)
 		goto out;
-	blocks = malloc(2 * (size_t)BLOCK_BYTES);
-	if (!blocks) {
-		rc = err_set(err, -ENOMEM, "dataset: no memory for a block");
-		goto out;
-	}
 	for (uint32_t s = 0; s < m.spec.sites; s++)
 		for (uint32_t f = 0; f < m.spec.files_per_site; f++)
-			bad += !file_is_good(root, &m, s, f, blocks, blocks + BLOCK_BYTES);
+			if (!file_is_good(root, &m, s, f, chunk, why, sizeof why)) {
+				bad++;
+				(void)err_set(ret_first, -EBADMSG, "%s", why);	/* keeps the first */
+			}
 	*ret_bad = bad;
 out:
-	free(blocks);
+	free(chunk);
 	if (root >= 0)
 		close(root);
 	manifest_release(&m);
@@ -342,7 +349,7 @@ int dataset_remove(const char *dir, struct err *err)
 	struct manifest m = MANIFEST_INIT;
 	int root = -1, rc;
 
-	rc = manifest_read(dir, &m, err);
+	rc = manifest_read_head(dir, &m, err);
 	if (rc < 0)
 		goto out;
 	rc = open_root(dir, &root, err);

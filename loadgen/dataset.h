@@ -2,11 +2,13 @@
 /*
  * dataset.h - where the files of a dataset are, and what its manifest says.
  *
- *	DIR/squall-manifest.json
+ *	DIR/squall-manifest.json	spec, seed and digest; written first, removed last
+ *	DIR/squall-sizes		the size of each file, 8 bytes each, little-endian; index = site * files_per_site + file
  *	DIR/s0003/d1/d0/f00012      `depth` levels of folders; bit l of the file's number picks the folder of level l
  *	DIR/s0003/log/HOST.log      appends
  *	DIR/s0003/scratch/          what ops change; made at the start of a job that has such ops, see scratch.h
  *
+ * What is in a file is a function of (seed, site, file), see content.h.
  * A path is a function of (site, file): whoever knows the spec can name a file without touching the storage.
  */
 #ifndef SQUALL_LOADGEN_DATASET_H
@@ -21,23 +23,26 @@
 #define FILES_MAX (1u << 20)		/* of all sites together */
 #define DATASET_DEPTH_MAX 16
 #define DATASET_PATH_BYTES 160		/* of a path below DIR */
-#define MANIFEST_BYTES_MAX (128u << 20)
+#define DATASET_SIZES "squall-sizes"
+#define MANIFEST_BYTES_MAX 65536u
 
 struct manifest {
 	struct dataset_spec spec;
 	uint64_t seed;
+	uint64_t sizes_digest;
 	bool complete;			/* false while it is being built */
 	uint64_t *size_bytes;		/* of each file; index = site * files_per_site + file */
-	uint64_t *file_seed;		/* content of each file: rng_init(file_seed, 0), eight bytes a draw */
 };
 
 #define MANIFEST_INIT { .size_bytes = NULL }
 
-/** Sizes and seeds, drawn from the seed. Errors: -EINVAL out of range, -ENOMEM. */
+/** Sizes, drawn from the seed; `ret->seed` is `seed` as far as JSON can hold it. Errors: -EINVAL out of range, -ENOMEM. */
 int manifest_draw(const struct dataset_spec *spec, uint64_t seed, struct manifest *ret, struct err *err);
 /** Read and check it. Errors: -ENOENT none; -EBADMSG not one of ours, or changed by hand; -errno. Context: touches the storage. */
 int manifest_read(const char *dir, struct manifest *ret, struct err *err);
-/** Write it to DIR. */
+/** The same without sizes, which stay NULL: all that is needed to remove it. */
+int manifest_read_head(const char *dir, struct manifest *ret, struct err *err);
+/** Write it to DIR, first the manifest and then the sizes: what is there is always named by a manifest. */
 int manifest_write(const char *dir, const struct manifest *m, struct err *err);
 void manifest_release(struct manifest *m);
 

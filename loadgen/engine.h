@@ -18,6 +18,7 @@
 
 #include "profile.h"
 
+struct damage_log;
 struct err;
 struct manifest;
 
@@ -37,6 +38,7 @@ struct engine_env {
 	const char *host;
 	const struct manifest *manifest;	/* NULL for an engine that needs no dataset */
 	const struct job *job;			/* whose ops are to be done */
+	struct damage_log *damage;		/* what checks find; may be NULL */
 };
 
 /* An op of a loop is done. */
@@ -53,7 +55,7 @@ struct engine {
 	/** @param ret_ctx  shared by all threads of a job. Errors: with a sentence. */
 	int (*open)(const struct engine_env *env, void **ret_ctx, struct err *err);
 
-	/** Synchronous: do one op. @param buffer the thread's own. @return bytes or -errno; an expected ENOENT (stat_miss) is 0. Context: hot, may block for ever. */
+	/** Synchronous: do one op. @param buffer the thread's own. @return bytes or -errno; an expected ENOENT (stat_miss) is 0; what is read goes through files_check(). Context: hot, may block for ever. */
 	int64_t (*run)(void *ctx, char *buffer, size_t buffer_bytes, const struct op *op);
 
 	/**

@@ -33,6 +33,7 @@ struct loop {
 	io_context_t ctx;
 	uint32_t slots_nr, batch_nr, failed_nr;
 	struct iocb *iocb;		/* of each slot */
+	size_t *idx;			/* of each slot: the file that it reads */
 	struct iocb **batch;		/* put down, not flushed yet */
 	struct io_event *event;
 	struct completion *failed;	/* refused by io_submit() */
@@ -103,6 +104,7 @@ static void loop_close(void *loop)
 	if (o->buffer)
 		munmap(o->buffer, (size_t)o->slots_nr * PREAD_BYTES);
 	free(o->iocb);
+	free(o->idx);
 	free(o->batch);
 	free(o->event);
 	free(o->failed);
@@ -119,13 +121,14 @@ static int loop_open(void *ctx, uint32_t slots_nr, void **ret_loop, struct err *
 	o->l = ctx;
 	o->slots_nr = slots_nr;
 	o->iocb = calloc(slots_nr, sizeof *o->iocb);
+	o->idx = calloc(slots_nr, sizeof *o->idx);
 	o->batch = calloc(slots_nr, sizeof *o->batch);
 	o->event = calloc(slots_nr, sizeof *o->event);
 	o->failed = calloc(slots_nr, sizeof *o->failed);
 	o->buffer = mmap(NULL, (size_t)slots_nr * PREAD_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (o->buffer == MAP_FAILED)
 		o->buffer = NULL;
-	if (!o->iocb || !o->batch || !o->event || !o->failed || !o->buffer) {
+	if (!o->iocb || !o->idx || !o->batch || !o->event || !o->failed || !o->buffer) {
 		rc = err_set(err, -ENOMEM, "libaio: no memory for %u slots", slots_nr);
 		goto out;
 	}
@@ -151,8 +154,8 @@ static int libaio_submit(void *loop, uint32_t slot, const struct op *op)
 		return -ENOTSUP;
 	io_prep_pread(&o->iocb[slot], o->l->fd[idx], o->buffer + (size_t)slot * PREAD_BYTES, PREAD_BYTES,
 		      (long long)files_pread_offset(&o->l->files, idx, op->draw));
-	/* A file that has bytes must give some. */
-	o->iocb[slot].data = (void *)(uintptr_t)(slot | (uint64_t)(o->l->files.size_bytes[idx] > 0) << 32);
+	o->iocb[slot].data = (void *)(uintptr_t)slot;
+	o->idx[slot] = idx;
 	o->batch[o->batch_nr++] = &o->iocb[slot];
 	return 0;
 }
@@ -195,11 +198,10 @@ static uint32_t libaio_reap(void *loop, uint64_t wait_ns, struct completion *don
 			 wait_ns == UINT64_MAX ? NULL : &wait);
 	for (; n > 0 && nr < (uint32_t)n; nr++) {
 		const struct io_event *e = &o->event[nr];
-		int64_t result = (int64_t)e->res;
+		uint32_t slot = slot_of(e->data);
 
-		if (result == 0 && (uintptr_t)e->data >> 32)
-			result = -ENODATA;
-		done[nr] = (struct completion){ .slot = slot_of(e->data), .result = result };
+		done[nr] = (struct completion){ .slot = slot, .result = files_check(&o->l->files, o->idx[slot], (uint64_t)o->iocb[slot].u.c.offset,
+										    o->iocb[slot].u.c.buf, (int64_t)e->res, PREAD_BYTES) };
 	}
 	return nr;
 }

@@ -78,12 +78,10 @@ static int64_t op_read(const struct sync *s, char *buffer, size_t buffer_bytes, 
 	if (fd < 0)
 		return -errno;
 	do {
-		uint64_t left = size - done;
-		ssize_t n = pread(fd, buffer, left < buffer_bytes ? (size_t)left : buffer_bytes, (off_t)done);
+		uint64_t left = size - done, wanted = left < buffer_bytes ? left : buffer_bytes;
+		ssize_t n = pread(fd, buffer, wanted, (off_t)done);
 
-		rc = n < 0 ? -errno : n;
-		if (rc == 0 && left > 0)
-			rc = -ENODATA;	/* shorter than the manifest says */
+		rc = files_check(&s->files, idx, done, buffer, n < 0 ? -errno : n, wanted);
 		done += rc > 0 ? (uint64_t)rc : 0;
 	} while (rc > 0 && done < size);
 	if (close(fd) < 0 && rc >= 0)
@@ -110,6 +108,7 @@ static int kept_open(const struct sync *s, size_t idx)
 
 static int64_t op_pread(const struct sync *s, char *buffer, size_t idx, uint64_t draw)
 {
+	uint64_t offset;
 	ssize_t n;
 	int fd;
 
@@ -117,10 +116,9 @@ static int64_t op_pread(const struct sync *s, char *buffer, size_t idx, uint64_t
 	fd = kept_open(s, idx);
 	if (fd < 0)
 		return fd;
-	n = pread(fd, buffer, PREAD_BYTES, (off_t)files_pread_offset(&s->files, idx, draw));
-	if (n < 0)
-		return -errno;
-	return n == 0 && s->files.size_bytes[idx] > 0 ? -ENODATA : n;
+	offset = files_pread_offset(&s->files, idx, draw);
+	n = pread(fd, buffer, PREAD_BYTES, (off_t)offset);
+	return files_check(&s->files, idx, offset, buffer, n < 0 ? -errno : n, PREAD_BYTES);
 }
 
 static int64_t op_open(const struct sync *s, size_t idx)
@@ -140,10 +138,7 @@ static int64_t op_first_byte(const struct sync *s, char *buffer, size_t idx)
 	if (fd < 0)
 		return -errno;
 	rc = pread(fd, buffer, 1, 0);
-	if (rc < 0)
-		rc = -errno;
-	else if (rc == 0 && s->files.size_bytes[idx] > 0)
-		rc = -ENODATA;
+	rc = files_check(&s->files, idx, 0, buffer, rc < 0 ? -errno : rc, 1);
 	if (close(fd) < 0 && rc >= 0)
 		rc = -errno;
 	return rc;

@@ -35,6 +35,10 @@ int files_open(struct files *f, const struct engine_env *env, struct err *err)
 	f->files_nr = (size_t)spec->sites * spec->files_per_site;
 	f->size_bytes = env->manifest->size_bytes;
 	f->host = env->host;
+	f->job = env->job->name;
+	f->verify = env->job->verify;
+	f->seed = env->manifest->seed;
+	f->damage = env->damage;
 	f->path = malloc(f->files_nr * f->stride);
 	if (!f->path)
 		return err_set(err, -ENOMEM, "%s: no memory for the paths of %zu files", env->dir, f->files_nr);
@@ -67,6 +71,30 @@ size_t files_keep_max(const struct files *f)
 	else
 		max = limit.rlim_cur > 2 * FD_RESERVE ? (size_t)limit.rlim_cur - FD_RESERVE : (size_t)limit.rlim_cur / 4 + 1;
 	return max < f->files_nr ? max : f->files_nr;
+}
+
+static int64_t note(const struct files *f, const struct content_id *id, const struct damage *d)
+{
+	damage_log_add(f->damage, f->job, id, d);
+	return d->kind == DAMAGE_SHORT ? -ENODATA : -EBADMSG;
+}
+
+int64_t files_check(const struct files *f, size_t idx, uint64_t offset, const void *data, int64_t bytes, uint64_t wanted)
+{
+	struct content_id id = { .seed = f->seed, .site = (uint32_t)(idx / f->files_per_site), .file = (uint32_t)(idx % f->files_per_site) };
+	uint64_t size = f->size_bytes[idx], there = offset < size ? size - offset : 0;
+	struct damage d = { .offset = size, .found_offset = offset + (uint64_t)bytes };
+
+	if (bytes < 0)
+		return bytes;
+	there = there < wanted ? there : wanted;
+	if ((uint64_t)bytes != there) {
+		d.kind = (uint64_t)bytes < there ? DAMAGE_SHORT : DAMAGE_LONG;
+		return note(f, &id, &d);
+	}
+	if (f->verify && !content_check(&id, offset, data, (size_t)bytes, &d))
+		return note(f, &id, &d);
+	return bytes;
 }
 
 size_t files_folder(const struct files *f, size_t idx, char *out)

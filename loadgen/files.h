@@ -7,6 +7,7 @@
 #ifndef SQUALL_LOADGEN_FILES_H
 #define SQUALL_LOADGEN_FILES_H
 
+#include "content.h"
 #include "dataset.h"
 #include "engine.h"
 
@@ -21,7 +22,10 @@ struct files {
 	size_t files_nr, stride;
 	char *path;			/* files_nr paths of `stride` bytes */
 	const uint64_t *size_bytes;	/* the manifest's */
-	const char *host;
+	const char *host, *job;
+	bool verify;			/* what is read is checked */
+	uint64_t seed;
+	struct damage_log *damage;	/* where it is noted; may be NULL */
 };
 
 /** @param f  released by files_release() in any case. Errors: -ENOMEM, -errno of the root. Context: touches the root alone. */
@@ -48,6 +52,13 @@ static inline uint64_t files_pread_offset(const struct files *f, size_t idx, uin
 
 	return blocks ? draw % blocks * PREAD_BYTES : 0;
 }
+
+/**
+ * Hold what a read of `wanted` bytes gave against what the file has there.
+ * @param bytes  what the read returned, bytes or -errno, which is passed on. @return bytes, or -ENODATA: the file is shorter than its
+ * manifest says; -EBADMSG: it is longer, or something else is in it. Both are noted. Context: hot.
+ */
+int64_t files_check(const struct files *f, size_t idx, uint64_t offset, const void *data, int64_t bytes, uint64_t wanted);
 
 /** The folder of a file. @param out DATASET_PATH_BYTES. @return its length */
 size_t files_folder(const struct files *f, size_t idx, char *out);

@@ -197,6 +197,31 @@ static json_t *jobs_json(const struct load *load)
 	return list;
 }
 
+/* What checks of reads have found: how many ops, and the first of them. NULL when all was right. */
+static json_t *damage_json(const struct load *load)
+{
+	const struct damage_log *log = &load->shared.control->damage;
+	uint64_t ops_nr = atomic_load(&log->ops_nr);
+	json_t *first = json_array();
+
+	if (ops_nr == 0) {
+		json_decref(first);
+		return NULL;
+	}
+	for (unsigned int i = 0; i < DAMAGE_NOTES_MAX; i++) {
+		const struct damage_note *n = &log->note[i];
+		char path[DATASET_PATH_BYTES], text[DAMAGE_TEXT_BYTES];
+
+		if (!atomic_load_explicit(&n->ready, memory_order_acquire))
+			continue;
+		dataset_file_path(&load->shared.control->spec, n->site, n->file, path);
+		damage_format(&n->damage, text);
+		json_array_append_new(first, json_pack("{s:s, s:s, s:I, s:s, s:s}", "job", n->job, "path", path, "offset", (json_int_t)n->damage.offset,
+						       "kind", damage_kind_names[n->damage.kind], "found", text));
+	}
+	return json_pack("{s:I, s:o}", "ops", (json_int_t)ops_nr, "first", first);
+}
+
 /* Kill a child and wait for it, but not for long: one in D state does not die. */
 static void end_child(struct load *load, pid_t *pid)
 {
@@ -243,6 +268,7 @@ json_t *load_final(struct load *load)
 	for (unsigned int i = 0; i < load->shared.jobs_nr; i++)
 		for (uint32_t s = 0; s < load->shared.run[i].shards_nr; s++)
 			dropped += load->shared.run[i].shard[s].pages_dropped;
-	return json_pack("{s:o, s:o, s:o, s:o, s:I, s:o, s:b, s:o}", "jobs", jobs, "censored", censored_json(load), "hung", hung, "lag",
-			 lag_json(load), "dropped_pages", (json_int_t)dropped, "left", left, "worker_died", load->died, "interval", interval);
+	return json_pack("{s:o, s:o, s:o, s:o, s:I, s:o, s:b, s:o, s:o*}", "jobs", jobs, "censored", censored_json(load), "hung", hung, "lag",
+			 lag_json(load), "dropped_pages", (json_int_t)dropped, "left", left, "worker_died", load->died, "interval", interval,
+			 "damage", damage_json(load));
 }

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * manifest.c - sizes, seeds and paths of a dataset: what is known without reading a file of it.
+ * manifest.c - sizes and paths of a dataset: what is known without reading a file of it.
+ *
+ * The sizes stand in a file of their own, eight bytes each, so that a million of them costs 8 MB on disk and in memory.
  */
 #include <assert.h>
+#include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -16,7 +19,7 @@
 #include "file.h"
 #include "rng.h"
 
-#define MANIFEST_SCHEMA 1
+#define MANIFEST_SCHEMA 2
 #define JSON_SEED_MASK (UINT64_MAX >> 1)	/* JSON integers of jansson are signed */
 
 static size_t files_nr(const struct dataset_spec *spec)
@@ -39,8 +42,7 @@ static int manifest_alloc(struct manifest *m, struct err *err)
 	size_t n = files_nr(&m->spec);
 
 	m->size_bytes = calloc(n, sizeof *m->size_bytes);
-	m->file_seed = calloc(n, sizeof *m->file_seed);
-	if (!m->size_bytes || !m->file_seed)
+	if (!m->size_bytes)
 		return err_set(err, -ENOMEM, "dataset: no memory for the manifest of %zu files", n);
 	return 0;
 }
@@ -48,7 +50,6 @@ static int manifest_alloc(struct manifest *m, struct err *err)
 void manifest_release(struct manifest *m)
 {
 	free(m->size_bytes);
-	free(m->file_seed);
 	*m = (struct manifest)MANIFEST_INIT;
 }
 
@@ -66,34 +67,9 @@ static uint64_t draw_size(const struct dataset_spec *spec, uint64_t seed, uint64
 	return size < 1 ? 1 : (uint64_t)size;
 }
 
-int manifest_draw(const struct dataset_spec *spec, uint64_t seed, struct manifest *ret, struct err *err)
-{
-	struct manifest m = MANIFEST_INIT;
-	uint64_t size_seed = rng_subseed(seed, "dataset sizes"), content_seed = rng_subseed(seed, "dataset content");
-	struct rng rng;
-	int rc;
-
-	rc = spec_check(spec, err);
-	if (rc < 0)
-		goto out;
-	m.spec = *spec;
-	m.seed = seed;
-	rc = manifest_alloc(&m, err);
-	if (rc < 0)
-		goto out;
-	for (size_t i = 0; i < files_nr(spec); i++) {
-		rng_init(&rng, content_seed, i);
-		m.file_seed[i] = rng_u64(&rng) & JSON_SEED_MASK;
-		m.size_bytes[i] = draw_size(spec, size_seed, i);
-	}
-	*ret = m;
-	m = (struct manifest)MANIFEST_INIT;
-out:
-	manifest_release(&m);
-	return rc;
-}
-
 /* FNV-1a over what the files are: a manifest that was changed by hand must not steer a removal. Source: RFC draft eastlake-fnv. */
+#define DIGEST_INIT 0xcbf29ce484222325ULL
+
 static uint64_t digest_u64(uint64_t digest, uint64_t value)
 {
 	for (unsigned int i = 0; i < 8; i++)
@@ -101,96 +77,118 @@ static uint64_t digest_u64(uint64_t digest, uint64_t value)
 	return digest;
 }
 
-static uint64_t manifest_digest(const struct manifest *m)
+static uint64_t sizes_digest(const struct manifest *m)
 {
-	uint64_t d = 0xcbf29ce484222325ULL;
+	uint64_t d = DIGEST_INIT;
 
-	d = digest_u64(d, m->seed & JSON_SEED_MASK);
-	d = digest_u64(d, m->spec.sites);
-	d = digest_u64(d, m->spec.files_per_site);
-	d = digest_u64(d, m->spec.depth);
 	for (size_t i = 0; i < files_nr(&m->spec); i++)
-		d = digest_u64(digest_u64(d, m->size_bytes[i]), m->file_seed[i]);
+		d = digest_u64(d, m->size_bytes[i]);
 	return d;
 }
 
-static json_t *site_to_json(const struct manifest *m, uint32_t site)
+static uint64_t manifest_digest(const struct manifest *m)
 {
-	json_t *sizes = json_array(), *seeds = json_array();
-	char name[DATASET_PATH_BYTES];
+	uint64_t d = digest_u64(DIGEST_INIT, m->seed);
 
-	for (uint32_t f = 0; f < m->spec.files_per_site; f++) {
-		size_t i = (size_t)site * m->spec.files_per_site + f;
-
-		json_array_append_new(sizes, json_integer((json_int_t)m->size_bytes[i]));
-		json_array_append_new(seeds, json_integer((json_int_t)m->file_seed[i]));
-	}
-	dataset_site_path(site, name);
-	return json_pack("{s:s, s:o, s:o}", "site", name, "sizes", sizes, "seeds", seeds);
+	d = digest_u64(d, m->spec.sites);
+	d = digest_u64(d, m->spec.files_per_site);
+	d = digest_u64(d, m->spec.depth);
+	return digest_u64(d, m->sizes_digest);
 }
 
-int manifest_write(const char *dir, const struct manifest *m, struct err *err)
+int manifest_draw(const struct dataset_spec *spec, uint64_t seed, struct manifest *ret, struct err *err)
 {
-	json_t *sites = json_array(), *root = NULL;
-	char path[4096], digest[24];
-	char *text = NULL;
-	int rc = -ENOMEM;
+	struct manifest m = MANIFEST_INIT;
+	uint64_t size_seed = rng_subseed(seed, "dataset sizes");
+	int rc;
 
-	for (uint32_t s = 0; s < m->spec.sites; s++)
-		json_array_append_new(sites, site_to_json(m, s));
-	(void)snprintf(digest, sizeof digest, "%016" PRIx64, manifest_digest(m));
-	root = json_pack("{s:i, s:b, s:I, s:i, s:i, s:i, s:b, s:I, s:f, s:f, s:s, s:o}", "schema", MANIFEST_SCHEMA, "complete", m->complete,
-			 "seed", (json_int_t)(m->seed & JSON_SEED_MASK), "sites_nr", (int)m->spec.sites,
-			 "files_per_site", (int)m->spec.files_per_site, "depth", (int)m->spec.depth, "lognormal", m->spec.lognormal,
-			 "size_bytes", (json_int_t)m->spec.size_bytes, "mu", m->spec.mu, "sigma", m->spec.sigma, "digest", digest,
-			 "sites", sites);
-	if (root)
-		text = json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(17));
-	if (!text) {
-		(void)err_set(err, rc, "%s: no memory for the manifest", dir);
+	rc = spec_check(spec, err);
+	if (rc < 0)
 		goto out;
-	}
-	(void)snprintf(path, sizeof path, "%s/%s", dir, DATASET_MANIFEST);
-	rc = file_write(path, text, strlen(text), 0644, err);
+	m.spec = *spec;
+	m.seed = seed & JSON_SEED_MASK;
+	rc = manifest_alloc(&m, err);
+	if (rc < 0)
+		goto out;
+	for (size_t i = 0; i < files_nr(spec); i++)
+		m.size_bytes[i] = draw_size(spec, size_seed, i);
+	m.sizes_digest = sizes_digest(&m);
+	*ret = m;
+	m = (struct manifest)MANIFEST_INIT;
 out:
+	manifest_release(&m);
+	return rc;
+}
+
+static void place(const char *dir, const char *name, char out[4096])
+{
+	(void)snprintf(out, 4096, "%s/%s", dir, name);
+}
+
+static void format_digest(uint64_t digest, char out[24])
+{
+	(void)snprintf(out, 24, "%016" PRIx64, digest);
+}
+
+static int write_head(const char *dir, const struct manifest *m, struct err *err)
+{
+	char path[4096], digest[24], sizes[24], *text = NULL;
+	json_t *root;
+	int rc;
+
+	format_digest(m->sizes_digest, sizes);
+	format_digest(manifest_digest(m), digest);
+	root = json_pack("{s:i, s:b, s:I, s:i, s:i, s:i, s:b, s:I, s:f, s:f, s:s, s:s}", "schema", MANIFEST_SCHEMA, "complete", m->complete, "seed",
+			 (json_int_t)m->seed, "sites_nr", (int)m->spec.sites, "files_per_site", (int)m->spec.files_per_site, "depth", (int)m->spec.depth,
+			 "lognormal", m->spec.lognormal, "size_bytes", (json_int_t)m->spec.size_bytes, "mu", m->spec.mu, "sigma", m->spec.sigma,
+			 "sizes_digest", sizes, "digest", digest);
+	if (root)
+		text = json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+	place(dir, DATASET_MANIFEST, path);
+	rc = text ? file_write(path, text, strlen(text), 0644, err) : err_set(err, -ENOMEM, "%s: no memory for the manifest", dir);
 	free(text);
 	json_decref(root);
 	return rc;
 }
 
-static int files_from_json(struct manifest *m, const json_t *sites)
+static int write_sizes(const char *dir, const struct manifest *m, struct err *err)
 {
-	if (json_array_size(sites) != m->spec.sites)
-		return -EBADMSG;
-	for (size_t s = 0; s < m->spec.sites; s++) {
-		const json_t *site = json_array_get(sites, s);
-		const json_t *sizes = json_object_get(site, "sizes"), *seeds = json_object_get(site, "seeds");
+	size_t n = files_nr(&m->spec);
+	uint64_t *sizes = calloc(n, sizeof *sizes);
+	char path[4096];
+	int rc;
 
-		if (json_array_size(sizes) != m->spec.files_per_site || json_array_size(seeds) != m->spec.files_per_site)
-			return -EBADMSG;
-		for (size_t f = 0; f < m->spec.files_per_site; f++) {
-			size_t i = s * m->spec.files_per_site + f;
-
-			m->size_bytes[i] = (uint64_t)json_integer_value(json_array_get(sizes, f));
-			m->file_seed[i] = (uint64_t)json_integer_value(json_array_get(seeds, f));
-		}
-	}
-	return 0;
+	if (!sizes)
+		return err_set(err, -ENOMEM, "%s: no memory for the sizes of %zu files", dir, n);
+	for (size_t i = 0; i < n; i++)
+		sizes[i] = htole64(m->size_bytes[i]);
+	place(dir, DATASET_SIZES, path);
+	rc = file_write(path, sizes, n * sizeof *sizes, 0644, err);
+	free(sizes);
+	return rc;
 }
 
-static int manifest_from_json(json_t *root, const char *path, struct manifest *m, struct err *err)
+int manifest_write(const char *dir, const struct manifest *m, struct err *err)
 {
-	int schema, sites, files, depth, complete, lognormal, rc;
-	json_int_t seed, size;
-	const char *digest;
-	char mine[24];
-	json_t *list;
+	int rc = write_head(dir, m, err);
 
-	if (json_unpack(root, "{s:i, s:b, s:I, s:i, s:i, s:i, s:b, s:I, s:F, s:F, s:s, s:o}", "schema", &schema, "complete", &complete, "seed",
-			&seed, "sites_nr", &sites, "files_per_site", &files, "depth", &depth, "lognormal", &lognormal, "size_bytes", &size,
-			"mu", &m->spec.mu, "sigma", &m->spec.sigma, "digest", &digest, "sites", &list) < 0 ||
-	    schema != MANIFEST_SCHEMA || sites < 1 || files < 1 || depth < 0)
-		return err_set(err, -EBADMSG, "%s: not a manifest of this version of squall", path);
+	return rc < 0 || m->complete ? rc : write_sizes(dir, m, err);
+}
+
+static int head_from_json(json_t *root, const char *path, struct manifest *m, struct err *err)
+{
+	int schema = 0, sites, files, depth, complete, lognormal;
+	const char *digest, *sizes;
+	json_int_t seed, size;
+	char mine[24], *end;
+
+	if (json_unpack(root, "{s:i}", "schema", &schema) < 0 || schema != MANIFEST_SCHEMA)
+		return err_set(err, -EBADMSG, "%s: not a manifest of this version of squall (its schema is %d, not %d)", path, schema, MANIFEST_SCHEMA);
+	if (json_unpack(root, "{s:b, s:I, s:i, s:i, s:i, s:b, s:I, s:F, s:F, s:s, s:s}", "complete", &complete, "seed", &seed, "sites_nr", &sites,
+			"files_per_site", &files, "depth", &depth, "lognormal", &lognormal, "size_bytes", &size, "mu", &m->spec.mu, "sigma",
+			&m->spec.sigma, "sizes_digest", &sizes, "digest", &digest) < 0 ||
+	    sites < 1 || files < 1 || depth < 0)
+		return err_set(err, -EBADMSG, "%s: not a manifest of squall", path);
 	m->spec.sites = (unsigned int)sites;
 	m->spec.files_per_site = (unsigned int)files;
 	m->spec.depth = (unsigned int)depth;
@@ -198,21 +196,14 @@ static int manifest_from_json(json_t *root, const char *path, struct manifest *m
 	m->spec.size_bytes = (uint64_t)size;
 	m->seed = (uint64_t)seed;
 	m->complete = complete;
-	rc = spec_check(&m->spec, err);
-	if (rc < 0)
-		return rc;
-	rc = manifest_alloc(m, err);
-	if (rc < 0)
-		return rc;
-	if (files_from_json(m, list) < 0)
-		return err_set(err, -EBADMSG, "%s: sites and files do not match their numbers", path);
-	(void)snprintf(mine, sizeof mine, "%016" PRIx64, manifest_digest(m));
-	if (strcmp(mine, digest) != 0)
+	m->sizes_digest = strtoull(sizes, &end, 16);
+	format_digest(manifest_digest(m), mine);
+	if (*end != '\0' || strcmp(mine, digest) != 0)
 		return err_set(err, -EBADMSG, "%s: the digest does not match: it was changed by hand", path);
-	return 0;
+	return spec_check(&m->spec, err);
 }
 
-int manifest_read(const char *dir, struct manifest *ret, struct err *err)
+int manifest_read_head(const char *dir, struct manifest *ret, struct err *err)
 {
 	struct manifest m = MANIFEST_INIT;
 	json_t *root = NULL;
@@ -222,7 +213,7 @@ int manifest_read(const char *dir, struct manifest *ret, struct err *err)
 	size_t bytes = 0;
 	int rc;
 
-	(void)snprintf(path, sizeof path, "%s/%s", dir, DATASET_MANIFEST);
+	place(dir, DATASET_MANIFEST, path);
 	rc = file_read(path, MANIFEST_BYTES_MAX, &text, &bytes, err);
 	if (rc < 0)
 		goto out;
@@ -231,15 +222,50 @@ int manifest_read(const char *dir, struct manifest *ret, struct err *err)
 		rc = err_set(err, -EBADMSG, "%s:%d: %s", path, why.line, why.text);
 		goto out;
 	}
-	rc = manifest_from_json(root, path, &m, err);
-	if (rc < 0)
-		goto out;
-	*ret = m;
-	m = (struct manifest)MANIFEST_INIT;
+	rc = head_from_json(root, path, &m, err);
+	if (rc == 0)
+		*ret = m;
 out:
-	manifest_release(&m);
 	json_decref(root);
 	free(text);
+	return rc;
+}
+
+static int read_sizes(const char *dir, struct manifest *m, struct err *err)
+{
+	size_t n = files_nr(&m->spec), bytes = 0;
+	char path[4096], *text = NULL;
+	int rc;
+
+	place(dir, DATASET_SIZES, path);
+	rc = file_read(path, n * sizeof *m->size_bytes, &text, &bytes, err);
+	if (rc == 0)
+		rc = manifest_alloc(m, err);
+	if (rc < 0)
+		goto out;
+	if (bytes == n * sizeof *m->size_bytes)
+		memcpy(m->size_bytes, text, bytes);
+	for (size_t i = 0; i < n; i++)
+		m->size_bytes[i] = le64toh(m->size_bytes[i]);
+	if (sizes_digest(m) != m->sizes_digest)
+		rc = err_set(err, -EBADMSG, "%s: not the sizes that the manifest was written with", path);
+out:
+	free(text);
+	return rc;
+}
+
+int manifest_read(const char *dir, struct manifest *ret, struct err *err)
+{
+	struct manifest m = MANIFEST_INIT;
+	int rc = manifest_read_head(dir, &m, err);
+
+	if (rc == 0)
+		rc = read_sizes(dir, &m, err);
+	if (rc == 0) {
+		*ret = m;
+		m = (struct manifest)MANIFEST_INIT;
+	}
+	manifest_release(&m);
 	return rc;
 }
 

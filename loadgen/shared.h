@@ -20,6 +20,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "content.h"
 #include "engine.h"
 #include "err.h"
 #include "hist.h"
@@ -117,6 +118,7 @@ struct control {
 	struct err ready_err;
 	struct dataset_spec spec;	/* of the manifest, so that the supervisor can name files */
 	uint64_t chunk_bytes;		/* buffer of a thread */
+	struct damage_log damage;	/* what checks of reads have found */
 	struct hist *hiccup;		/* per phase; one writer, the hiccup process */
 	_Atomic uint32_t hiccup_stop;
 };

@@ -307,7 +307,7 @@ _Noreturn void worker_main(struct shared *shared, const struct load_plan *plan, 
 {
 	struct control *c = shared->control;
 	struct manifest manifest = MANIFEST_INIT;
-	struct engine_env env = { .dir = plan->dir, .host = plan->host };
+	struct engine_env env = { .dir = plan->dir, .host = plan->host, .damage = &shared->control->damage };
 	bool has = false;
 	int rc;
 

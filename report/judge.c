@@ -130,6 +130,30 @@ static int add_tables(struct record *record, json_t *verdict, struct err *err)
 	return rc;
 }
 
+/* meta damage.HOST: what checks of reads found on a host. */
+static int add_damage(void *row, void *arg)
+{
+	json_t *damage = arg, *all = json_object_get(damage, "first"), *of_host = json_loads(text_of(row, 1), 0, NULL), *item;
+	json_int_t ops = json_integer_value(json_object_get(damage, "ops")) + json_integer_value(json_object_get(of_host, "ops"));
+	size_t i;
+
+	json_object_set_new(damage, "ops", json_integer(ops));
+	json_array_foreach(json_object_get(of_host, "first"), i, item) {
+		json_object_set_new(item, "host", json_string(text_of(row, 0)));
+		json_array_append(all, item);
+	}
+	json_decref(of_host);
+	return 0;
+}
+
+static int judge_damage(struct record *record, json_t *verdict, struct err *err)
+{
+	json_t *damage = json_pack("{s:i, s:[]}", "ops", 0, "first");
+
+	json_object_set_new(verdict, "damage", damage);
+	return judge_query(record, "SELECT substr(key, 8), value FROM meta WHERE key LIKE 'damage.%' ORDER BY key", NULL, add_damage, damage, err);
+}
+
 static void add_sites(struct metrics *metrics, json_t *verdict)
 {
 	struct site_totals s;
@@ -143,9 +167,11 @@ static void conclude(json_t *verdict, const struct profile *profile, bool all_he
 {
 	enum verdict is = json_array_size(reasons) > 0 ? VERDICT_VOID : json_array_size(doubts) > 0 ? VERDICT_INCONCLUSIVE :
 			  all_held ? VERDICT_REPRODUCED : VERDICT_ABSENT;
+	bool damaged = json_integer_value(json_object_get(json_object_get(verdict, "damage"), "ops")) > 0;
 
 	json_object_set_new(verdict, "verdict", json_string(verdict_names[is]));
-	json_object_set_new(verdict, "expected", json_boolean(is == profile->expect));
+	/* A tree that lost what was written to it is not a healthy one, whatever the signature says. */
+	json_object_set_new(verdict, "expected", json_boolean(is == profile->expect && !(is == VERDICT_ABSENT && damaged)));
 	json_object_set(verdict, "void_reasons", reasons);
 	json_object_set(verdict, "doubts", doubts);
 }
@@ -166,6 +192,8 @@ static int fill(struct record *record, struct metrics *metrics, const struct pro
 		add_sites(metrics, verdict);
 		rc = add_tables(record, verdict, err);
 	}
+	if (rc == 0)
+		rc = judge_damage(record, verdict, err);
 	if (rc == 0)
 		rc = held = add_signature(record, metrics, profile, verdict, err);
 	if (rc >= 0)

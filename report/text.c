@@ -13,6 +13,7 @@
 #include "units.h"
 
 #define HUNG_SHOWN 10
+#define DAMAGE_SHOWN 5
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -61,6 +62,22 @@ static void print_head(const json_t *v, FILE *out)
 	json_array_foreach(json_object_get(v, "doubts"), i, reason)
 		(void)fprintf(out, "  open because %s\n", json_string_value(reason));
 	(void)fprintf(out, "  run %s, seed %lld%s%s\n", text_of(v, "run"), number_of(v, "seed"), *text_of(v, "arm") ? ", arm " : "", text_of(v, "arm"));
+}
+
+static void print_damage(const json_t *v, FILE *out)
+{
+	const json_t *damage = json_object_get(v, "damage"), *item;
+	size_t i;
+
+	if (number_of(damage, "ops") == 0)
+		return;
+	(void)fprintf(out, "\nDAMAGE: %lld ops read something else than what was written there\n", number_of(damage, "ops"));
+	json_array_foreach(json_object_get(damage, "first"), i, item)
+		if (i < DAMAGE_SHOWN)
+			(void)fprintf(out, "  %s on %s, job %s, at byte %lld: %s\n", text_of(item, "path"), text_of(item, "host"), text_of(item, "job"),
+				      number_of(item, "offset"), text_of(item, "found"));
+	if (number_of(damage, "ops") > DAMAGE_SHOWN)
+		(void)fputs("  verdict.json names the first of each host\n", out);
 }
 
 static void print_sites(const json_t *v, FILE *out)
@@ -256,6 +273,7 @@ int report_text(struct record *record, const json_t *verdict, FILE *out)
 {
 	(void)record;
 	print_head(verdict, out);
+	print_damage(verdict, out);
 	print_sites(verdict, out);
 	print_jobs(verdict, out);
 	print_faults(verdict, out);

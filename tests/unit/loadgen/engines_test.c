@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../../../loadgen/content.h"
 #include "../../../loadgen/engine.h"
 #include "../../../loadgen/files.h"
 #include "../../../loadgen/scratch.h"
@@ -143,16 +144,141 @@ Test(engines, a_file_that_is_gone_or_too_short_is_an_error)
 	each_engine(check_missing);
 }
 
-Test(engines, the_table_that_profiles_are_checked_against_names_these_engines)
-{
-	size_t nr = 0;
+/* An engine with one site of two files of 2,000 bytes, of which a block can be spoiled on disk. */
+struct spoiled {
+	struct fixture f;
+	struct manifest m;
+	struct damage_log log;
+	void *ctx, *loop;
+	int fd;			/* of file 0 */
+	char file[2][2048];
+};
 
-	for (; engines[nr]; nr++)
-		cr_assert_not_null(engine_traits_find(engines[nr]->name), "%s is not in engine_traits[]", engines[nr]->name);
-	for (size_t i = 0; engine_traits[i].name; i++)
-		cr_assert_not_null(engine_find(engine_traits[i].name), "%s is not in engines[]", engine_traits[i].name);
-	for (size_t i = 0; engines[i]; i++)
-		cr_assert_neq(!engines[i]->run, !engines[i]->submit, "%s is either synchronous or asynchronous", engines[i]->name);
+static void spoiled_init(struct spoiled *s, const struct engine *e, bool verify)
+{
+	struct content_id id = { .seed = 1 };
+	char path[DATASET_PATH_BYTES];
+	struct engine_env env;
+	int root;
+
+	memset(s, 0, sizeof *s);
+	fixture_init(&s->f);
+	s->f.profile.dataset = (struct dataset_spec){ .sites = 1, .files_per_site = 2, .size_bytes = 2000 };
+	s->f.profile.jobs[0].verify = verify;
+	fixture_build(&s->f);
+	cr_assert_eq(manifest_read(s->f.dir, &s->m, &s->f.err), 0, "%s", s->f.err.text);
+	env = (struct engine_env){ .dir = s->f.dir, .host = "here", .manifest = &s->m, .job = &s->f.profile.jobs[0], .damage = &s->log };
+	cr_assert_eq(e->open(&env, &s->ctx, &s->f.err), 0, "%s", s->f.err.text);
+	if (engine_is_async(e))
+		cr_assert_eq(e->loop_open(s->ctx, 3, &s->loop, &s->f.err), 0, "%s", s->f.err.text);
+	root = open(s->f.dir, O_RDONLY | O_DIRECTORY);
+	dataset_file_path(&s->m.spec, 0, 0, path);
+	s->fd = openat(root, path, O_RDWR);
+	cr_assert_geq(s->fd, 0);
+	close(root);
+	for (id.file = 0; id.file < 2; id.file++)
+		content_fill(&id, 0, s->file[id.file], 2000);
+}
+
+static void spoiled_release(struct spoiled *s, const struct engine *e)
+{
+	close(s->fd);
+	if (s->loop)
+		e->loop_close(s->loop);
+	e->close(s->ctx);
+	manifest_release(&s->m);
+	fixture_release(&s->f);
+}
+
+static void put(const struct spoiled *s, const void *data, size_t bytes, off_t at)
+{
+	cr_assert_eq(pwrite(s->fd, data, bytes, at), (ssize_t)bytes);
+}
+
+/* Each way in which a file goes bad on disk, by pread and by read: the result, and what is noted of it. */
+static void check_damage(const struct engine *e)
+{
+	static const char zeroes[512];
+	static const struct {
+		enum damage_kind kind;
+		uint64_t offset, found_offset;
+	} cases[] = {
+		{ .kind = DAMAGE_CHANGED, .offset = 512 },
+		{ .kind = DAMAGE_OTHER_PLACE, .offset = 0, .found_offset = 512 },
+		{ .kind = DAMAGE_ZEROES, .offset = 1024 },
+		{ .kind = DAMAGE_OTHER_FILE, .offset = 512, .found_offset = 512 },
+		{ .kind = DAMAGE_OTHER_DATASET, .offset = 0 },
+		{ .kind = DAMAGE_TORN, .offset = 512 },
+		{ .kind = DAMAGE_CHANGED, .offset = 1536 },	/* in the block that is cut */
+		{ .kind = DAMAGE_SHORT, .offset = 2000, .found_offset = 1999 },
+	};
+	bool reads = engine_traits_find(e->name)->ops & 1u << OP_READ;
+	char other[512];
+
+	for (size_t i = 0; e->needs_dataset && i < sizeof cases / sizeof cases[0]; i++) {
+		int64_t want = cases[i].kind == DAMAGE_SHORT ? -ENODATA : -EBADMSG;
+		struct op op = { .kind = OP_PREAD };
+		struct spoiled s;
+
+		spoiled_init(&s, e, true);
+		content_fill(&(struct content_id){ .seed = 77 }, 0, other, sizeof other);
+		cr_assert_eq(one_op(e, s.ctx, s.loop, &op), 2000, "%s", e->name);
+		if (i == 0)
+			put(&s, "?", 1, 512 + 100);
+		if (i == 1) {	/* two blocks in each other's place */
+			put(&s, s.file[0] + 512, 512, 0);
+			put(&s, s.file[0], 512, 512);
+		}
+		if (i == 2)
+			put(&s, zeroes, 512, 1024);
+		if (i == 3)
+			put(&s, s.file[1] + 512, 512, 512);
+		if (i == 4)
+			put(&s, other, 512, 0);
+		if (i == 5)
+			put(&s, s.file[1] + 512 + 256, 256, 512 + 256);
+		if (i == 6)
+			put(&s, "?", 1, 1999);
+		if (i == 7)
+			cr_assert_eq(ftruncate(s.fd, 1999), 0);
+		cr_assert_eq(one_op(e, s.ctx, s.loop, &op), want, "%s, case %zu", e->name, i);
+		cr_assert_eq(s.log.ops_nr, 1);
+		cr_assert_eq(s.log.note[0].damage.kind, cases[i].kind, "%s, case %zu: it was told as %s", e->name, i,
+			     damage_kind_names[s.log.note[0].damage.kind]);
+		cr_assert_eq(s.log.note[0].damage.offset, cases[i].offset, "%s, case %zu: offset %lu", e->name, i, s.log.note[0].damage.offset);
+		cr_assert_eq(s.log.note[0].damage.found_offset, cases[i].found_offset, "%s, case %zu", e->name, i);
+		op.kind = OP_READ;
+		cr_assert_eq(one_op(e, s.ctx, s.loop, &op), reads ? want : -ENOTSUP, "%s, case %zu", e->name, i);
+		op.file = 1;
+		op.kind = OP_PREAD;
+		cr_assert_eq(one_op(e, s.ctx, s.loop, &op), 2000, "%s: the other file is as it was", e->name);
+		spoiled_release(&s, e);
+	}
+}
+
+Test(engines, what_was_not_written_there_is_an_error_that_says_what_it_is)
+{
+	each_engine(check_damage);
+}
+
+static void check_unverified(const struct engine *e)
+{
+	struct op op = { .kind = OP_PREAD };
+	struct spoiled s;
+
+	if (!e->needs_dataset)
+		return;
+	spoiled_init(&s, e, false);
+	put(&s, "?", 1, 700);
+	cr_assert_eq(one_op(e, s.ctx, s.loop, &op), 2000, "%s", e->name);
+	cr_assert_eq(ftruncate(s.fd, 1999), 0);
+	cr_assert_eq(one_op(e, s.ctx, s.loop, &op), -ENODATA, "%s: the length is looked at in any case", e->name);
+	spoiled_release(&s, e);
+}
+
+Test(engines, a_job_that_does_not_verify_looks_at_lengths_alone)
+{
+	each_engine(check_unverified);
 }
 
 /* A job of one op on this engine; pread, unless `kind` is claimed. */
@@ -165,6 +291,51 @@ static void fixture_engine(struct fixture *f, const struct engine *e, enum op_ki
 	(void)snprintf(j->engine, sizeof j->engine, "%s", e->name);
 	memset(j->mix, 0, sizeof j->mix);
 	j->mix[engine_traits_find(e->name)->ops & 1u << kind ? kind : OP_PREAD] = 1;
+}
+
+static void check_damaged_run(const struct engine *e)
+{
+	const json_t *damage, *first;
+	struct fixture f;
+	char path[128];
+	int fd;
+
+	if (!e->needs_dataset)
+		return;
+	fixture_engine(&f, e, OP_READ);
+	(void)snprintf(path, sizeof path, "%s/s0001/d0/d0/f00000", f.dir);
+	fd = open(path, O_WRONLY);
+	cr_assert_geq(fd, 0, "%s", path);
+	cr_assert_eq(pwrite(fd, "?", 1, 3333), 1);
+	close(fd);
+	fixture_run(&f, NS_PER_S);
+	damage = json_object_get(f.final, "damage");
+	cr_assert_not_null(damage, "%s", e->name);
+	cr_assert_gt(fixture_count(&f, "errors"), 0);
+	cr_assert_eq(json_u64(damage, "ops"), fixture_count(&f, "errors"), "%s", e->name);
+	first = json_array_get(json_object_get(damage, "first"), 0);
+	cr_assert_str_eq(json_string_value(json_object_get(first, "path")), "s0001/d0/d0/f00000");
+	cr_assert_str_eq(json_string_value(json_object_get(first, "job")), "job");
+	cr_assert_str_eq(json_string_value(json_object_get(first, "found")), "1 changed bytes, the first at byte 261 of the block");
+	cr_assert_eq(json_u64(first, "offset"), 3072);
+	fixture_release(&f);
+}
+
+Test(engines, a_run_on_a_damaged_tree_ends_with_what_was_found)
+{
+	each_engine(check_damaged_run);
+}
+
+Test(engines, the_table_that_profiles_are_checked_against_names_these_engines)
+{
+	size_t nr = 0;
+
+	for (; engines[nr]; nr++)
+		cr_assert_not_null(engine_traits_find(engines[nr]->name), "%s is not in engine_traits[]", engines[nr]->name);
+	for (size_t i = 0; engine_traits[i].name; i++)
+		cr_assert_not_null(engine_find(engine_traits[i].name), "%s is not in engines[]", engine_traits[i].name);
+	for (size_t i = 0; engines[i]; i++)
+		cr_assert_neq(!engines[i]->run, !engines[i]->submit, "%s is either synchronous or asynchronous", engines[i]->name);
 }
 
 static void check_shapes(const struct engine *e)

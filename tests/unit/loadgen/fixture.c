@@ -31,6 +31,7 @@ void fixture_init(struct fixture *f)
 	(void)snprintf(j->name, sizeof j->name, "job");
 	(void)snprintf(j->engine, sizeof j->engine, "null");
 	j->mix[OP_READ] = 1;
+	j->verify = true;
 	j->slots = 8;
 	j->queue_max = 1000;
 	f->plan.profile = &f->profile;

@@ -3,6 +3,7 @@
  * judge_test.c - runs that are known to be bad, each for one reason, and the judge that must say so; runs that are sound, and it must not.
  */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "err.h"
@@ -44,6 +45,39 @@ Test(judge, a_sound_run_is_absent_as_expected)
 {
 	fault("confirmed", "confirmed", "25000000000");
 	expect("absent", NULL, EXIT_AS_EXPECTED);
+}
+
+/* Two hosts that read what was never written: counted, named with their hosts, and not what "absent" means by healthy. */
+Test(judge, a_run_that_read_damage_is_never_absent_as_expected)
+{
+	json_t *v, *first;
+	char text[4096] = "";
+	FILE *out = fmemopen(text, sizeof text, "w");
+
+	fixture_sql(record, "INSERT INTO meta VALUES('damage.c', '{\"ops\": 3, \"first\": [{\"job\": \"web\", \"path\": \"s0001/f00002\", \"offset\": 512,"
+			    " \"kind\": \"zeroes\", \"found\": \"zeroes\"}]}'), ('damage.d', '{\"ops\": 1, \"first\": []}')");
+	expect("absent", NULL, EXIT_NOT_AS_EXPECTED);
+	v = fixture_judge(record);
+	cr_assert_eq(json_integer_value(json_object_get(json_object_get(v, "damage"), "ops")), 4);
+	first = json_array_get(json_object_get(json_object_get(v, "damage"), "first"), 0);
+	cr_assert_str_eq(json_string_value(json_object_get(first, "host")), "c");
+	cr_assert_eq(report_text(record, v, out), 0);
+	(void)fclose(out);
+	cr_assert_not_null(strstr(text, "DAMAGE: 4 ops read something else than what was written there\n  s0001/f00002 on c, job web, at byte 512: zeroes\n"), "%s",
+			   text);
+	json_decref(v);
+}
+
+Test(judge, a_sound_run_has_no_line_of_damage)
+{
+	json_t *v = fixture_judge(record);
+	char text[4096] = "";
+	FILE *out = fmemopen(text, sizeof text, "w");
+
+	cr_assert_eq(report_text(record, v, out), 0);
+	(void)fclose(out);
+	cr_assert_null(strstr(text, "DAMAGE"));
+	json_decref(v);
 }
 
 Test(judge, a_lost_op_is_void)
