@@ -104,10 +104,16 @@ void load_free(struct load *load);
 /* The dataset: sites with a tree each, a manifest with a digest at its root, and a log folder for appends. */
 #define DATASET_MANIFEST "squall-manifest.json"
 
-/** Build it, unless a manifest of the same spec and seed is there. Progress through `progress`, which may be NULL. The folder DIR is made, its parent must be there. Errors: -ENOPKG when it is not, -ENOSPC and others with the path; what was made is removed again. */
-int dataset_build(const char *dir, const struct dataset_spec *spec, uint64_t seed, void (*progress)(uint64_t done, uint64_t total), struct err *err);
+/**
+ * Build it, unless a manifest of the same spec and seed is there; go on with one that was killed on the way.
+ * @param threads_nr  0: 8. @param progress  called once a second, from the second second on; may be NULL.
+ * The folder DIR is made, its parent must be there. Errors: -ENOPKG when it is not, -ENOSPC and others with the path; what was made is removed again.
+ */
+int dataset_build(const char *dir, const struct dataset_spec *spec, uint64_t seed, unsigned int threads_nr,
+		  void (*progress)(uint64_t done, uint64_t total), struct err *err);
 /** Every file is there with its size and content. @param ret_bad how many are not. @param ret_first what is wrong with the first of them; may be NULL. */
-int dataset_verify(const char *dir, uint64_t *ret_bad, struct err *ret_first, struct err *err);
+int dataset_verify(const char *dir, unsigned int threads_nr, void (*progress)(uint64_t done, uint64_t total), uint64_t *ret_bad,
+		   struct err *ret_first, struct err *err);
 /** Remove what a manifest names, and nothing else. */
 int dataset_remove(const char *dir, struct err *err);
 

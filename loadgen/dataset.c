@@ -1,114 +1,72 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * dataset.c - build, verify and remove a dataset.
+ * dataset.c - the root of a dataset, and how it is verified and removed. See build.c for how it is made.
  *
- * The manifest is written first, marked incomplete, and again at the end: so whatever was made is always named by a manifest, and
- * what no manifest names is never removed.
+ * The manifest is the sentinel: a tree without one is not ours, and nothing is written or removed in it. It is read through the very descriptor
+ * of the root by which everything below is reached, and no way below leads through a symbolic link or into another file system: what
+ * another mount at this path holds, now or in an hour, cannot be reached.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
-#include <limits.h>
+#include <linux/openat2.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "content.h"
+#include "crew.h"
 #include "dataset.h"
 #include "err.h"
-#include "file.h"
 #include "scratch.h"
 
-#define CHUNK_BYTES (64u * CONTENT_BLOCK_BYTES)
-
-static struct content_id content_of(const struct manifest *m, uint32_t site, uint32_t file)
+int dataset_open_root(const char *dir, int *ret_root, struct err *err)
 {
-	return (struct content_id){ .seed = m->seed, .site = site, .file = file };
-}
-
-static int make_folder(int root, const char *path, const char *dir, struct err *err)
-{
-	if (mkdirat(root, path, 0755) < 0 && errno != EEXIST) {
-		int rc = -errno;
-
-		return err_set(err, rc, "%s/%s: %s", dir, path, strerror(-rc));
-	}
-	return 0;
-}
-
-static int make_folders(int root, const char *dir, const struct manifest *m, uint32_t site, uint32_t file, struct err *err)
-{
-	char path[DATASET_PATH_BYTES];
 	int rc;
 
-	if (file == 0) {
-		dataset_site_path(site, path);
-		rc = make_folder(root, path, dir, err);
-		if (rc < 0)
-			return rc;
-		(void)snprintf(path + strlen(path), sizeof path - strlen(path), "/log");
-		rc = make_folder(root, path, dir, err);
-		if (rc < 0)
-			return rc;
-	}
-	if (m->spec.depth < 32 && file >= (1u << m->spec.depth))
-		return 0;	/* an earlier file of this site has made them */
-	for (unsigned int l = 1; l <= m->spec.depth; l++) {
-		dataset_folder_path(&m->spec, site, file, l, path);
-		rc = make_folder(root, path, dir, err);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
+	*ret_root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*ret_root >= 0)
+		return 0;
+	rc = -errno;
+	return err_set(err, rc, "%s: %s", dir, strerror(-rc));
 }
 
-static int make_file(int root, const char *dir, const struct manifest *m, uint32_t site, uint32_t file, char *block, struct err *err)
+int dataset_openat(int root, const char *path, int flags, mode_t mode)
 {
-	size_t idx = (size_t)site * m->spec.files_per_site + file;
-	struct content_id id = content_of(m, site, file);
-	char path[DATASET_PATH_BYTES];
-	int fd, rc = 0;
+	struct open_how how = { .flags = (unsigned int)flags, .mode = flags & O_CREAT ? mode : 0u,
+				.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV };
+	int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof how);
 
-	dataset_file_path(&m->spec, site, file, path);
-	fd = openat(root, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-	if (fd < 0) {
-		rc = -errno;
-		return err_set(err, rc, "%s/%s: %s", dir, path, strerror(-rc));
-	}
-	for (uint64_t done = 0; done < m->size_bytes[idx] && rc == 0; done += CHUNK_BYTES) {
-		uint64_t left = m->size_bytes[idx] - done;
-		size_t bytes = left < CHUNK_BYTES ? (size_t)left : CHUNK_BYTES;
-
-		content_fill(&id, done, block, bytes);
-		rc = file_write_all(fd, block, bytes);
-	}
-	if (close(fd) < 0 && rc == 0)	/* NFS says ENOSPC here */
-		rc = -errno;
-	if (rc < 0)
-		return err_set(err, rc, "%s/%s: %s", dir, path, strerror(-rc));
-	return 0;
+	if (fd < 0 && errno == ENOSYS)		/* before Linux 5.6 */
+		fd = openat(root, path, flags | O_NOFOLLOW, mode);
+	return fd < 0 ? -errno : fd;
 }
 
-static int make_files(int root, const char *dir, const struct manifest *m, void (*progress)(uint64_t, uint64_t), struct err *err)
+int dataset_open_folder(int root, const char *path, const char **ret_name)
 {
-	uint64_t done = 0, total = (uint64_t)m->spec.sites * m->spec.files_per_site;
-	char *block = malloc(CHUNK_BYTES);
-	int rc = 0;
+	const char *slash = strrchr(path, '/');
+	char folder[DATASET_PATH_BYTES];
 
-	if (!block)
-		return err_set(err, -ENOMEM, "dataset: no memory for a block");
-	for (uint32_t s = 0; s < m->spec.sites && rc == 0; s++)
-		for (uint32_t f = 0; f < m->spec.files_per_site && rc == 0; f++) {
-			rc = make_folders(root, dir, m, s, f, err);
-			if (rc == 0)
-				rc = make_file(root, dir, m, s, f, block, err);
-			if (progress && rc == 0)
-				progress(++done, total);
-		}
-	free(block);
+	*ret_name = slash ? slash + 1 : path;
+	(void)snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+	return dataset_openat(root, folder, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+}
+
+int dataset_unlink(int root, const char *path, int flags)
+{
+	const char *name;
+	int folder = dataset_open_folder(root, path, &name), rc = 0;
+
+	if (folder < 0)
+		return folder;
+	if (unlinkat(folder, name, flags) < 0)
+		rc = -errno;
+	close(folder);
 	return rc;
 }
 
@@ -119,9 +77,8 @@ static void remove_logs(int root, uint32_t site)
 	DIR *list;
 	int fd;
 
-	dataset_site_path(site, path);
-	(void)snprintf(path + strlen(path), sizeof path - strlen(path), "/log");
-	fd = openat(root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	dataset_log_folder_path(site, path);
+	fd = dataset_openat(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	list = fd < 0 ? NULL : fdopendir(fd);
 	if (!list) {
 		if (fd >= 0)
@@ -135,7 +92,7 @@ static void remove_logs(int root, uint32_t site)
 			(void)unlinkat(fd, entry->d_name, 0);
 	}
 	closedir(list);
-	(void)unlinkat(root, path, AT_REMOVEDIR);
+	(void)dataset_unlink(root, path, AT_REMOVEDIR);
 }
 
 /* Folders with something in them that is not ours stay. */
@@ -147,137 +104,73 @@ static void remove_folders(int root, const struct dataset_spec *spec, uint32_t s
 	for (unsigned int l = spec->depth; l > 0; l--)
 		for (uint32_t f = 0; f < leaves; f++) {
 			dataset_folder_path(spec, site, f, l, path);
-			(void)unlinkat(root, path, AT_REMOVEDIR);
+			(void)dataset_unlink(root, path, AT_REMOVEDIR);
 		}
 	dataset_site_path(site, path);
-	(void)unlinkat(root, path, AT_REMOVEDIR);
+	(void)dataset_unlink(root, path, AT_REMOVEDIR);
 }
 
-static int remove_all(int root, const char *dir, const struct dataset_spec *spec, struct err *err)
+/* Manifest or sizes under the name that they have until they are whole: a build was killed just then. */
+static bool is_half_written(const char *name)
+{
+	static const char *const stems[] = { DATASET_MANIFEST ".", DATASET_SIZES "." };
+
+	for (size_t i = 0; i < 2; i++)
+		if (strncmp(name, stems[i], strlen(stems[i])) == 0) {
+			const char *rest = name + strlen(stems[i]);
+			size_t digits = strspn(rest, "0123456789");
+
+			return digits > 0 && strcmp(rest + digits, ".new") == 0;
+		}
+	return false;
+}
+
+static void remove_half_written(int root)
+{
+	int fd = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	while (list && (entry = readdir(list)))
+		if (is_half_written(entry->d_name))
+			(void)unlinkat(root, entry->d_name, 0);
+	if (list)
+		closedir(list);
+	else if (fd >= 0)
+		close(fd);
+}
+
+int dataset_remove_all(int root, const char *dir, const struct dataset_spec *spec, struct err *err)
 {
 	char path[DATASET_PATH_BYTES];
-	int rc = 0;
+	int rc = 0, one;
 
 	for (uint32_t s = 0; s < spec->sites; s++) {
 		for (uint32_t f = 0; f < spec->files_per_site; f++) {
 			dataset_file_path(spec, s, f, path);
-			if (unlinkat(root, path, 0) < 0 && errno != ENOENT && errno != ENOTDIR && rc == 0) {
-				rc = -errno;
-				(void)err_set(err, rc, "%s/%s: cannot remove it: %s", dir, path, strerror(-rc));
-			}
+			one = dataset_unlink(root, path, 0);
+			if (one < 0 && one != -ENOENT && one != -ENOTDIR && rc == 0)
+				rc = err_set(err, one, "%s/%s: cannot remove it: %s", dir, path, strerror(-one));
 		}
 		remove_logs(root, s);
 		scratch_remove(root, s);
 		remove_folders(root, spec, s);
 	}
+	if (rc < 0)
+		return rc;
+	remove_half_written(root);
 	(void)unlinkat(root, DATASET_SIZES, 0);
-	if (rc == 0 && unlinkat(root, DATASET_MANIFEST, 0) < 0 && errno != ENOENT) {
+	if (unlinkat(root, DATASET_MANIFEST, 0) < 0 && errno != ENOENT) {
 		rc = -errno;
 		(void)err_set(err, rc, "%s/%s: cannot remove it: %s", dir, DATASET_MANIFEST, strerror(-rc));
 	}
 	return rc;
 }
 
-static int open_root(const char *dir, int *ret_fd, struct err *err)
-{
-	int rc;
-
-	*ret_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (*ret_fd >= 0)
-		return 0;
-	rc = -errno;
-	return err_set(err, rc, "%s: %s", dir, strerror(-rc));
-}
-
-/* Same spec, seed and sizes; how the sizes were drawn does not matter. */
-static bool manifest_equal(const struct manifest *a, const struct manifest *b)
-{
-	return a->spec.sites == b->spec.sites && a->spec.files_per_site == b->spec.files_per_site && a->spec.depth == b->spec.depth &&
-	       a->seed == b->seed && a->sizes_digest == b->sizes_digest;
-}
-
-/** Whether DIR can take this dataset. @return 1 it is there already, 0 it may be built. */
-static int may_build(int root, const char *dir, const struct manifest *want, struct err *err)
-{
-	struct manifest have = MANIFEST_INIT;
-	char path[DATASET_PATH_BYTES];
-	struct stat st;
-	int rc;
-
-	if (fstatat(root, DATASET_MANIFEST, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-		rc = manifest_read_head(dir, &have, err);
-		if (rc == 0 && !manifest_equal(&have, want))
-			rc = err_set(err, -EEXIST, "%s: holds another dataset (other sizes, sites or seed); `squall dataset remove` it first", dir);
-		else if (rc == 0)
-			rc = have.complete;
-		return rc;
-	}
-	for (uint32_t s = 0; s < want->spec.sites; s++) {
-		dataset_site_path(s, path);
-		if (fstatat(root, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
-			return err_set(err, -EEXIST, "%s/%s: is there, but no manifest names it; nothing was changed", dir, path);
-	}
-	return 0;
-}
-
-/* DIR alone is made: a path whose parent is missing is a mount that is not there, or a slip, and would fill some other disk. */
-static int make_root(const char *dir, struct err *err)
-{
-	char parent[PATH_MAX];
-	size_t length = strlen(dir);
-
-	if (mkdir(dir, 0755) == 0 || errno == EEXIST)
-		return 0;
-	if (errno != ENOENT || length >= sizeof parent)
-		return err_set(err, -errno, "%s: %s", dir, strerror(errno));
-	memcpy(parent, dir, length + 1);
-	return err_set(err, -ENOPKG, "%s: there is no folder %s: mount it, or make it", dir, dirname(parent));
-}
-
-int dataset_build(const char *dir, const struct dataset_spec *spec, uint64_t seed, void (*progress)(uint64_t done, uint64_t total), struct err *err)
-{
-	struct manifest m = MANIFEST_INIT;
-	bool made_dir = access(dir, F_OK) < 0, building = false;
-	int root = -1, rc;
-
-	rc = manifest_draw(spec, seed, &m, err);
-	if (rc < 0)
-		goto out;
-	rc = make_root(dir, err);
-	if (rc < 0)
-		goto out;
-	rc = open_root(dir, &root, err);
-	if (rc < 0)
-		goto out;
-	rc = may_build(root, dir, &m, err);
-	if (rc != 0)
-		goto out;
-	building = true;
-	rc = manifest_write(dir, &m, err);
-	if (rc < 0)
-		goto out;
-	rc = make_files(root, dir, &m, progress, err);
-	if (rc < 0)
-		goto out;
-	m.complete = true;
-	rc = manifest_write(dir, &m, err);
-out:
-	if (rc < 0 && building) {
-		(void)remove_all(root, dir, &m.spec, NULL);
-		if (made_dir)
-			(void)rmdir(dir);
-	}
-	if (root >= 0)
-		close(root);
-	manifest_release(&m);
-	return rc < 0 ? rc : 0;
-}
-
-/* @param chunk CHUNK_BYTES. @return whether the file is there with its size and content; else why not, in the sentence */
-static bool file_is_good(int root, const struct manifest *m, uint32_t site, uint32_t file, char *chunk, char *why, size_t why_bytes)
+bool dataset_file_is_good(int root, const struct manifest *m, uint32_t site, uint32_t file, char *buffer, struct err *why)
 {
 	size_t idx = (size_t)site * m->spec.files_per_site + file;
-	struct content_id id = content_of(m, site, file);
+	struct content_id id = { .seed = m->seed, .site = site, .file = file };
 	uint64_t done = 0, size = m->size_bytes[idx];
 	char path[DATASET_PATH_BYTES], text[DAMAGE_TEXT_BYTES];
 	struct damage d = { .kind = DAMAGE_NONE };
@@ -285,18 +178,18 @@ static bool file_is_good(int root, const struct manifest *m, uint32_t site, uint
 	ssize_t n;
 
 	dataset_file_path(&m->spec, site, file, path);
-	fd = openat(root, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	fd = dataset_openat(root, path, O_RDONLY | O_CLOEXEC, 0);
 	if (fd < 0)
-		rc = -errno;
+		rc = fd;
 	while (rc == 0 && d.kind == DAMAGE_NONE) {
-		n = pread(fd, chunk, CHUNK_BYTES, (off_t)done);
+		n = pread(fd, buffer, CREW_BUFFER_BYTES, (off_t)done);
 		if (n < 0)
 			rc = -errno;
 		else if (n == 0 && done < size)
 			d = (struct damage){ .kind = DAMAGE_SHORT, .offset = size, .found_offset = done };
 		else if (n > 0 && done + (uint64_t)n > size)
 			d = (struct damage){ .kind = DAMAGE_LONG, .offset = size };
-		else if (n > 0 && !content_check(&id, done, chunk, (size_t)n, &d))
+		else if (n > 0 && !content_check(&id, done, buffer, (size_t)n, &d))
 			;
 		else if (n == 0)
 			break;
@@ -308,38 +201,60 @@ static bool file_is_good(int root, const struct manifest *m, uint32_t site, uint
 		return true;
 	damage_format(&d, text);
 	if (rc < 0)
-		(void)snprintf(why, why_bytes, "%s: %s", path, strerror(-rc));
+		(void)err_set(why, rc, "%s: %s", path, strerror(-rc));
 	else
-		(void)snprintf(why, why_bytes, "%s: at byte %llu: %s", path, (unsigned long long)d.offset, text);
+		(void)err_set(why, -EBADMSG, "%s: at byte %llu: %s", path, (unsigned long long)d.offset, text);
 	return false;
 }
 
-int dataset_verify(const char *dir, uint64_t *ret_bad, struct err *ret_first, struct err *err)
-{
-	char *chunk = malloc(CHUNK_BYTES), why[DATASET_PATH_BYTES + DAMAGE_TEXT_BYTES + 32];
-	struct manifest m = MANIFEST_INIT;
-	uint64_t bad = 0;
-	int root = -1, rc;
+struct verify {
+	const struct manifest *m;
+	int root;
+	_Atomic uint64_t bad;
+	pthread_mutex_t lock;		/* protects the two below */
+	uint64_t first_idx;
+	struct err *first;
+};
 
-	if (!chunk)
-		return err_set(err, -ENOMEM, "dataset: no memory for a block");
-	rc = manifest_read(dir, &m, err);
+static int verify_file(void *arg, uint64_t idx, char *buffer, struct err *err)
+{
+	struct verify *v = arg;
+	struct err why = ERR_INIT;
+
+	(void)err;		/* a bad file does not end it */
+	if (dataset_file_is_good(v->root, v->m, (uint32_t)(idx / v->m->spec.files_per_site), (uint32_t)(idx % v->m->spec.files_per_site), buffer, &why))
+		return 0;
+	atomic_fetch_add(&v->bad, 1);
+	pthread_mutex_lock(&v->lock);
+	if (v->first && idx < v->first_idx) {	/* the first in order, not in time: the same whoever was quicker */
+		v->first_idx = idx;
+		*v->first = why;
+	}
+	pthread_mutex_unlock(&v->lock);
+	return 0;
+}
+
+int dataset_verify(const char *dir, unsigned int threads_nr, void (*progress)(uint64_t done, uint64_t total), uint64_t *ret_bad,
+		   struct err *ret_first, struct err *err)
+{
+	struct manifest m = MANIFEST_INIT;
+	struct verify v = { .m = &m, .root = -1, .lock = PTHREAD_MUTEX_INITIALIZER, .first_idx = UINT64_MAX, .first = ret_first };
+	struct crew_work work = { .item = verify_file, .arg = &v, .progress = progress };
+	int rc;
+
+	rc = dataset_open_root(dir, &v.root, err);
 	if (rc < 0)
 		goto out;
-	rc = open_root(dir, &root, err);
+	rc = manifest_read_at(v.root, dir, &m, err);
 	if (rc < 0)
 		goto out;
-	for (uint32_t s = 0; s < m.spec.sites; s++)
-		for (uint32_t f = 0; f < m.spec.files_per_site; f++)
-			if (!file_is_good(root, &m, s, f, chunk, why, sizeof why)) {
-				bad++;
-				(void)err_set(ret_first, -EBADMSG, "%s", why);	/* keeps the first */
-			}
-	*ret_bad = bad;
+	work.items_nr = (uint64_t)m.spec.sites * m.spec.files_per_site;
+	rc = crew_run(&work, threads_nr, err);
+	if (rc == 0)
+		*ret_bad = atomic_load(&v.bad);
 out:
-	free(chunk);
-	if (root >= 0)
-		close(root);
+	if (v.root >= 0)
+		close(v.root);
 	manifest_release(&m);
 	return rc;
 }
@@ -349,16 +264,22 @@ int dataset_remove(const char *dir, struct err *err)
 	struct manifest m = MANIFEST_INIT;
 	int root = -1, rc;
 
-	rc = manifest_read_head(dir, &m, err);
-	if (rc < 0)
-		goto out;
-	rc = open_root(dir, &root, err);
-	if (rc < 0)
-		goto out;
-	rc = remove_all(root, dir, &m.spec, err);
-out:
+	rc = dataset_open_root(dir, &root, err);
+	if (rc == 0)
+		rc = manifest_read_head(root, dir, &m, err);
+	if (rc == 0)
+		rc = dataset_remove_all(root, dir, &m.spec, err);
 	if (root >= 0)
 		close(root);
-	manifest_release(&m);
+	return rc;
+}
+
+int dataset_check_root(int root, const char *dir, const struct manifest *want, struct err *err)
+{
+	struct manifest have = MANIFEST_INIT;
+	int rc = manifest_read_head(root, dir, &have, err);
+
+	if (rc == 0 && !manifest_equal(&have, want))
+		rc = err_set(err, -ESTALE, "%s: holds another dataset than a moment ago; nothing is written there", dir);
 	return rc;
 }

@@ -227,9 +227,9 @@ static int64_t op_append_fsync(const struct sync *s, uint32_t site, uint64_t dra
 
 	dataset_log_path(site, s->files.host, path);
 	n = files_log_line(draw, line);
-	fd = openat(s->files.root, path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+	fd = dataset_openat(s->files.root, path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (write(fd, line, (size_t)n) < 0 || fsync(fd) < 0)
 		rc = -errno;
 	if (close(fd) < 0 && rc == 0)

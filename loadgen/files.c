@@ -29,6 +29,9 @@ int files_open(struct files *f, const struct engine_env *env, struct err *err)
 		return err_set(err, rc, "%s: %s", env->dir, strerror(-rc));
 	}
 	f->opened = true;
+	rc = dataset_check_root(f->root, env->dir, env->manifest, err);	/* the path may be another mount by now */
+	if (rc < 0)
+		return rc;
 	dataset_file_path(spec, spec->sites - 1, spec->files_per_site - 1, path);
 	f->stride = strlen(path) + 1;		/* the longest: numbers only grow */
 	f->files_per_site = spec->files_per_site;

@@ -7,12 +7,14 @@
 #include <assert.h>
 #include <endian.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "dataset.h"
 #include "err.h"
@@ -120,9 +122,58 @@ out:
 	return rc;
 }
 
-static void place(const char *dir, const char *name, char out[4096])
+bool manifest_equal(const struct manifest *a, const struct manifest *b)
 {
-	(void)snprintf(out, 4096, "%s/%s", dir, name);
+	return a->spec.sites == b->spec.sites && a->spec.files_per_site == b->spec.files_per_site && a->spec.depth == b->spec.depth &&
+	       a->seed == b->seed && a->sizes_digest == b->sizes_digest;
+}
+
+/* As file_write(), below the descriptor of the root: by way of a temporary name. */
+static int write_at(int root, const char *dir, const char *name, const void *data, size_t bytes, struct err *err)
+{
+	char temporary[64];
+	int fd, rc;
+
+	(void)snprintf(temporary, sizeof temporary, "%s.%d.new", name, (int)getpid());
+	fd = openat(root, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return err_set(err, -errno, "%s/%s: %s", dir, temporary, strerror(errno));
+	rc = file_write_all(fd, data, bytes);
+	if (rc == 0 && fsync(fd) < 0)
+		rc = -errno;
+	if (close(fd) < 0 && rc == 0)
+		rc = -errno;
+	if (rc == 0 && renameat(root, temporary, root, name) < 0)
+		rc = -errno;
+	if (rc < 0) {
+		(void)unlinkat(root, temporary, 0);
+		return err_set(err, rc, "%s/%s: %s", dir, name, strerror(-rc));
+	}
+	return 0;
+}
+
+/* @param out  room for `max` bytes. @return how many it has; -EFBIG when it has more */
+static ssize_t read_at(int root, const char *dir, const char *name, void *out, size_t max, struct err *err)
+{
+	int fd = openat(root, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC), rc = 0;
+	size_t used = 0;
+	char more;
+
+	if (fd < 0)
+		return err_set(err, -errno, "%s/%s: %s", dir, name, strerror(errno));
+	while (rc == 0) {
+		ssize_t n = used < max ? read(fd, (char *)out + used, max - used) : read(fd, &more, 1);
+
+		if (n < 0 && errno != EINTR)
+			rc = -errno;
+		else if (n > 0 && used == max)
+			rc = -EFBIG;
+		else if (n == 0)
+			break;
+		used += n > 0 ? (size_t)n : 0;
+	}
+	close(fd);
+	return rc < 0 ? err_set(err, rc, "%s/%s: %s", dir, name, strerror(-rc)) : (ssize_t)used;
 }
 
 static void format_digest(uint64_t digest, char out[24])
@@ -130,61 +181,58 @@ static void format_digest(uint64_t digest, char out[24])
 	(void)snprintf(out, 24, "%016" PRIx64, digest);
 }
 
-static int write_head(const char *dir, const struct manifest *m, struct err *err)
+static int write_head(int root, const char *dir, const struct manifest *m, struct err *err)
 {
-	char path[4096], digest[24], sizes[24], *text = NULL;
-	json_t *root;
+	char digest[24], sizes[24], *text = NULL;
+	json_t *json;
 	int rc;
 
 	format_digest(m->sizes_digest, sizes);
 	format_digest(manifest_digest(m), digest);
-	root = json_pack("{s:i, s:b, s:I, s:i, s:i, s:i, s:b, s:I, s:f, s:f, s:s, s:s}", "schema", MANIFEST_SCHEMA, "complete", m->complete, "seed",
+	json = json_pack("{s:i, s:b, s:I, s:i, s:i, s:i, s:b, s:I, s:f, s:f, s:s, s:s}", "schema", MANIFEST_SCHEMA, "complete", m->complete, "seed",
 			 (json_int_t)m->seed, "sites_nr", (int)m->spec.sites, "files_per_site", (int)m->spec.files_per_site, "depth", (int)m->spec.depth,
 			 "lognormal", m->spec.lognormal, "size_bytes", (json_int_t)m->spec.size_bytes, "mu", m->spec.mu, "sigma", m->spec.sigma,
 			 "sizes_digest", sizes, "digest", digest);
-	if (root)
-		text = json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
-	place(dir, DATASET_MANIFEST, path);
-	rc = text ? file_write(path, text, strlen(text), 0644, err) : err_set(err, -ENOMEM, "%s: no memory for the manifest", dir);
+	if (json)
+		text = json_dumps(json, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+	rc = text ? write_at(root, dir, DATASET_MANIFEST, text, strlen(text), err) : err_set(err, -ENOMEM, "%s: no memory for the manifest", dir);
 	free(text);
-	json_decref(root);
+	json_decref(json);
 	return rc;
 }
 
-static int write_sizes(const char *dir, const struct manifest *m, struct err *err)
+static int write_sizes(int root, const char *dir, const struct manifest *m, struct err *err)
 {
 	size_t n = files_nr(&m->spec);
 	uint64_t *sizes = calloc(n, sizeof *sizes);
-	char path[4096];
 	int rc;
 
 	if (!sizes)
 		return err_set(err, -ENOMEM, "%s: no memory for the sizes of %zu files", dir, n);
 	for (size_t i = 0; i < n; i++)
 		sizes[i] = htole64(m->size_bytes[i]);
-	place(dir, DATASET_SIZES, path);
-	rc = file_write(path, sizes, n * sizeof *sizes, 0644, err);
+	rc = write_at(root, dir, DATASET_SIZES, sizes, n * sizeof *sizes, err);
 	free(sizes);
 	return rc;
 }
 
-int manifest_write(const char *dir, const struct manifest *m, struct err *err)
+int manifest_write(int root, const char *dir, const struct manifest *m, struct err *err)
 {
-	int rc = write_head(dir, m, err);
+	int rc = write_head(root, dir, m, err);
 
-	return rc < 0 || m->complete ? rc : write_sizes(dir, m, err);
+	return rc < 0 || m->complete ? rc : write_sizes(root, dir, m, err);
 }
 
-static int head_from_json(json_t *root, const char *path, struct manifest *m, struct err *err)
+static int head_from_json(json_t *json, const char *path, struct manifest *m, struct err *err)
 {
 	int schema = 0, sites, files, depth, complete, lognormal;
 	const char *digest, *sizes;
 	json_int_t seed, size;
 	char mine[24], *end;
 
-	if (json_unpack(root, "{s:i}", "schema", &schema) < 0 || schema != MANIFEST_SCHEMA)
+	if (json_unpack(json, "{s:i}", "schema", &schema) < 0 || schema != MANIFEST_SCHEMA)
 		return err_set(err, -EBADMSG, "%s: not a manifest of this version of squall (its schema is %d, not %d)", path, schema, MANIFEST_SCHEMA);
-	if (json_unpack(root, "{s:b, s:I, s:i, s:i, s:i, s:b, s:I, s:F, s:F, s:s, s:s}", "complete", &complete, "seed", &seed, "sites_nr", &sites,
+	if (json_unpack(json, "{s:b, s:I, s:i, s:i, s:i, s:b, s:I, s:F, s:F, s:s, s:s}", "complete", &complete, "seed", &seed, "sites_nr", &sites,
 			"files_per_site", &files, "depth", &depth, "lognormal", &lognormal, "size_bytes", &size, "mu", &m->spec.mu, "sigma",
 			&m->spec.sigma, "sizes_digest", &sizes, "digest", &digest) < 0 ||
 	    sites < 1 || files < 1 || depth < 0)
@@ -203,69 +251,78 @@ static int head_from_json(json_t *root, const char *path, struct manifest *m, st
 	return spec_check(&m->spec, err);
 }
 
-int manifest_read_head(const char *dir, struct manifest *ret, struct err *err)
+int manifest_read_head(int root, const char *dir, struct manifest *ret, struct err *err)
 {
 	struct manifest m = MANIFEST_INIT;
-	json_t *root = NULL;
+	char path[4096], *text = malloc(MANIFEST_BYTES_MAX);
+	json_t *json = NULL;
 	json_error_t why;
-	char path[4096];
-	char *text = NULL;
-	size_t bytes = 0;
+	ssize_t bytes;
 	int rc;
 
-	place(dir, DATASET_MANIFEST, path);
-	rc = file_read(path, MANIFEST_BYTES_MAX, &text, &bytes, err);
-	if (rc < 0)
+	if (!text)
+		return err_set(err, -ENOMEM, "%s: no memory for the manifest", dir);
+	bytes = read_at(root, dir, DATASET_MANIFEST, text, MANIFEST_BYTES_MAX, err);
+	if (bytes < 0) {
+		rc = (int)bytes;
 		goto out;
-	root = json_loadb(text, bytes, 0, &why);
-	if (!root) {
+	}
+	(void)snprintf(path, sizeof path, "%s/%s", dir, DATASET_MANIFEST);
+	json = json_loadb(text, (size_t)bytes, 0, &why);
+	if (!json) {
 		rc = err_set(err, -EBADMSG, "%s:%d: %s", path, why.line, why.text);
 		goto out;
 	}
-	rc = head_from_json(root, path, &m, err);
+	rc = head_from_json(json, path, &m, err);
 	if (rc == 0)
 		*ret = m;
 out:
-	json_decref(root);
+	json_decref(json);
 	free(text);
 	return rc;
 }
 
-static int read_sizes(const char *dir, struct manifest *m, struct err *err)
+static int read_sizes(int root, const char *dir, struct manifest *m, struct err *err)
 {
-	size_t n = files_nr(&m->spec), bytes = 0;
-	char path[4096], *text = NULL;
-	int rc;
+	size_t n = files_nr(&m->spec);
+	int rc = manifest_alloc(m, err);
+	ssize_t bytes;
 
-	place(dir, DATASET_SIZES, path);
-	rc = file_read(path, n * sizeof *m->size_bytes, &text, &bytes, err);
-	if (rc == 0)
-		rc = manifest_alloc(m, err);
 	if (rc < 0)
-		goto out;
-	if (bytes == n * sizeof *m->size_bytes)
-		memcpy(m->size_bytes, text, bytes);
+		return rc;
+	bytes = read_at(root, dir, DATASET_SIZES, m->size_bytes, n * sizeof *m->size_bytes, err);
+	if (bytes < 0)
+		return (int)bytes;
 	for (size_t i = 0; i < n; i++)
 		m->size_bytes[i] = le64toh(m->size_bytes[i]);
 	if (sizes_digest(m) != m->sizes_digest)
-		rc = err_set(err, -EBADMSG, "%s: not the sizes that the manifest was written with", path);
-out:
-	free(text);
-	return rc;
+		return err_set(err, -EBADMSG, "%s/%s: not the sizes that the manifest was written with", dir, DATASET_SIZES);
+	return 0;
 }
 
-int manifest_read(const char *dir, struct manifest *ret, struct err *err)
+int manifest_read_at(int root, const char *dir, struct manifest *ret, struct err *err)
 {
 	struct manifest m = MANIFEST_INIT;
-	int rc = manifest_read_head(dir, &m, err);
+	int rc = manifest_read_head(root, dir, &m, err);
 
 	if (rc == 0)
-		rc = read_sizes(dir, &m, err);
+		rc = read_sizes(root, dir, &m, err);
 	if (rc == 0) {
 		*ret = m;
 		m = (struct manifest)MANIFEST_INIT;
 	}
 	manifest_release(&m);
+	return rc;
+}
+
+int manifest_read(const char *dir, struct manifest *ret, struct err *err)
+{
+	int root = -1, rc = dataset_open_root(dir, &root, err);
+
+	if (rc < 0)
+		return rc;
+	rc = manifest_read_at(root, dir, ret, err);
+	close(root);
 	return rc;
 }
 
@@ -290,6 +347,11 @@ void dataset_file_path(const struct dataset_spec *spec, uint32_t site, uint32_t 
 	dataset_folder_path(spec, site, file, spec->depth, out);
 	n = strlen(out);
 	(void)snprintf(out + n, DATASET_PATH_BYTES - n, "/f%05u", file);
+}
+
+void dataset_log_folder_path(uint32_t site, char *out)
+{
+	(void)snprintf(out, DATASET_PATH_BYTES, "s%04u/log", site);
 }
 
 void dataset_log_path(uint32_t site, const char *host, char *out)

@@ -114,14 +114,13 @@ static bool is_ours(const char *name)
 /* A folder may forget entries while it is emptied under its reader (readdir(3)): hence again, until nothing is left to remove. */
 static int empty_folder(int at, const char *path, bool (*goes)(const char *name))
 {
-	int fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = dataset_openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0), rc = 0;
 	DIR *list = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
 	bool again = list;
-	int rc = 0;
 
 	if (!list) {
-		rc = -errno;
+		rc = fd < 0 ? fd : -errno;
 		if (fd >= 0)
 			close(fd);
 		return rc;
@@ -143,18 +142,39 @@ static int empty_folder(int at, const char *path, bool (*goes)(const char *name)
 
 static int make_folder(int root, const char *path)
 {
-	return mkdirat(root, path, 0755) < 0 && errno != EEXIST ? -errno : 0;
+	const char *name;
+	int folder = dataset_open_folder(root, path, &name), rc = 0;
+
+	if (folder < 0)
+		return folder;
+	if (mkdirat(folder, name, 0755) < 0 && errno != EEXIST)
+		rc = -errno;
+	close(folder);
+	return rc;
+}
+
+static int make_link(int root, const char *path)
+{
+	const char *name;
+	int folder = dataset_open_folder(root, path, &name), rc = 0;
+
+	if (folder < 0)
+		return folder;
+	if (symlinkat(SCRATCH_LINK_TARGET, folder, name) < 0 && errno != EEXIST)
+		rc = -errno;
+	close(folder);
+	return rc;
 }
 
 /* Full blocks, so that a write overwrites and never extends. */
 static int make_data(int root, const char *path, size_t bytes)
 {
 	static const char zeros[SCRATCH_DATA_BYTES];
-	int fd = openat(root, path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644), rc = 0;
+	int fd = dataset_openat(root, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644), rc = 0;
 	struct stat st;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (fstat(fd, &st) < 0)
 		rc = -errno;
 	else if ((size_t)st.st_size < bytes)
@@ -183,8 +203,7 @@ static int prepare_site(int root, uint32_t site, const char *host, const struct 
 	}
 	if (rc == 0 && job_has(job, OP_READLINK)) {
 		own_path(site, host, "link", path);
-		if (symlinkat(SCRATCH_LINK_TARGET, root, path) < 0 && errno != EEXIST)
-			rc = -errno;
+		rc = make_link(root, path);
 	}
 	if (rc == 0 && job_has(job, OP_LOCK)) {
 		lock_path(site, path);
@@ -219,12 +238,12 @@ static int64_t op_readlink(int root, const char *path)
 static int64_t op_write(int root, const char *path, char *buffer, const struct op *op)
 {
 	off_t offset = (off_t)(op->draw % (SCRATCH_DATA_BYTES / SCRATCH_BLOCK_BYTES) * SCRATCH_BLOCK_BYTES);
-	int fd = openat(root, path, O_WRONLY | O_CLOEXEC);
+	int fd = dataset_openat(root, path, O_WRONLY | O_CLOEXEC, 0);
 	int64_t rc = SCRATCH_BLOCK_BYTES;
 	ssize_t n;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	memset(buffer, (int)(op->draw & 0xff), SCRATCH_BLOCK_BYTES);
 	n = pwrite(fd, buffer, SCRATCH_BLOCK_BYTES, offset);
 	if (n < 0)
@@ -242,11 +261,11 @@ static int64_t op_write(int root, const char *path, char *buffer, const struct o
 static int64_t op_lock(int root, const char *path)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	int fd = openat(root, path, O_RDWR | O_CLOEXEC);
+	int fd = dataset_openat(root, path, O_RDWR | O_CLOEXEC, 0);
 	int64_t rc = 0;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (fcntl(fd, F_OFD_SETLKW, &lock) < 0)
 		rc = -errno;
 	lock.l_type = F_UNLCK;
@@ -259,34 +278,48 @@ static int64_t op_lock(int root, const char *path)
 
 static int64_t op_create(int root, const char *path)
 {
-	int fd = openat(root, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	int fd = dataset_openat(root, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	return close(fd) < 0 ? -errno : 0;
+}
+
+/* What is done to a name: by way of its folder, which is reached as dataset_openat() says. */
+static int64_t op_on_name(int root, const char *path, const char *to, const struct op *op)
+{
+	const char *name, *to_name = to[0] ? strrchr(to, '/') + 1 : to;	/* in the same folder */
+	int folder = dataset_open_folder(root, path, &name);
+	int64_t rc = -ENOTSUP;
+
+	if (folder < 0)
+		return folder;
+	if (op->kind == OP_READLINK)
+		rc = op_readlink(folder, name);
+	else if (op->kind == OP_CHMOD)
+		rc = fchmodat(folder, name, op->draw & 1 ? 0644 : 0640, 0) < 0 ? -errno : 0;
+	else if (op->kind == OP_UNLINK)
+		rc = unlinkat(folder, name, 0) < 0 ? -errno : 0;
+	else if (op->kind == OP_RENAME)
+		rc = renameat(folder, name, folder, to_name) < 0 ? -errno : 0;
+	close(folder);
+	return rc;
 }
 
 int64_t scratch_run(int root, const char *host, char *buffer, const struct op *op)
 {
-	char path[DATASET_PATH_BYTES], to[DATASET_PATH_BYTES];
+	char path[DATASET_PATH_BYTES], to[DATASET_PATH_BYTES] = "";
 
 	op_path(NULL, host, op, path);	/* of these ops no path depends on the spec */
-	if (op->kind == OP_READLINK)
-		return op_readlink(root, path);
-	if (op->kind == OP_CHMOD)
-		return fchmodat(root, path, op->draw & 1 ? 0644 : 0640, 0) < 0 ? -errno : 0;
 	if (op->kind == OP_WRITE || op->kind == OP_WRITE_FSYNC)
 		return op_write(root, path, buffer, op);
 	if (op->kind == OP_LOCK)
 		return op_lock(root, path);
 	if (op->kind == OP_CREATE)
 		return op_create(root, path);
-	if (op->kind == OP_UNLINK)
-		return unlinkat(root, path, 0) < 0 ? -errno : 0;
-	if (op->kind != OP_RENAME)
-		return -ENOTSUP;
-	kept_path(op, host, to);
-	return renameat(root, path, root, to) < 0 ? -errno : 0;
+	if (op->kind == OP_RENAME)
+		kept_path(op, host, to);
+	return op_on_name(root, path, to, op);
 }
 
 static bool is_host(const char *name)
@@ -323,11 +356,11 @@ void scratch_remove(int root, uint32_t site)
 	int fd;
 
 	(void)snprintf(path, sizeof path, "s%04u/scratch", site);
-	fd = openat(root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = dataset_openat(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	if (fd < 0)
 		return;
 	remove_hosts(fd);
 	(void)unlinkat(fd, "lock", 0);
 	close(fd);
-	(void)unlinkat(root, path, AT_REMOVEDIR);
+	(void)dataset_unlink(root, path, AT_REMOVEDIR);
 }

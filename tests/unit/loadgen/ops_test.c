@@ -61,7 +61,7 @@ static void ground_release(struct ground *g)
 	uint64_t bad = 1;
 
 	engine_sync.close(g->ctx);
-	cr_assert_eq(dataset_verify(g->f.dir, &bad, NULL, &g->f.err), 0, "%s", g->f.err.text);
+	cr_assert_eq(dataset_verify(g->f.dir, 0, NULL, &bad, NULL, &g->f.err), 0, "%s", g->f.err.text);
 	cr_assert_eq(bad, 0u, "an op has changed a file that others read");
 	manifest_release(&g->manifest);
 	cr_assert_eq(dataset_remove(g->f.dir, &g->f.err), 0, "%s", g->f.err.text);
@@ -315,7 +315,7 @@ Test(ops, pages_of_every_change_run_side_by_side_without_one_error)
 	cr_assert_eq(fixture_op(&f, "create", "all", "ok"), 400u);
 	cr_assert_eq(fixture_op(&f, "rename", "all", "ok"), 200u);
 	cr_assert_eq(fixture_op(&f, "unlink", "all", "ok"), 200u);
-	cr_assert_eq(dataset_verify(f.dir, &bad, NULL, &f.err), 0);
+	cr_assert_eq(dataset_verify(f.dir, 0, NULL, &bad, NULL, &f.err), 0);
 	cr_assert_eq(bad, 0u);
 	cr_assert_eq(dataset_remove(f.dir, &f.err), 0);
 	cr_assert_eq(rmdir(f.dir), 0, "dataset_remove left something");

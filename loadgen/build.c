@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * build.c - make a dataset: by several threads, and to the same bytes however often it was killed on the way.
+ *
+ *	manifest, "complete": false ─ sizes ─ files ─ syncfs ─ manifest, "complete": true
+ *
+ * Whatever was made is always named by a manifest. A build that finds an incomplete one of the same dataset goes on with it: files that are
+ * there are read, and what is not right to the last byte is written again, also a file that a power cut left in its full length with nothing in it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "content.h"
+#include "crew.h"
+#include "dataset.h"
+#include "err.h"
+#include "file.h"
+
+struct build {
+	const char *dir;
+	const struct manifest *m;
+	int root;
+	bool resumed;		/* some of it may be there */
+};
+
+static int make_folder(const struct build *b, const char *path, struct err *err)
+{
+	const char *name;
+	int folder = dataset_open_folder(b->root, path, &name), rc = folder < 0 ? folder : 0;
+
+	if (rc == 0 && mkdirat(folder, name, 0755) < 0 && errno != EEXIST)
+		rc = -errno;
+	if (folder >= 0)
+		close(folder);
+	return rc < 0 ? err_set(err, rc, "%s/%s: %s", b->dir, path, strerror(-rc)) : 0;
+}
+
+static int make_folders(const struct build *b, uint32_t site, uint32_t file, struct err *err)
+{
+	char path[DATASET_PATH_BYTES];
+	int rc = 0;
+
+	for (unsigned int l = 0; l <= b->m->spec.depth && rc == 0; l++) {
+		dataset_folder_path(&b->m->spec, site, file, l, path);
+		rc = make_folder(b, path, err);
+	}
+	return rc;
+}
+
+static int make_log_folder(const struct build *b, uint32_t site, struct err *err)
+{
+	char path[DATASET_PATH_BYTES];
+	int rc;
+
+	dataset_site_path(site, path);
+	rc = make_folder(b, path, err);
+	if (rc < 0)
+		return rc;
+	dataset_log_folder_path(site, path);
+	return make_folder(b, path, err);
+}
+
+/* The first file of a folder finds it missing, whichever thread has it. Not truncated: another build of the same dataset writes the same bytes. */
+static int open_file(const struct build *b, uint32_t site, uint32_t file, const char *path, struct err *err)
+{
+	static const int flags = O_WRONLY | O_CREAT | O_CLOEXEC;
+	int fd = dataset_openat(b->root, path, flags, 0644);
+
+	if (fd == -ENOENT) {
+		int rc = make_folders(b, site, file, err);
+
+		if (rc < 0)
+			return rc;
+		fd = dataset_openat(b->root, path, flags, 0644);
+	}
+	return fd < 0 ? err_set(err, fd, "%s/%s: %s", b->dir, path, strerror(-fd)) : fd;
+}
+
+static int write_file(int fd, const struct content_id *id, uint64_t size, char *buffer)
+{
+	int rc = 0;
+
+	for (uint64_t done = 0; done < size && rc == 0; done += CREW_BUFFER_BYTES) {
+		uint64_t left = size - done;
+		size_t bytes = left < CREW_BUFFER_BYTES ? (size_t)left : CREW_BUFFER_BYTES;
+
+		content_fill(id, done, buffer, bytes);
+		rc = file_write_all(fd, buffer, bytes);
+	}
+	if (rc == 0 && ftruncate(fd, (off_t)size) < 0)
+		rc = -errno;
+	return rc;
+}
+
+static int make_file(void *arg, uint64_t idx, char *buffer, struct err *err)
+{
+	const struct build *b = arg;
+	uint32_t site = (uint32_t)(idx / b->m->spec.files_per_site), file = (uint32_t)(idx % b->m->spec.files_per_site);
+	struct content_id id = { .seed = b->m->seed, .site = site, .file = file };
+	char path[DATASET_PATH_BYTES];
+	int fd, rc;
+
+	if (file == 0) {
+		rc = make_log_folder(b, site, err);
+		if (rc < 0)
+			return rc;
+	}
+	if (b->resumed && dataset_file_is_good(b->root, b->m, site, file, buffer, NULL))
+		return 0;
+	dataset_file_path(&b->m->spec, site, file, path);
+	fd = open_file(b, site, file, path, err);
+	if (fd < 0)
+		return fd;
+	rc = write_file(fd, &id, b->m->size_bytes[idx], buffer);
+	if (close(fd) < 0 && rc == 0)	/* NFS says ENOSPC here */
+		rc = -errno;
+	return rc < 0 ? err_set(err, rc, "%s/%s: %s", b->dir, path, strerror(-rc)) : 0;
+}
+
+/* Whether DIR can take this dataset. @return 1 it is there already, 0 it may be built. */
+static int may_build(struct build *b, struct err *err)
+{
+	struct manifest have = MANIFEST_INIT;
+	char path[DATASET_PATH_BYTES];
+	struct stat st;
+	int rc;
+
+	if (fstatat(b->root, DATASET_MANIFEST, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		rc = manifest_read_head(b->root, b->dir, &have, err);
+		if (rc == 0 && !manifest_equal(&have, b->m))
+			rc = err_set(err, -EEXIST, "%s: holds another dataset (other sizes, sites or seed); `squall dataset remove` it first", b->dir);
+		b->resumed = rc == 0;
+		return rc == 0 ? have.complete : rc;
+	}
+	for (uint32_t s = 0; s < b->m->spec.sites; s++) {
+		dataset_site_path(s, path);
+		if (fstatat(b->root, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			return err_set(err, -EEXIST, "%s/%s: is there, but no manifest names it; nothing was changed", b->dir, path);
+	}
+	return 0;
+}
+
+static int build_files(struct build *b, struct manifest *m, unsigned int threads_nr, void (*progress)(uint64_t, uint64_t), struct err *err)
+{
+	struct crew_work work = { .items_nr = (uint64_t)m->spec.sites * m->spec.files_per_site, .item = make_file, .arg = b, .progress = progress };
+	int rc = manifest_write(b->root, b->dir, m, err);
+
+	if (rc == 0)
+		rc = crew_run(&work, threads_nr, err);
+	if (rc == 0 && syncfs(b->root) < 0)	/* no manifest says "complete" of what a power cut would take away */
+		rc = err_set(err, -errno, "%s: %s", b->dir, strerror(errno));
+	m->complete = rc == 0;
+	return rc < 0 ? rc : manifest_write(b->root, b->dir, m, err);
+}
+
+/* DIR alone is made: a path whose parent is missing is a mount that is not there, or a slip, and would fill some other disk. */
+static int make_root(const char *dir, struct err *err)
+{
+	char parent[PATH_MAX];
+	size_t length = strlen(dir);
+
+	if (mkdir(dir, 0755) == 0 || errno == EEXIST)
+		return 0;
+	if (errno != ENOENT || length >= sizeof parent)
+		return err_set(err, -errno, "%s: %s", dir, strerror(errno));
+	memcpy(parent, dir, length + 1);
+	return err_set(err, -ENOPKG, "%s: there is no folder %s: mount it, or make it", dir, dirname(parent));
+}
+
+int dataset_build(const char *dir, const struct dataset_spec *spec, uint64_t seed, unsigned int threads_nr,
+		  void (*progress)(uint64_t done, uint64_t total), struct err *err)
+{
+	struct manifest m = MANIFEST_INIT;
+	struct build b = { .dir = dir, .m = &m, .root = -1 };
+	bool made_dir = access(dir, F_OK) < 0, building = false;
+	int rc;
+
+	rc = manifest_draw(spec, seed, &m, err);
+	if (rc < 0)
+		goto out;
+	rc = make_root(dir, err);
+	if (rc < 0)
+		goto out;
+	rc = dataset_open_root(dir, &b.root, err);
+	if (rc < 0)
+		goto out;
+	rc = may_build(&b, err);
+	if (rc != 0)
+		goto out;
+	building = true;
+	rc = build_files(&b, &m, threads_nr, progress, err);
+out:
+	if (rc < 0 && building) {
+		(void)dataset_remove_all(b.root, dir, &m.spec, NULL);
+		if (made_dir)
+			(void)rmdir(dir);
+	}
+	if (b.root >= 0)
+		close(b.root);
+	manifest_release(&m);
+	return rc < 0 ? rc : 0;
+}
