@@ -11,6 +11,9 @@
 
 #define SLOTS_DEFAULT 64
 #define QUEUE_DEFAULT 100000
+#define ZIPF_DEFAULT 1.0
+#define ZIPF_MIN 0.05		/* below it is as good as uniform, above the maximum one file is as good as all there is */
+#define ZIPF_MAX 5.0
 
 static int parse_mix(const struct yaml *node, struct job *j, struct err *err)
 {
@@ -51,12 +54,34 @@ static int parse_phases(const struct profile *p, const struct yaml *node, struct
 	return 0;
 }
 
+/* A name, or {zipf: EXPONENT}. */
+static int parse_order(const struct yaml *node, struct job *j, struct err *err)
+{
+	static const char *const orders[] = { [ORDER_RANDOM] = "random", [ORDER_WALK] = "walk", [ORDER_ZIPF] = "zipf", NULL };
+	static const char *const zipf[] = { "zipf", NULL };
+	unsigned int order = ORDER_ZIPF;
+	int rc;
+
+	j->zipf_s = ZIPF_DEFAULT;
+	if (node->kind == YAML_MAPPING) {
+		rc = yaml_check_keys(node, "order", zipf, err);
+		if (rc == 0 && node->children_nr != 1)
+			rc = yaml_error(node, err, "order is random, walk, zipf or {zipf: 0.9}");
+		if (rc == 0)
+			rc = yaml_to_double(node->child, &j->zipf_s, err);
+		if (rc == 0 && !(j->zipf_s >= ZIPF_MIN && j->zipf_s <= ZIPF_MAX))
+			rc = yaml_error(node->child, err, "the exponent of zipf is %g to %g", ZIPF_MIN, ZIPF_MAX);
+	} else {
+		rc = yaml_to_enum(node, orders, &order, err);
+	}
+	j->order = (enum order)order;
+	return rc;
+}
+
 static int parse_limits(const struct yaml *node, const struct engine_traits *t, struct job *j, struct err *err)
 {
-	static const char *const orders[] = { "random", "walk", NULL };
 	const struct yaml *value;
 	uint64_t number = SLOTS_DEFAULT;
-	unsigned int order = 0;
 	int rc = 0;
 
 	if ((value = yaml_get(node, "slots")))
@@ -69,8 +94,7 @@ static int parse_limits(const struct yaml *node, const struct engine_traits *t, 
 	if (rc == 0 && (value = yaml_get(node, "timeout")))
 		rc = yaml_to_duration(value, &j->timeout_ns, err);
 	if (rc == 0 && (value = yaml_get(node, "order")))
-		rc = yaml_to_enum(value, orders, &order, err);
-	j->order = order == 0 ? ORDER_RANDOM : ORDER_WALK;
+		rc = parse_order(value, j, err);
 	return rc;
 }
 

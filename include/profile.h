@@ -112,7 +112,7 @@ double rate_per_s(const struct rate *rate, double capacity_per_s, double baselin
 /** @return the highest rate of a timeline [1/s]; 0 of a closed loop. */
 double arrival_peak_per_s(const struct arrival *arrival, double capacity_per_s, double baseline_per_s);
 
-enum order { ORDER_RANDOM, ORDER_WALK };
+enum order { ORDER_RANDOM, ORDER_WALK, ORDER_ZIPF };
 
 struct job {
 	char name[NAME_BYTES];
@@ -124,6 +124,7 @@ struct job {
 	uint8_t page[PAGE_OPS_MAX];	/* enum op_kind */
 	unsigned int page_nr;
 	enum order order;
+	double zipf_s;			/* order zipf: the exponent */
 	struct arrival arrival;
 	uint64_t timeout_ns;		/* 0: none */
 	unsigned int slots;		/* on each host */

@@ -44,6 +44,12 @@ static inline uint32_t hot_below(uint64_t draw, uint32_t bound)
 	return (uint32_t)((unsigned __int128)draw * bound >> 64);
 }
 
+/* The site or file of a draw, unless the order is a walk. */
+static inline uint32_t hot_nth(const struct job_run *r, const struct zipf *z, uint64_t draw, uint32_t bound)
+{
+	return r->job->order == ORDER_ZIPF ? zipf_draw(z, draw) : hot_below(draw, bound);
+}
+
 static inline uint64_t hot_key(const struct job_run *r, uint64_t i)
 {
 	return hot_draw(r->seed, i, UINT64_MAX);
@@ -65,8 +71,8 @@ static inline struct op hot_pick(const struct job_run *r, const struct dataset_s
 		op.site = (uint32_t)(file / spec->files_per_site);
 		op.file = (uint32_t)(file % spec->files_per_site);
 	} else {
-		op.site = hot_below(hot_draw(r->seed, i, 1), spec->sites);
-		op.file = hot_below(hot_draw(r->seed, i, 2), spec->files_per_site);
+		op.site = hot_nth(r, &r->zipf_site, hot_draw(r->seed, i, 1), spec->sites);
+		op.file = hot_nth(r, &r->zipf_file, hot_draw(r->seed, i, 2), spec->files_per_site);
 	}
 	return op;
 }
@@ -75,7 +81,7 @@ static inline uint32_t hot_page_site(const struct job_run *r, const struct datas
 {
 	if (r->job->order == ORDER_WALK)
 		return (uint32_t)(i % spec->sites);
-	return hot_below(hot_draw(r->seed, i, 1), spec->sites);
+	return hot_nth(r, &r->zipf_site, hot_draw(r->seed, i, 1), spec->sites);
 }
 
 static inline struct op hot_pick_of_page(const struct job_run *r, const struct dataset_spec *spec, uint64_t i, uint32_t k)
@@ -86,7 +92,7 @@ static inline struct op hot_pick_of_page(const struct job_run *r, const struct d
 	if (r->job->order == ORDER_WALK)
 		op.file = (uint32_t)((i / spec->sites * r->job->page_nr + k) % spec->files_per_site);
 	else
-		op.file = hot_below(hot_draw(r->seed, i, 2 + 2 * k), spec->files_per_site);
+		op.file = hot_nth(r, &r->zipf_file, hot_draw(r->seed, i, 2 + 2 * k), spec->files_per_site);
 	return op;
 }
 

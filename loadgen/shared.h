@@ -27,6 +27,7 @@
 #include "load.h"
 #include "queue.h"
 #include "spin.h"
+#include "zipf.h"
 
 #define SHARDS_MAX 8
 #define ERRNOS_NR 134		/* asm-generic/errno.h ends at 133; index 0 is anything beyond */
@@ -105,6 +106,7 @@ struct job_run {
 	uint32_t weight_sum, weight_end[OP_NR];	/* cumulated, by op */
 	struct span span[PHASES_MAX];
 	uint32_t spans_nr;
+	struct zipf zipf_site, zipf_file;	/* order zipf: of the dataset, so known in the worker alone */
 	struct slot *slot;
 	struct shard *shard;
 	struct queue *queue;		/* open loop; of a closed one only stop_ns is used */

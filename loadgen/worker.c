@@ -296,6 +296,10 @@ static int start_job(struct shared *shared, struct job_run *r, const struct engi
 	struct engine_env own = *env;
 	int rc;
 
+	if (r->job->order == ORDER_ZIPF) {
+		zipf_init(&r->zipf_site, shared->control->spec.sites, r->job->zipf_s);
+		zipf_init(&r->zipf_file, shared->control->spec.files_per_site, r->job->zipf_s);
+	}
 	own.job = r->job;
 	rc = r->engine->open(&own, &template.engine_ctx, err);
 	if (rc < 0)

@@ -80,6 +80,27 @@ Test(profile, an_override_changes_what_it_names)
 	profile_release(&p);
 }
 
+Test(profile, an_order_has_a_name_and_zipf_an_exponent)
+{
+	static const struct {
+		const char *set;
+		enum order order;
+		double s;
+	} cases[] = { { "jobs.reads.order=random", ORDER_RANDOM, 1 }, { "jobs.reads.order=walk", ORDER_WALK, 1 }, { "jobs.reads.order=zipf", ORDER_ZIPF, 1 },
+		      { "jobs.reads.order={zipf: 0.8}", ORDER_ZIPF, 0.8 } };
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		const char *const sets[] = { cases[i].set, NULL };
+		struct profile p = PROFILE_INIT;
+		struct err err = ERR_INIT;
+
+		cr_assert_eq(profile_parse(good, "g.yaml", sets, &p, &err), 0, "%s", err.text);
+		cr_assert_eq(p.jobs[0].order, cases[i].order, "%s", cases[i].set);
+		cr_assert_float_eq(p.jobs[0].zipf_s, cases[i].s, 1e-9, "%s", cases[i].set);
+		profile_release(&p);
+	}
+}
+
 /* Each bad profile is the good one with one assignment. */
 Test(profile, what_is_wrong_is_refused_with_its_line_and_the_next_step)
 {
@@ -108,6 +129,11 @@ Test(profile, what_is_wrong_is_refused_with_its_line_and_the_next_step)
 		      { "pages={x: [create x 2, unlink]}", "op 2 of the page creates a file while" },
 		      { "pages={x: [create, stat]}", "the page leaves a file that it created" },
 		      { "jobs.reads.phases=[nowhere]", "'nowhere' is no phase" },
+		      { "jobs.reads.order=zpif", "unknown order 'zpif'; did you mean 'zipf'?" },
+		      { "jobs.reads.order={zipf: 0}", "the exponent of zipf is 0.05 to 5" },
+		      { "jobs.reads.order={zipf: 6}", "the exponent of zipf is 0.05 to 5" },
+		      { "jobs.reads.order={walk: 1}", "unknown key in order 'walk'" },
+		      { "jobs.reads.order={}", "order is random, walk, zipf or" },
 		      { "jobs={}", "jobs is missing" },
 		      { "phases=[{name: storm, for: 5s}]", "a profile has a phase named baseline" },
 		      { "dataset.size={lognormal: {mu: 1}}", "lognormal needs mu, sigma and max" },
