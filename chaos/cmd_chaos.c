@@ -22,8 +22,6 @@
 #include "yaml.h"
 
 #include "faults.h"
-#include "plan.h"
-#include "undo.h"
 
 #define LEASE_NS (10 * NS_PER_S)
 
@@ -127,33 +125,15 @@ static int do_check(const struct options *o, struct err *err)
 	return rc;
 }
 
-static int dry_run(const struct fault *f, const json_t *args, struct err *err)
+static int dry_run(const struct fault *f, const json_t *args, uint64_t for_ns, struct err *err)
 {
-	struct fault_run run = { .fault = f, .args = args, .dry = true };
-	struct plan plan = PLAN_INIT, heal = PLAN_INIT;
-	char *text = NULL;
-	int rc;
+	char text[256];
 
-	snprintf(run.id, sizeof(run.id), "ID");
-	rc = f->plan(&run, &plan, err);
-	if (rc == 0)
-		rc = undo_plan(plan.undo, &heal, err);
-	if (rc == 0) {
-		printf("fault: %s (heal class %s)\ninject:\n", f->name, heal_class_names[f->heal_class]);
-		text = plan_print(&plan, "  ");
-		fputs(text ? text : "", stdout);
-		free(text);
-		text = plan_print(&heal, "  ");
-		if (f->heal_class == HEAL_H3)
-			puts("heal:\n  the reboot itself");
-		else
-			printf("heal:\n%s", text && *text ? text : "  nothing: it goes with its holder\n");
-		free(text);
-	}
-	plan_release(&plan);
-	plan_release(&heal);
-	free(run.state);
-	return rc;
+	printf("fault:      %s: %s\n", f->name, f->breaks);
+	printf("where:      %s\n", f->where);
+	chaos_args_text(f->name, args, text, sizeof(text));
+	printf("arguments:  %s\n", *text ? text : "none");
+	return chaos_explain(f->name, args, "", LEASE_NS, for_ns, stdout, err);
 }
 
 /* What the events said in the end. */
@@ -287,7 +267,7 @@ static int do_inject(const struct options *o, enum exit_status *ret_status, stru
 	if (rc == 0 && !o->dry_run && chaos_heal_class(o->fault) == HEAL_H3 && !o->allow_reboot)
 		rc = err_set(err, -EINVAL, "%s is healed by a reboot alone: it needs --allow-reboot", o->fault);
 	if (rc == 0)
-		rc = o->dry_run ? dry_run(fault_find(o->fault), args, err)
+		rc = o->dry_run ? dry_run(fault_find(o->fault), args, for_ns, err)
 				: inject(fault_find(o->fault), args, for_ns ? for_ns : 60 * NS_PER_S, ret_status, err);
 	json_decref(args);
 	yaml_tree_free(tree);

@@ -35,6 +35,14 @@ int drbd_link_find(const struct allow *allow, struct drbd_link *ret, struct err 
 /** The dm name of the backing disk of the first allowed resource. Errors: -ENOTBLK no dm device */
 int drbd_backing_dm(const struct allow *allow, char *ret, size_t bytes, struct err *err);
 
+/*
+ * DRBD's timers as they are when nobody sets them, which the lab writes out. Source: drbd.conf(5), section net: timeout 6 s, ko-count 7, ping-int
+ * 10 s, ping-timeout 0.5 s. A peer that has not done a write within timeout x ko-count is given up, and one that has not answered a ping in time.
+ */
+#define DRBD_WRITE_MAX_NS (42 * 1000000000ULL)
+#define DRBD_PING_EVERY_NS (10 * 1000000000ULL)
+#define DRBD_PING_MAX_NS (500 * 1000000ULL)
+
 /** "Connected ro:Primary/Secondary pe:5 lo:0" from /proc/drbd, or "" */
 void drbd_words(char *ret, size_t bytes);
 

@@ -200,6 +200,14 @@ static void heal(struct fault_run *run)
 	cut->input_fd = -1;
 }
 
+/* Seen in the lab: Connected for 10.7 s, then WFConnection; one stall of 10.6 s. */
+static void foresee(const struct fault_run *run, char *ret, size_t bytes)
+{
+	(void)run;
+	snprintf(ret, bytes, "DRBD does not stay Connected: every write waits until a ping is missed, at most 10.5s (ping-int 10s + ping-timeout 500ms); then"
+		 " the peer is given up, writes go on alone without a copy, and a resync follows the heal");
+}
+
 static const struct fault_arg args[] = { { .name = NULL } };
 static const char *const needs[] = { "nft", NULL };
 
@@ -215,5 +223,6 @@ const struct fault fault_drbd_link_cut = {
 	.plan = plan,
 	.inject = inject,
 	.verify = verify,
+	.foresee = foresee,
 	.heal = heal,
 };

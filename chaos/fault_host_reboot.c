@@ -40,6 +40,13 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 	return FAULT_MISMATCH;
 }
 
+static void foresee(const struct fault_run *run, char *ret, size_t bytes)
+{
+	(void)run;
+	snprintf(ret, bytes, "DRBD does not stay Connected: the peer misses this host within 10.5s (ping-int 10s + ping-timeout 500ms), and resyncs when it is"
+		 " back. An NFS server serves nothing until it has booted; hard mounts wait, and NFSv4 clients wait for the grace period too");
+}
+
 static const struct fault_arg args[] = { { .name = NULL } };
 static const char *const needs[] = { NULL };
 
@@ -55,4 +62,5 @@ const struct fault fault_host_reboot = {
 	.probe = probe,
 	.plan = plan,
 	.verify = verify,
+	.foresee = foresee,
 };

@@ -56,6 +56,12 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 	return nr == wanted ? FAULT_CONFIRMED : FAULT_MISMATCH;
 }
 
+static void foresee(const struct fault_run *run, char *ret, size_t bytes)
+{
+	snprintf(ret, bytes, "DRBD is not touched and stays Connected. %u nfsd threads are left for all clients. While threads are blocked, the write to the pool"
+		 " waits in the kernel until they are not, and so does every other reader of it", (unsigned int)fault_arg_u64(run, "threads"));
+}
+
 static const struct fault_arg args[] = {
 	{ "threads", ARG_COUNT, 1, 1024, NULL, NULL, NULL, "how many are left" },
 	{ .name = NULL },
@@ -73,4 +79,5 @@ const struct fault fault_nfsd_threads = {
 	.probe = probe,
 	.plan = plan,
 	.verify = verify,
+	.foresee = foresee,
 };

@@ -16,7 +16,7 @@
 
 static void mark_path(const struct fault_run *run, char *ret, size_t bytes)
 {
-	snprintf(ret, bytes, "%s/none-%s", run->dry ? "STATE" : journal_state_dir(), run->id);
+	snprintf(ret, bytes, "%s/none-%s", journal_state_dir(), run->id);
 }
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
@@ -42,6 +42,12 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 	return FAULT_CONFIRMED;
 }
 
+static void foresee(const struct fault_run *run, char *ret, size_t bytes)
+{
+	(void)run;
+	snprintf(ret, bytes, "DRBD is not touched and stays Connected; clients notice nothing");
+}
+
 static const struct fault_arg args[] = { { .name = NULL } };
 static const char *const needs[] = { "rm", NULL };
 
@@ -55,4 +61,5 @@ const struct fault fault_none = {
 	.needs = needs,
 	.plan = plan,
 	.verify = verify,
+	.foresee = foresee,
 };

@@ -66,6 +66,7 @@ struct fault {
 	int (*plan)(struct fault_run *run, struct plan *plan, struct err *err);
 	int (*inject)(struct fault_run *run, const struct plan *plan, struct err *err);	/* NULL: plan_run() */
 	enum fault_verdict (*verify)(struct fault_run *run, char *evidence, size_t bytes);
+	void (*foresee)(const struct fault_run *run, char *ret, size_t bytes);	/* what DRBD and the clients do while it is in force */
 	void (*heal)(struct fault_run *run);	/* lets go of what the process itself holds; NULL: the undo of the plan is all */
 };
 

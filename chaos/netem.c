@@ -108,20 +108,26 @@ static int look_before(const char *dev, char **ret_before, struct err *err)
 	return rc;
 }
 
+enum netem_socket netem_which(const struct fault_run *run)
+{
+	unsigned int which = NETEM_BOTH;
+
+	for (unsigned int i = 0; netem_socket_names[i]; i++)
+		if (strcmp(fault_arg_text(run, "socket"), netem_socket_names[i]) == 0)
+			which = i;
+	return (enum netem_socket)which;
+}
+
 int netem_plan(struct fault_run *run, const char *netem, struct plan *plan, struct err *err)
 {
 	struct netem_state *state = calloc(1, sizeof(*state));
 	struct drbd_link link = { .dev = "DEV" };
-	unsigned int which = NETEM_BOTH;
 	char *before = NULL;
 	int rc = 0;
 
 	run->state = state;
 	if (!state)
 		return -ENOMEM;
-	for (unsigned int i = 0; netem_socket_names[i]; i++)
-		if (strcmp(fault_arg_text(run, "socket"), netem_socket_names[i]) == 0)
-			which = i;
 	if (!run->dry)
 		rc = drbd_link_find(&run->allow, &link, err);
 	if (rc == 0 && !run->dry)
@@ -137,7 +143,7 @@ int netem_plan(struct fault_run *run, const char *netem, struct plan *plan, stru
 	if (rc == 0)
 		rc = plan_add_run(plan, err, "tc qdisc add dev %s root netem %s", UNDO_IFB, netem);
 	if (rc == 0)
-		rc = add_filters(state, (enum netem_socket)which, &link, run->dry, plan, err);
+		rc = add_filters(state, netem_which(run), &link, run->dry, plan, err);
 	if (rc == 0)
 		rc = add_undo(state, before ? before : "", plan, err);
 out:

@@ -25,6 +25,9 @@ int netem_probe(const struct allow *allow, struct err *err);
 /** @param netem  the words after `netem`, such as "delay 2s 500ms limit 10000". */
 int netem_plan(struct fault_run *run, const char *netem, struct plan *plan, struct err *err);
 
+/** Which of the sockets a run was asked for. */
+enum netem_socket netem_which(const struct fault_run *run);
+
 enum fault_verdict netem_verify(struct fault_run *run, char *evidence, size_t bytes);
 
 /** The counters of the first netem qdisc in `tc -s qdisc show`. Errors: -ENOENT no netem there */

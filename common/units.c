@@ -116,6 +116,17 @@ char *units_format_ns(uint64_t ns, char *out, size_t out_bytes)
 	return format(v / 1e9, "s", out, out_bytes);
 }
 
+char *units_exact_ns(uint64_t ns, char *out, size_t out_bytes)
+{
+	static const struct { const char *name; uint64_t ns; } units[] = { { "s", 1000000000 }, { "ms", 1000000 }, { "us", 1000 }, { "ns", 1 } };
+	size_t i = 0;
+
+	while (ns % units[i].ns != 0)	/* ends: everything is a whole number of ns */
+		i++;
+	(void)snprintf(out, out_bytes, "%llu%s", (unsigned long long)(ns / units[i].ns), units[i].name);
+	return out;
+}
+
 char *units_format_bytes(uint64_t bytes, char *out, size_t out_bytes)
 {
 	static const char *const names[] = { "KiB", "MiB", "GiB", "TiB" };

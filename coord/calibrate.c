@@ -11,7 +11,6 @@
 #include "run.h"
 
 #define CALIBRATE_SLOTS 8
-#define CALIBRATE_NS (5 * NS_PER_S)
 #define START_AHEAD_NS (NS_PER_S / 2)
 
 static bool all_final(struct run *run, void *arg)

@@ -267,7 +267,7 @@ int cmd_reproduce(int argc, char **argv)
 	if (rc == 1)
 		return EXIT_AS_EXPECTED;
 	if (rc == 0)
-		rc = s.options.dry_run ? run_print_profile(&s.options, &err) : reproduce(&s, &err);
+		rc = s.options.dry_run ? run_dry(&s.options, &err) : reproduce(&s, &err);
 	for (unsigned int i = 0; i < s.trials_nr; i++)
 		json_decref(s.trials[i].verdict);
 	free(s.trials);

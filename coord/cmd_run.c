@@ -4,12 +4,10 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "command.h"
 #include "err.h"
-#include "profile.h"
 #include "record.h"
 #include "report.h"
 #include "run.h"
@@ -25,25 +23,10 @@ static const char help[] =
 	"  --set KEY=VALUE     change the profile: faults.0.args.delay=1s, faults=[]\n"
 	"  --out DIR           instead of results\n"
 	"  --allow-reboot      faults that only a reboot heals; implied in the lab\n"
-	"  --dry-run           print the effective profile and what would be done\n"
+	"  --dry-run           print what would be done, as comments before the effective profile, and do nothing\n"
 	"  --json              print verdict.json instead of text\n"
 	"\n"
 	"Exit status: 0 as expected, 1 not as expected, 2 usage or profile error, 3 broken, 4 inconclusive or void, 77 needs missing.\n";
-
-int run_print_profile(const struct run_options *options, struct err *err)
-{
-	struct profile profile = PROFILE_INIT;
-	char *text = NULL;
-	int rc = profile_load(options->profile, options->sets, &profile, err);
-
-	if (rc == 0)
-		rc = profile_print(&profile, &text);
-	if (rc == 0)
-		fputs(text, stdout);
-	free(text);
-	profile_release(&profile);
-	return rc;
-}
 
 /* The text is made from the record again, sealed as it is, as `squall report` makes it. */
 int run_print(const struct run_options *options, const char *dir, const json_t *verdict, struct err *err)
@@ -87,7 +70,7 @@ int cmd_run(int argc, char **argv)
 	if (rc == 1)
 		return EXIT_AS_EXPECTED;
 	if (rc == 0)
-		rc = options.dry_run ? run_print_profile(&options, &err) : run_and_print(&options, &err);
+		rc = options.dry_run ? run_dry(&options, &err) : run_and_print(&options, &err);
 	if (rc < 0) {
 		fprintf(stderr, "squall: %s\n", err.text[0] ? err.text : strerror(-rc));
 		return (int)err_exit_status(rc);

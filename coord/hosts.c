@@ -156,17 +156,46 @@ static bool all_said_hello(struct run *run, void *arg)
 	return true;
 }
 
+static bool is_local(const char *on)
+{
+	return strncmp(on, "local:", 6) == 0 && on[6] != '\0';
+}
+
+static bool will_be_there(const struct run *run, const char *name)
+{
+	char client[NAME_BYTES];
+
+	if (is_local(run->options->on))
+		return strcmp(name, "local") == 0;
+	for (unsigned int i = 1; i <= run->profile.lab.clients; i++) {
+		(void)snprintf(client, sizeof client, "client-%u", i);
+		if (strcmp(name, client) == 0)
+			return true;
+	}
+	return strcmp(name, "store-a") == 0 || strcmp(name, "store-b") == 0;
+}
+
+int hosts_check(const struct run *run, struct err *err)
+{
+	const char *on = run->options->on;
+
+	if (!is_local(on) && strcmp(on, "lab") != 0)
+		return err_set(err, -EINVAL, "--on %s: write lab or local:DIR", on);
+	for (unsigned int i = 0; i < run->profile.faults_nr; i++) {
+		const struct fault_plan *f = &run->profile.faults[i];
+
+		if (f->on[0] != '\0' && !will_be_there(run, f->on))
+			return err_set(err, -EINVAL, "%s:%u: %s is to be injected on '%s', which a run on %s does not have; %s", run->profile.file, f->line,
+				       f->fault, f->on, on, is_local(on) ? "its one host is 'local'" : "it has store-a, store-b and client-1 to the number of lab.clients");
+	}
+	return 0;
+}
+
 int hosts_open(struct run *run, struct err *err)
 {
 	const char *on = run->options->on;
-	int rc;
+	int rc = is_local(on) ? open_local(run, on + 6, err) : open_lab(run, err);
 
-	if (strncmp(on, "local:", 6) == 0 && on[6] != '\0')
-		rc = open_local(run, on + 6, err);
-	else if (strcmp(on, "lab") == 0)
-		rc = open_lab(run, err);
-	else
-		rc = err_set(err, -EINVAL, "--on %s: write lab or local:DIR", on);
 	if (rc < 0)
 		return rc;
 	for (int i = 0; i < run->hosts_nr; i++)

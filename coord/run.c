@@ -254,6 +254,8 @@ int run_profile(const struct run_options *options, json_t **ret_verdict, char *r
 	if (rc == 0)
 		rc = schedule_check(run, err);
 	if (rc == 0)
+		rc = hosts_check(run, err);
+	if (rc == 0)
 		rc = hosts_open(run, err);
 	if (rc == 0)
 		rc = open_record(run, err);

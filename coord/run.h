@@ -100,6 +100,8 @@ struct run {
 int run_options_parse(int argc, char **argv, const char *help, struct run_options *ret_options, struct err *err);
 
 /* hosts.c */
+/** Before anything is done: --on says where, and every host that a fault names will be there. Errors: -EINVAL */
+int hosts_check(const struct run *run, struct err *err);
 int hosts_open(struct run *run, struct err *err);
 int hosts_sync(struct run *run, struct err *err);
 void hosts_close(struct run *run);
@@ -116,7 +118,12 @@ void host_gone(struct run *run, struct host *host);
 /** Send to all hosts with a role and wait for all answers; body is copied. */
 int run_ask_all(struct run *run, const char *role, const char *kind, json_t *body, uint64_t timeout_ns, struct err *err);
 
+/* dry_run.c */
+/** --dry-run: what would be done, and the effective profile. Errors: -EINVAL as of a run. */
+int run_dry(const struct run_options *options, struct err *err);
+
 /* calibrate.c */
+#define CALIBRATE_NS (5 * 1000000000ULL)	/* for each job, when the profile has no phase of this name */
 int run_calibrate(struct run *run, struct err *err);
 int run_resolve(struct run *run, struct err *err);
 int run_load_start(struct run *run, const struct load_plan *plan, struct err *err);
@@ -142,8 +149,6 @@ void progress_say(const struct run *run, const char *format, ...) __attribute__(
 /* cmd_run.c */
 /** Print what `squall report` would, or verdict.json. */
 int run_print(const struct run_options *options, const char *dir, const json_t *verdict, struct err *err);
-/** Print the effective profile of --dry-run. */
-int run_print_profile(const struct run_options *options, struct err *err);
 
 /* run.c */
 /** The whole run. @param ret_verdict new reference, maybe NULL. @return exit status */

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 struct err;
@@ -40,6 +41,18 @@ enum heal_class chaos_heal_class(const char *fault);
 
 /** @return whether the fault is an instant (host-reboot) and not a state that lasts. */
 bool chaos_is_instant(const char *fault);
+
+/**
+ * Write what a fault would do, and do nothing: its actions in order, their undo, the heal class, what DRBD and the clients do meanwhile, when it
+ * ends by itself. Names of the host, which a dry run does not ask for, stand in capital letters. Needs neither root nor the allow file.
+ * @param args    as chaos_check() returned them.
+ * @param indent  before every line.
+ * @param lease_ns, max_ns  [ns] as chaos_hold_start() would be given them.
+ */
+int chaos_explain(const char *fault, const json_t *args, const char *indent, uint64_t lease_ns, uint64_t max_ns, FILE *out, struct err *err);
+
+/** "delay=1200ms jitter=0s socket=data": checked arguments as a person would write them, defaults included; "" when it has none. */
+void chaos_args_text(const char *fault, const json_t *args, char *ret, size_t bytes);
 
 /**
  * Can this host do it? Looks and changes nothing.

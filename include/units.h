@@ -26,6 +26,9 @@ int units_parse_percent(const char *text, double *ret_share);
 /** "4.80 s", "12.3 ms", "850 us": three digits. @param out at least 24 bytes. @return out */
 char *units_format_ns(uint64_t ns, char *out, size_t out_bytes);
 
+/** "2s", "1200ms", "7us", "0s": exact, in the largest unit from s downwards that is whole; units_parse_duration() reads it back. @return out */
+char *units_exact_ns(uint64_t ns, char *out, size_t out_bytes);
+
 /** "4 KiB", "1.2 MiB". @return out */
 char *units_format_bytes(uint64_t bytes, char *out, size_t out_bytes);
 

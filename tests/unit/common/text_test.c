@@ -34,6 +34,20 @@ Test(units, durations_need_a_unit_and_nothing_else)
 	}
 }
 
+Test(units, a_time_can_be_printed_exactly_and_read_back)
+{
+	static const struct { uint64_t ns; const char *text; } cases[] = { { 0, "0s" }, { 1, "1ns" }, { 1000, "1us" }, { 1200000000, "1200ms" },
+									   { 90000000000, "90s" }, { 1000000001, "1000000001ns" } };
+	uint64_t ns;
+	char out[32];
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		cr_assert_str_eq(units_exact_ns(cases[i].ns, out, sizeof out), cases[i].text);
+		cr_assert_eq(units_parse_duration(out, &ns), 0);
+		cr_assert_eq(ns, cases[i].ns);
+	}
+}
+
 Test(units, times_are_printed_with_three_digits)
 {
 	static const struct {

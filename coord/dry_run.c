@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * dry_run.c - `--dry-run`: what a run would do, for whoever has to answer for it, before the effective profile.
+ *
+ * The plan is written as comments of YAML, so that the whole is a profile that runs as it was printed. Instants count from the start of the load:
+ * calibration comes before it. What is relative to a capacity that nobody has measured is not put into figures.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent.h"
+#include "chaos.h"
+#include "err.h"
+#include "run.h"
+#include "units.h"
+
+#define INSTANT_UNKNOWN UINT64_MAX
+
+/* From the start of the load. */
+static uint64_t phase_start(const struct profile *p, int idx)
+{
+	uint64_t at = 0;
+
+	for (int i = 0; i < idx; i++)
+		at += p->phases[i].calibrate ? 0 : p->phases[i].for_ns;
+	return at;
+}
+
+static bool is_relative(const struct job *j)
+{
+	return j->arrival.kind != ARRIVAL_CLOSED && (j->arrival.from.kind == RATE_CAPACITY || j->arrival.to.kind == RATE_CAPACITY);
+}
+
+/* As calibrate.c goes about it: each job whose rate is relative, one after the other. */
+static void print_length(FILE *f, const struct profile *p)
+{
+	uint64_t load_ns = phase_start(p, (int)p->phases_nr), calibrate_ns = CALIBRATE_NS;
+	char load[32], each[32], max[32];
+	unsigned int jobs = 0;
+
+	for (unsigned int i = 0; i < p->phases_nr; i++)
+		if (p->phases[i].calibrate)
+			calibrate_ns = p->phases[i].for_ns;
+	for (unsigned int i = 0; i < p->jobs_nr; i++)
+		jobs += is_relative(&p->jobs[i]);
+	fprintf(f, "length:  %s of load", units_exact_ns(load_ns, load, sizeof load));
+	if (jobs > 0)
+		fprintf(f, ", after %s in which capacity is measured (%u job%s, one after the other)", units_exact_ns(jobs * calibrate_ns, each, sizeof each), jobs,
+			jobs == 1 ? "" : "s");
+	fprintf(f, "; %s at the most (guards.max_run)%s\n", units_exact_ns(p->max_run_ns, max, sizeof max),
+		p->max_run_ns < load_ns ? ": IT ENDS BEFORE ITS PHASES DO" : "");
+}
+
+static void print_where(FILE *f, const struct profile *p, const struct run_options *o)
+{
+	const struct dataset_spec *d = &p->dataset;
+
+	if (strcmp(o->on, "lab") == 0)
+		fprintf(f, "where:   the VM lab: storage nodes store-a and store-b, %u client%s, %u nfsd threads, %s; nothing outside of the guests is touched\n",
+			p->lab.clients, p->lab.clients == 1 ? "" : "s", p->lab.nfsd_threads, p->lab.filesystem);
+	else
+		fprintf(f, "where:   this host (%s): it raises the load%s\n", o->on, p->faults_nr > 0 ? ", and the faults are injected INTO IT" : "");
+	fprintf(f, "dataset: %u sites with %u files each, %s%" PRIu64 " bytes a file; built when it is not there\n", d->sites, d->files_per_site,
+		d->lognormal ? "log-normal sizes up to " : "", d->size_bytes);
+	fprintf(f, "record:  %s/%s/UTC-%" PRIu64 "\n", o->out, p->name, p->seed);
+}
+
+static void print_phases(FILE *f, const struct profile *p)
+{
+	char from[32], to[32];
+
+	fputs("phases, from the start of the load:\n", f);
+	for (unsigned int i = 0; i < p->phases_nr; i++)
+		if (!p->phases[i].calibrate)
+			fprintf(f, "  %-12s %s to %s\n", p->phases[i].name, units_exact_ns(phase_start(p, (int)i), from, sizeof from),
+				units_exact_ns(phase_start(p, (int)i + 1), to, sizeof to));
+}
+
+static void print_ops(FILE *f, const struct job *j)
+{
+	bool first = true;
+
+	if (j->is_page)
+		fprintf(f, "pages of %u ops", j->page_nr);
+	else
+		fputs("single ops:", f);
+	for (unsigned int k = 0; !j->is_page && k < OP_NR; k++)
+		if (j->mix[k] > 0) {
+			fprintf(f, "%s %s %u", first ? "" : ",", op_kind_names[k], j->mix[k]);
+			first = false;
+		}
+}
+
+/* The sum that "3x baseline" is of, when nothing of it has to be measured: as run_resolve() adds it up. @return whether it is known */
+static bool baseline_of(const struct profile *p, double *ret_per_s)
+{
+	unsigned int first = 0;
+
+	while (first + 1 < p->phases_nr && p->phases[first].calibrate)
+		first++;
+	*ret_per_s = 0;
+	for (unsigned int i = 0; i < p->jobs_nr; i++) {
+		const struct job *j = &p->jobs[i];
+
+		if (j->arrival.kind == ARRIVAL_CLOSED || j->arrival.from.kind == RATE_BASELINE || !(j->phases & 1u << first))
+			continue;
+		if (j->arrival.from.kind == RATE_CAPACITY)
+			return false;
+		*ret_per_s += j->arrival.from.value;
+	}
+	return true;
+}
+
+static const char *rate_text(const struct profile *p, const struct rate *rate, char *ret, size_t bytes)
+{
+	double baseline;
+
+	if (rate->kind == RATE_ABSOLUTE)
+		(void)snprintf(ret, bytes, "%g/s", rate->value);
+	else if (rate->kind == RATE_CAPACITY)
+		(void)snprintf(ret, bytes, "%g %% of capacity, measured first", 100 * rate->value);
+	else if (baseline_of(p, &baseline))
+		(void)snprintf(ret, bytes, "%gx baseline = %g/s", rate->value, rate->value * baseline);
+	else
+		(void)snprintf(ret, bytes, "%gx the baseline of all jobs, measured first", rate->value);
+	return ret;
+}
+
+static void print_phase_of_job(FILE *f, const struct profile *p, const struct job *j, unsigned int phase, bool first)
+{
+	const struct arrival *a = &j->arrival;
+	char from[80], to[80], rise[32];
+
+	fprintf(f, "    %-12s ", p->phases[phase].name);
+	if (a->kind == ARRIVAL_CLOSED)
+		fprintf(f, "as fast as %u slots on each host go, think time %s\n", j->slots, units_exact_ns(a->think_ns, rise, sizeof rise));
+	else if (a->kind == ARRIVAL_SPIKE && first)
+		fprintf(f, "from %s, rising within %s to %s\n", rate_text(p, &a->from, from, sizeof from), units_exact_ns(a->rise_ns, rise, sizeof rise),
+			rate_text(p, &a->to, to, sizeof to));
+	else
+		fprintf(f, "%s\n", rate_text(p, &a->to, to, sizeof to));
+}
+
+static void print_job(FILE *f, const struct profile *p, const struct job *j)
+{
+	static const char *const arrivals[] = { [ARRIVAL_CONSTANT] = "evenly spaced", [ARRIVAL_POISSON] = "random (Poisson)", [ARRIVAL_SPIKE] = "random (Poisson)",
+						[ARRIVAL_CLOSED] = "closed loop: a slot waits for its op" };
+	const char *how = arrivals[j->arrival.kind];
+	bool first = true;
+	char text[32];
+
+	if (j->arrival.kind == ARRIVAL_SPIKE && !j->arrival.poisson)
+		how = arrivals[ARRIVAL_CONSTANT];
+	fprintf(f, "  %s: ", j->name);
+	print_ops(f, j);
+	fprintf(f, "; %s; engine %s%s, %u in flight on a host at the most, ", how, j->engine, j->direct ? " past the page cache" : "", j->slots);
+	if (j->timeout_ns > 0)
+		fprintf(f, "given up after %s\n", units_exact_ns(j->timeout_ns, text, sizeof text));
+	else
+		fputs("never given up\n", f);
+	for (unsigned int i = 0; i < p->phases_nr; i++)
+		if (j->phases & 1u << i) {
+			print_phase_of_job(f, p, j, i, first);
+			first = false;
+		}
+}
+
+static int fault_by_name(const struct profile *p, const char *name)
+{
+	for (unsigned int i = 0; i < p->faults_nr; i++)
+		if (strcmp(p->faults[i].fault, name) == 0)
+			return (int)i;
+	return -1;
+}
+
+/* As schedule.c will look it up, with every event in its planned place. @param depth  events may wait for each other */
+static uint64_t instant_of(const struct profile *p, const struct when *when, unsigned int depth)
+{
+	uint64_t at = INSTANT_UNKNOWN;
+	int event;
+
+	if (when->phase_idx >= 0)
+		return phase_start(p, when->phase_idx) + when->offset_ns;
+	event = fault_by_name(p, when->name);
+	if (event >= 0 && depth < FAULTS_MAX)
+		at = instant_of(p, &p->faults[event].at, depth + 1);
+	return at == INSTANT_UNKNOWN ? at : at + when->offset_ns;
+}
+
+static void print_instant(FILE *f, const struct when *when, uint64_t at)
+{
+	char text[32];
+
+	fputs(when->name, f);
+	if (when->offset_ns > 0)
+		fprintf(f, "+%s", units_exact_ns(when->offset_ns, text, sizeof text));
+	if (at == INSTANT_UNKNOWN)
+		fputs(" (which never comes: these events wait for each other)", f);
+	else
+		fprintf(f, " (%s)", units_exact_ns(at, text, sizeof text));
+}
+
+static void print_when(FILE *f, const struct profile *p, const struct fault_plan *plan)
+{
+	uint64_t at = instant_of(p, &plan->at, 0), until = INSTANT_UNKNOWN;
+	char text[32];
+
+	fputs("    when:       at ", f);
+	print_instant(f, &plan->at, at);
+	if (chaos_is_instant(plan->fault)) {
+		fputs("; an instant\n", f);
+		return;
+	}
+	if (plan->for_ns > 0)
+		fprintf(f, ", for %s", units_exact_ns(plan->for_ns, text, sizeof text));
+	if (plan->for_ns > 0 && at != INSTANT_UNKNOWN)
+		until = at + plan->for_ns;
+	if (plan->for_ns == 0 && plan->until.name[0] != '\0') {
+		until = instant_of(p, &plan->until, 0);
+		fputs(" until ", f);
+		print_instant(f, &plan->until, until);
+	} else if (plan->for_ns == 0) {
+		until = phase_start(p, (int)p->phases_nr);
+		fprintf(f, " until the end (%s)", units_exact_ns(until, text, sizeof text));
+	}
+	if (until != INSTANT_UNKNOWN && at != INSTANT_UNKNOWN && until <= at)
+		fputs(": IT ENDS BEFORE IT BEGINS", f);
+	else if (until != INSTANT_UNKNOWN && at != INSTANT_UNKNOWN && plan->for_ns == 0)
+		fprintf(f, ": %s", units_exact_ns(until - at, text, sizeof text));
+	fputc('\n', f);
+}
+
+static int print_fault(FILE *f, const struct run *run, unsigned int idx, struct err *err)
+{
+	const struct fault_plan *plan = &run->profile.faults[idx];
+	char text[256];
+
+	fprintf(f, "  faults.%u: %s\n    host:       ", idx, plan->fault);
+	if (plan->on[0] != '\0')
+		fprintf(f, "%s\n", plan->on);
+	else
+		fputs("the DRBD primary of that moment\n", f);
+	print_when(f, &run->profile, plan);
+	chaos_args_text(plan->fault, run->fault[idx].args, text, sizeof text);
+	if (*text)
+		fprintf(f, "    arguments:  %s\n", text);
+	return chaos_explain(plan->fault, run->fault[idx].args, "    ", AGENT_LEASE_NS, run->profile.max_run_ns, f, err);
+}
+
+static int print_faults(FILE *f, const struct run *run, struct err *err)
+{
+	int rc = 0;
+
+	if (run->profile.faults_nr == 0) {
+		fputs("faults:  none\n", f);
+		return 0;
+	}
+	fputs("faults; capital letters stand for names that the host gives:\n", f);
+	for (unsigned int i = 0; i < run->profile.faults_nr && rc == 0; i++)
+		rc = print_fault(f, run, i, err);
+	return rc;
+}
+
+static void print_end(FILE *f, const struct profile *p)
+{
+	if (p->guards_nr > 0)
+		fputs("stopped early, with its faults healed, when one of these is true:\n", f);
+	for (unsigned int i = 0; i < p->guards_nr; i++)
+		fprintf(f, "  %s\n", p->guards[i].text);
+	if (p->arms_nr > 0)
+		fputs("arms, which squall reproduce runs too, each the same but for:\n", f);
+	for (unsigned int i = 0; i < p->arms_nr; i++) {
+		fprintf(f, "  %s:", p->arms[i].name);
+		for (unsigned int k = 0; k < p->arms[i].set_nr; k++)
+			fprintf(f, "%s %s", k ? "," : "", p->arms[i].set[k].text);
+		fputc('\n', f);
+	}
+	fprintf(f, "expected: %s\n", verdict_names[p->expect]);
+	if (p->signature_nr > 0)
+		fputs("reproduced is a run in which all of these held:\n", f);
+	for (unsigned int i = 0; i < p->signature_nr; i++)
+		fprintf(f, "  %s: %s\n", p->signature[i].name, p->signature[i].text);
+}
+
+static int print_plan(FILE *f, const struct run *run, struct err *err)
+{
+	const struct profile *p = &run->profile;
+	int rc;
+
+	fprintf(f, "%s, seed %" PRIu64 ": what would be done. Nothing was done, and no host was asked.\n\n", p->name, p->seed);
+	print_where(f, p, run->options);
+	print_length(f, p);
+	print_phases(f, p);
+	fputs("load, of all hosts together:\n", f);
+	for (unsigned int i = 0; i < p->jobs_nr; i++)
+		print_job(f, p, &p->jobs[i]);
+	rc = print_faults(f, run, err);
+	print_end(f, p);
+	return rc;
+}
+
+static void print_as_comment(char *text)
+{
+	for (char *line = text; line && *line;) {
+		char *end = strchr(line, '\n');
+
+		if (end)
+			*end++ = '\0';
+		printf("#%s%s\n", *line ? " " : "", line);
+		line = end;
+	}
+	puts("#");
+}
+
+int run_dry(const struct run_options *options, struct err *err)
+{
+	struct run *run = calloc(1, sizeof *run);
+	char *plan = NULL, *profile = NULL;
+	size_t bytes;
+	FILE *f;
+	int rc;
+
+	if (!run)
+		return err_set(err, -ENOMEM, "run: no memory");
+	run->options = options;
+	rc = profile_load(options->profile, options->sets, &run->profile, err);
+	if (rc == 0)
+		rc = schedule_check(run, err);
+	if (rc == 0)
+		rc = hosts_check(run, err);
+	if (rc == 0)
+		rc = profile_print(&run->profile, &profile);
+	if (rc < 0)
+		goto out;
+	f = open_memstream(&plan, &bytes);
+	rc = f ? print_plan(f, run, err) : -ENOMEM;
+	if (f && fclose(f) != 0)
+		rc = -ENOMEM;
+	if (rc == 0) {
+		print_as_comment(plan);
+		fputs(profile, stdout);
+	}
+out:
+	schedule_free(run);
+	profile_release(&run->profile);
+	free(profile);
+	free(plan);
+	free(run);
+	return rc;
+}
