@@ -68,7 +68,7 @@ static int read_args(const struct options *o, struct yaml **ret_tree, json_t **r
 		const char *word = o->assignments[i], *eq = strchr(word, '=');
 
 		if (!eq || eq == word || strpbrk(word, "\n#'\"{}[]:&*!|>%@`"))
-			return err_set(err, -EINVAL, "'%s' is not KEY=VALUE", word);
+			return err_set(err, -EINVAL, "'%s' is not KEY=VALUE, as in delay=300ms", word);
 		used += (size_t)snprintf(text + used, sizeof(text) - used, "%.*s: %s\n", (int)(eq - word), word, eq + 1);
 		if (used >= sizeof(text))
 			return err_set(err, -EINVAL, "too many arguments");
@@ -261,11 +261,11 @@ static int do_inject(const struct options *o, enum exit_status *ret_status, stru
 	int rc = read_args(o, &tree, &args, err);
 
 	if (rc == 0 && !o->duration && !chaos_is_instant(o->fault))
-		rc = err_set(err, -EINVAL, "inject needs --for TIME");
+		rc = err_set(err, -EINVAL, "chaos inject: --for TIME is missing: how long %s lasts, such as 10s", o->fault);
 	if (rc == 0 && o->duration && (units_parse_duration(o->duration, &for_ns) < 0 || for_ns == 0))
-		rc = err_set(err, -EINVAL, "--for %s is no duration such as 10s", o->duration);
+		rc = err_set(err, -EINVAL, "chaos inject: --for %s is no duration such as 10s", o->duration);
 	if (rc == 0 && !o->dry_run && chaos_heal_class(o->fault) == HEAL_H3 && !o->allow_reboot)
-		rc = err_set(err, -EINVAL, "%s is healed by a reboot alone: it needs --allow-reboot", o->fault);
+		rc = err_set(err, -EINVAL, "chaos inject: %s is healed by a reboot alone; add --allow-reboot if that is meant", o->fault);
 	if (rc == 0)
 		rc = o->dry_run ? dry_run(fault_find(o->fault), args, for_ns, err)
 				: inject(fault_find(o->fault), args, for_ns ? for_ns : 60 * NS_PER_S, ret_status, err);

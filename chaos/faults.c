@@ -81,11 +81,22 @@ static size_t enum_nr(const struct fault_arg *arg)
 	return nr;
 }
 
+/* "data, meta, both" */
+static const char *enum_text(const struct fault_arg *arg, char *ret, size_t bytes)
+{
+	size_t used = 0;
+
+	ret[0] = '\0';
+	for (size_t i = 0; arg->names[i] && used < bytes; i++)
+		used += (size_t)snprintf(ret + used, bytes - used, "%s%s", i ? ", " : "", arg->names[i]);
+	return ret;
+}
+
 /* A limit as a person writes it. */
 static void limit_text(const struct fault_arg *arg, uint64_t value, char *ret, size_t bytes)
 {
 	if (arg->kind == ARG_DURATION)
-		units_format_ns(value, ret, bytes);
+		units_exact_ns(value, ret, bytes);
 	else if (arg->kind == ARG_BITS && value % 1000 == 0)
 		snprintf(ret, bytes, "%llukbit", (unsigned long long)(value / 1000));
 	else
@@ -94,14 +105,14 @@ static void limit_text(const struct fault_arg *arg, uint64_t value, char *ret, s
 
 static int check_value(const struct fault_arg *arg, const json_t *value, const json_t *all, struct err *err)
 {
-	char min[32], max[32];
+	char min[32], max[32], names[96];
 	uint64_t n;
 
 	if (arg->kind == ARG_ENUM) {
 		for (size_t i = 0; i < enum_nr(arg); i++)
 			if (json_is_string(value) && strcmp(arg->names[i], json_string_value(value)) == 0)
 				return 0;
-		return err_set(err, -EINVAL, "'%s' is none of its names", arg->name);
+		return err_set(err, -EINVAL, "'%s' is none of %s", arg->name, enum_text(arg, names, sizeof(names)));
 	}
 	if (!json_is_integer(value) || json_integer_value(value) < 0)
 		return err_set(err, -EINVAL, "'%s' is no number", arg->name);
@@ -152,7 +163,6 @@ static json_t *parse_value(const struct fault_arg *arg, const char *text, const 
 		rc = *text >= '0' && *text <= '9' && *end == '\0' ? 0 : -EINVAL;
 		break;
 	case ARG_ENUM:
-		*ret_expected = "one of its names";
 		for (size_t i = 0; arg->names[i]; i++)
 			if (strcmp(arg->names[i], text) == 0)
 				return json_string(text);
@@ -166,6 +176,7 @@ static int check_arg(const struct fault *f, const struct fault_arg *a, const str
 	const struct yaml *node = yaml_get(args, a->name);
 	const struct yaml *where = node ? node : at;
 	const char *text = node ? node->text : a->fallback, *expected = "";
+	char names[96];
 	struct err e = ERR_INIT;
 	json_t *value;
 
@@ -174,6 +185,8 @@ static int check_arg(const struct fault *f, const struct fault_arg *a, const str
 	if (!text)
 		return err_set(err, -EINVAL, "%s needs '%s': %s", f->name, a->name, a->help);
 	value = parse_value(a, text, &expected);
+	if (a->kind == ARG_ENUM)
+		expected = enum_text(a, names, sizeof(names));
 	if (!value && where)
 		return yaml_error(where, err, "'%s' of %s is '%s', expected %s", a->name, f->name, text, expected);
 	if (!value)
@@ -187,13 +200,16 @@ static int check_arg(const struct fault *f, const struct fault_arg *a, const str
 static int unknown_fault(const char *name, const struct yaml *where, struct err *err)
 {
 	const char *names[FAULTS_NR] = { NULL }, *near;
+	struct err said = ERR_INIT;
 
 	for (size_t i = 0; faults[i]; i++)
 		names[i] = faults[i]->name;
 	near = yaml_nearest(name, names);
-	if (where)
-		return yaml_error(where, err, "unknown fault '%s'%s%s%s", name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-	return err_set(err, -EINVAL, "unknown fault '%s'%s%s%s", name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+	if (near)
+		(void)err_set(&said, -EINVAL, "unknown fault '%s'; did you mean '%s'?", name, near);
+	else
+		(void)err_set(&said, -EINVAL, "unknown fault '%s'; squall chaos list names all", name);
+	return where ? yaml_error(where, err, "%s", said.text) : err_set(err, -EINVAL, "%s", said.text);
 }
 
 int chaos_check(const char *fault, const struct yaml *args, const struct yaml *at, json_t **ret_json, struct err *err)
@@ -233,13 +249,13 @@ int fault_probe(const struct fault *fault, struct allow *ret_allow, struct err *
 	int rc;
 
 	if (geteuid() != 0)
-		return err_set(err, -ENOPKG, "faults need root");
+		return err_set(err, -ENOPKG, "faults need root; in the lab (squall run --on lab) they do not");
 	rc = allow_load(ret_allow, err);
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; fault->needs[i]; i++)
 		if (exec_find(fault->needs[i], path, sizeof(path)) < 0)
-			return err_set(err, -ENOPKG, "%s needs the program %s", fault->name, fault->needs[i]);
+			return err_set(err, -ENOPKG, "%s needs the program %s; squall doctor names its package", fault->name, fault->needs[i]);
 	rc = fault->probe ? fault->probe(ret_allow, err) : 0;
 	return rc < 0 ? err_prefix(err, rc, "%s", fault->name) : 0;
 }

@@ -125,6 +125,11 @@ static int parse_phases(struct profile *p, const struct yaml *node, struct err *
 	return rc;
 }
 
+static int check_kind(const struct yaml *node, enum yaml_kind kind, const char *wanted, struct err *err)
+{
+	return node->kind == kind ? 0 : yaml_error(node, err, "%s", wanted);
+}
+
 /* "LINE: text" pairs of a mapping, or the texts of a list. */
 static int parse_lines(const struct yaml *node, struct named_line *to, unsigned int max, unsigned int *ret_nr, struct err *err)
 {
@@ -156,12 +161,18 @@ static int parse_guards(struct profile *p, const struct yaml *node, struct err *
 	if (rc == 0 && yaml_get(node, "max_run"))
 		rc = yaml_to_duration(yaml_get(node, "max_run"), &p->max_run_ns, err);
 	if (rc == 0 && yaml_get(node, "stop_if"))
+		rc = check_kind(yaml_get(node, "stop_if"), YAML_SEQUENCE, "stop_if is a list of conditions: [\"sites.down_ratio > 0.9 for 120s\"]", err);
+	if (rc == 0 && yaml_get(node, "stop_if"))
 		rc = parse_lines(yaml_get(node, "stop_if"), p->guards, GUARDS_MAX, &p->guards_nr, err);
 	return rc;
 }
 
 static int parse_arms(struct profile *p, const struct yaml *node, struct err *err)
 {
+	int wrong = node ? check_kind(node, YAML_MAPPING, "arms is a mapping of names and changes: {no-fault: [\"faults=[]\"]}", err) : 0;
+
+	if (wrong < 0)
+		return wrong;
 	for (const struct yaml *c = node ? node->child : NULL; c; c = c->next) {
 		struct arm *arm = &p->arms[p->arms_nr];
 		int rc;
@@ -170,6 +181,9 @@ static int parse_arms(struct profile *p, const struct yaml *node, struct err *er
 			return yaml_error(c, err, "an arm is a name and a list of changes: {no-fault: [\"faults=[]\"]}; at most %d", ARMS_MAX);
 		memcpy(arm->name, c->key, strlen(c->key) + 1);
 		rc = parse_lines(c, arm->set, sizeof arm->set / sizeof arm->set[0], &arm->set_nr, err);
+		for (unsigned int i = 0; i < arm->set_nr && rc == 0; i++)
+			if (!strchr(arm->set[i].text, '='))
+				rc = yaml_error(c, err, "'%s' of the arm '%s' changes nothing; write KEY=VALUE, as of --set", arm->set[i].text, arm->name);
 		if (rc < 0)
 			return rc;
 		p->arms_nr++;
@@ -236,6 +250,9 @@ static int parse_tree(struct profile *p, struct err *err)
 		rc = profile_check_pages(p, err);
 	if (rc == 0)
 		rc = parse_jobs_and_faults(p, err);
+	if (rc == 0 && yaml_get(p->tree, "signature"))
+		rc = check_kind(yaml_get(p->tree, "signature"), YAML_MAPPING, "signature is a mapping of names and conditions: {hung: nfsd.hung_ratio >= 0.5 for 10s}",
+				err);
 	if (rc == 0 && yaml_get(p->tree, "signature"))
 		rc = parse_lines(yaml_get(p->tree, "signature"), p->signature, SIGNATURE_MAX, &p->signature_nr, err);
 	if (rc == 0)
@@ -338,7 +355,7 @@ int profile_load(const char *path, const char *const sets[], struct profile *ret
 	int rc = file_read(path, PROFILE_BYTES_MAX, &text, NULL, err);
 
 	if (rc < 0)
-		return rc == -ENOENT || rc == -EFBIG ? -EINVAL : rc;
+		return rc == -ENOMEM || rc == -EIO ? rc : -EINVAL;	/* a name that cannot be read is a mistake of the command line */
 	rc = profile_parse(text, path, sets, ret_profile, err);
 	free(text);
 	return rc;

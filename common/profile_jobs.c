@@ -98,6 +98,16 @@ static int parse_limits(const struct yaml *node, const struct engine_traits *t, 
 	return rc;
 }
 
+static int unknown_engine(const struct yaml *name, struct err *err)
+{
+	const char *names[16] = { NULL };
+	unsigned int ignored;
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0] - 1 && engine_traits[i].name; i++)
+		names[i] = engine_traits[i].name;
+	return yaml_to_enum(name, names, &ignored, err);
+}
+
 static int parse_engine(const struct yaml *node, struct job *j, const struct engine_traits **ret, struct err *err)
 {
 	const struct yaml *name = yaml_get(node, "engine"), *direct = yaml_get(node, "direct"), *verify = yaml_get(node, "verify");
@@ -113,7 +123,7 @@ static int parse_engine(const struct yaml *node, struct job *j, const struct eng
 		return rc;
 	*ret = engine_traits_find(j->engine);
 	if (!*ret)
-		return yaml_error(name, err, "there is no engine '%s'", j->engine);
+		return unknown_engine(name, err);
 	if (j->direct && !(*ret)->direct)
 		return yaml_error(direct, err, "engine %s has no direct: true", j->engine);
 	return 0;

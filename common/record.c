@@ -306,15 +306,19 @@ out:
 static int schema_check(struct record *r, struct err *err)
 {
 	char id[16] = "", version[16] = "";
+	struct err said = ERR_INIT;
 	int rc;
 
-	rc = pragma_get(r, "PRAGMA application_id", id, sizeof id, err);
+	rc = pragma_get(r, "PRAGMA application_id", id, sizeof id, &said);
 	if (rc == 0)
-		rc = pragma_get(r, "PRAGMA user_version", version, sizeof version, err);
-	if (rc < 0)
-		return rc;
-	if (strtol(id, NULL, 10) != APPLICATION_ID)
+		rc = pragma_get(r, "PRAGMA user_version", version, sizeof version, &said);
+	if (sqlite3_errcode(r->db) == SQLITE_NOTADB || (rc == 0 && strtol(id, NULL, 10) != APPLICATION_ID))
 		return err_set(err, -EBADMSG, "%s: not a record of squall", r->path);
+	if (rc < 0)
+		return err_set(err, rc, "%s", said.text);
+	if (strtol(version, NULL, 10) > SCHEMA_VERSION)
+		return err_set(err, -EBADMSG, "%s: a newer squall wrote it (version %s of the record; this one reads %d); use that one", r->path, version,
+			       SCHEMA_VERSION);
 	if (strtol(version, NULL, 10) != SCHEMA_VERSION)
 		return err_set(err, -EBADMSG, "%s: a record of version %s; this squall reads version %d", r->path, version, SCHEMA_VERSION);
 	return 0;
@@ -330,7 +334,8 @@ int record_open(const char *dir, bool write, struct record **ret_record, struct 
 		goto out;
 	if (access(r->path, F_OK) != 0) {
 		rc = -errno;
-		(void)err_set(err, rc, "%s: %s", r->path, strerror(-rc));
+		(void)err_set(err, rc, "%s: %s", r->path, rc == -ENOENT ? "there is none; the folder of one run is wanted, such as results/PROFILE/latest" :
+			      strerror(-rc));
 		goto out;
 	}
 	rc = db_open(r, write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY, err);

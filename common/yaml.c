@@ -231,7 +231,7 @@ static int descend(struct yaml *node, const char *part, struct yaml **ret, struc
 	if (node->kind == YAML_SEQUENCE) {
 		index = strtoul(part, &end, 10);
 		if (*end != '\0' || *part == '\0' || index >= node->children_nr)
-			return err_set(err, -EINVAL, "--set: '%s' is no index of a list of %zu", part, node->children_nr);
+			return err_set(err, -EINVAL, "'%s' is no index of a list of %zu, the first of which is 0", part, node->children_nr);
 		for (*ret = node->child; index > 0; index--)
 			*ret = (*ret)->next;
 		return 0;
@@ -247,7 +247,7 @@ static int descend(struct yaml *node, const char *part, struct yaml **ret, struc
 	*ret = calloc(1, sizeof **ret);
 	if (!*ret || !((*ret)->key = strdup(part))) {
 		free(*ret);
-		return err_set(err, -ENOMEM, "--set: no memory");
+		return err_set(err, -ENOMEM, "no memory");
 	}
 	(*ret)->kind = YAML_MAPPING;
 	(*ret)->file = node->file;
@@ -267,21 +267,24 @@ static void set_file(struct yaml *node, const char *file, unsigned int line)
 
 int yaml_set(struct yaml *root, const char *assignment, struct err *err)
 {
-	const char *equals = strchr(assignment, '=');
+	const char *equals = strchr(assignment, '='), *why;
+	struct err said = ERR_INIT;
 	struct yaml *value = NULL, *at = root;
 	char *path, *part, *rest = NULL;
 	int rc;
 
 	if (!equals || equals == assignment)
 		return err_set(err, -EINVAL, "--set %s: write KEY=VALUE", assignment);
-	rc = yaml_parse(equals[1] != '\0' ? equals + 1 : "''", "--set", &value, err);
-	if (rc < 0)
-		return rc;
+	rc = yaml_parse(equals[1] != '\0' ? equals + 1 : "''", "value", &value, &said);
+	if (rc < 0) {	/* "value:1: why" */
+		why = strstr(said.text, ": ");
+		return err_set(err, rc, "--set %s: %s", assignment, why ? why + 2 : said.text);
+	}
 	path = strndup(assignment, (size_t)(equals - assignment));
 	if (!path)
-		rc = err_set(err, -ENOMEM, "--set: no memory");
+		rc = err_set(&said, -ENOMEM, "no memory");
 	for (part = path ? strtok_r(path, ".", &rest) : NULL; part && rc == 0; part = strtok_r(NULL, ".", &rest))
-		rc = descend(at, part, &at, err);
+		rc = descend(at, part, &at, &said);
 	if (rc == 0) {
 		free_nodes(at->child);
 		free(at->text);
@@ -295,7 +298,7 @@ int yaml_set(struct yaml *root, const char *assignment, struct err *err)
 	}
 	free(path);
 	yaml_tree_free(value);
-	return rc;
+	return rc < 0 ? err_set(err, rc, "--set %s: %s", assignment, said.text) : 0;
 }
 
 static void print_scalar(FILE *out, const char *text)

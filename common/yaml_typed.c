@@ -12,6 +12,7 @@
 #include "units.h"
 #include "yaml.h"
 
+#define LIST_BYTES 256
 #define WORD_MAX 64
 
 int yaml_error(const struct yaml *node, struct err *err, const char *format, ...)
@@ -71,10 +72,16 @@ const char *yaml_nearest(const char *name, const char *const known[])
 static int unknown(const struct yaml *node, const char *what, const char *word, const char *const known[], struct err *err)
 {
 	const char *near = yaml_nearest(word, known);
+	char list[LIST_BYTES] = "";
+	size_t used = 0;
 
 	if (near)
 		return yaml_error(node, err, "unknown %s '%s'; did you mean '%s'?", what, word, near);
-	return yaml_error(node, err, "unknown %s '%s'", what, word);
+	for (; *known && used < sizeof list; known++)
+		used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", *known);
+	if (used == 0 || used >= sizeof list)	/* a list that does not fit is none */
+		return yaml_error(node, err, "unknown %s '%s'", what, word);
+	return yaml_error(node, err, "unknown %s '%s'; there are %s", what, word, list);
 }
 
 int yaml_check_keys(const struct yaml *node, const char *what, const char *const known[], struct err *err)

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -36,8 +37,8 @@ static int listen_on(const char *port_text, struct err *err)
 	long port = strtol(port_text, &end, 10);
 	int fd, on = 1;
 
-	if (*end != '\0' || port < 1 || port > 65535)
-		return err_set(err, -EINVAL, "--bus listen:%s is no port", port_text);
+	if (*port_text < '0' || *port_text > '9' || *end != '\0' || port < 1 || port > 65535)
+		return err_set(err, -EINVAL, "agent: --bus listen:%s is no port; write a number from 1 to 65535", port_text);
 	at.sin_port = htons((uint16_t)port);
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
@@ -47,7 +48,7 @@ static int listen_on(const char *port_text, struct err *err)
 		int rc = -errno;
 
 		close(fd);
-		return err_set(err, rc, "agent: port %ld: %s", port, strerror(-rc));
+		return err_set(err, rc, "agent: port %ld: %s%s", port, strerror(-rc), rc == -EADDRINUSE ? "; another agent may be there, or take another port" : "");
 	}
 	return fd;
 }
@@ -71,6 +72,37 @@ static int serve_port(const struct agent_options *options, const char *port, str
 		if (agent_serve(options, fd, &said) < 0)
 			fprintf(stderr, "squall: %s\n", said.text);
 	}
+}
+
+static int check_roles(const char *list, struct err *err)
+{
+	static const char *const roles[] = { "load", "chaos", "observe", NULL };
+	char text[64], *rest = text, *word;
+
+	if (*list == '\0')
+		return err_set(err, -EINVAL, "agent: --role is missing; write load,chaos,observe or some of them");
+	if (snprintf(text, sizeof text, "%s", list) >= (int)sizeof text)
+		return err_set(err, -EINVAL, "agent: --role %s: write load,chaos,observe or some of them", list);
+	while ((word = strsep(&rest, ","))) {
+		const char *const *r = roles;
+
+		while (*r && strcmp(*r, word) != 0)
+			r++;
+		if (!*r)
+			return command_unknown(err, "agent: the role", word, roles);
+	}
+	return 0;
+}
+
+/* A descriptor that was inherited. */
+static int serve_descriptor(const struct agent_options *options, const char *text, struct err *err)
+{
+	char *end;
+	long fd = strtol(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end != '\0' || fd > INT_MAX)
+		return err_set(err, -EINVAL, "agent: --bus fd:%s is no descriptor", text);
+	return agent_serve(options, (int)fd, err);
 }
 
 int cmd_agent(int argc, char **argv)
@@ -101,14 +133,16 @@ int cmd_agent(int argc, char **argv)
 	(void)signal(SIGINT, SIG_IGN);		/* the coordinator decides, and its end is ours */
 	if (rc == 0 && optind < argc)
 		rc = err_set(&err, -EINVAL, "agent: '%s' is one word too many; see squall agent --help", argv[optind]);
+	if (rc == 0)
+		rc = check_roles(options.roles, &err);
 	if (rc < 0)
 		;
 	else if (strncmp(bus, "fd:", 3) == 0)
-		rc = agent_serve(&options, (int)strtol(bus + 3, NULL, 10), &err);
+		rc = serve_descriptor(&options, bus + 3, &err);
 	else if (strncmp(bus, "listen:", 7) == 0)
 		rc = serve_port(&options, bus + 7, &err);
 	else
-		rc = err_set(&err, -EINVAL, "agent: --bus is missing or unknown; write listen:PORT");
+		rc = err_set(&err, -EINVAL, "agent: --bus %s; write listen:PORT", *bus ? "is neither listen:PORT nor fd:N" : "is missing");
 	if (rc < 0)
 		fprintf(stderr, "squall: %s\n", err.text);
 	return (int)err_exit_status(rc);

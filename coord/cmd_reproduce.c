@@ -80,6 +80,8 @@ static int choose_arms(struct session *s, struct err *err)
 		if (is_wanted(s->options.arms, s->profile.arms[i].name))
 			s->arms[s->arms_nr++] = &s->profile.arms[i];
 	s->trials = calloc((size_t)s->arms_nr * s->options.trials * 2, sizeof *s->trials);
+	for (unsigned int i = 1; i < s->arms_nr && rc == 0; i++)
+		rc = run_check_arm(&s->options, s->arms[i], err);
 	return rc == 0 && !s->trials ? err_set(err, -ENOMEM, "reproduce: no memory") : rc;
 }
 

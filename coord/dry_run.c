@@ -315,6 +315,31 @@ static void print_as_comment(char *text)
 	puts("#");
 }
 
+int run_check_arm(const struct run_options *options, const struct arm *arm, struct err *err)
+{
+	struct run *run = calloc(1, sizeof *run);
+	struct run_options changed = *options;
+	unsigned int nr = 0;
+	int rc;
+
+	if (!run)
+		return err_set(err, -ENOMEM, "run: no memory");
+	while (changed.sets[nr])
+		nr++;
+	for (unsigned int i = 0; i < arm->set_nr; i++)
+		changed.sets[nr++] = arm->set[i].text;
+	run->options = &changed;
+	rc = profile_load(changed.profile, changed.sets, &run->profile, err);
+	if (rc == 0)
+		rc = schedule_check(run, err);
+	if (rc == 0)
+		rc = hosts_check(run, err);
+	schedule_free(run);
+	profile_release(&run->profile);
+	free(run);
+	return rc < 0 ? err_prefix(err, rc, "arm %s", arm->name) : 0;
+}
+
 int run_dry(const struct run_options *options, struct err *err)
 {
 	struct run *run = calloc(1, sizeof *run);
@@ -331,6 +356,8 @@ int run_dry(const struct run_options *options, struct err *err)
 		rc = schedule_check(run, err);
 	if (rc == 0)
 		rc = hosts_check(run, err);
+	for (unsigned int i = 0; i < run->profile.arms_nr && rc == 0; i++)
+		rc = run_check_arm(options, &run->profile.arms[i], err);
 	if (rc == 0)
 		rc = profile_print(&run->profile, &profile);
 	if (rc < 0)

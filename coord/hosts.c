@@ -147,13 +147,29 @@ static int open_lab(struct run *run, struct err *err)
 	return rc;
 }
 
+static bool has_said_hello(const struct host *host)
+{
+	return host->boot[0] != '\0';
+}
+
+static bool is_synced(const struct host *host)
+{
+	return !host->connected || host->synced;
+}
+
+/* The name of the first host that is not as it should be, or NULL. */
+static const char *silent_host(const struct run *run, bool (*is_fine)(const struct host *host))
+{
+	for (int i = 0; i < run->hosts_nr; i++)
+		if (!is_fine(&run->host[i]))
+			return run->host[i].name;
+	return NULL;
+}
+
 static bool all_said_hello(struct run *run, void *arg)
 {
 	(void)arg;
-	for (int i = 0; i < run->hosts_nr; i++)
-		if (run->host[i].boot[0] == '\0')
-			return false;
-	return true;
+	return !silent_host(run, has_said_hello);
 }
 
 static bool is_local(const char *on)
@@ -202,17 +218,14 @@ int hosts_open(struct run *run, struct err *err)
 		(void)bus_send(run->bus, run->host[i].name, "hello", NULL);
 	rc = run_pump(run, all_said_hello, NULL, clock_mono_ns() + 20 * NS_PER_S, err);
 	if (rc == 0)
-		return err_set(err, -ETIMEDOUT, "an agent did not answer within 20 s");
+		return err_set(err, -ETIMEDOUT, "the agent of %s did not answer within 20 s", silent_host(run, has_said_hello));
 	return rc < 0 ? rc : hosts_sync(run, err);
 }
 
 static bool all_synced(struct run *run, void *arg)
 {
 	(void)arg;
-	for (int i = 0; i < run->hosts_nr; i++)
-		if (run->host[i].connected && !run->host[i].synced)
-			return false;
-	return true;
+	return !silent_host(run, is_synced);
 }
 
 /* Ten round trips to each host, of which the quickest counts. */
@@ -228,7 +241,7 @@ int hosts_sync(struct run *run, struct err *err)
 		if (rc < 0)
 			return rc;
 		if (rc == 0)
-			return err_set(err, -ETIMEDOUT, "an agent did not answer a ping within 10 s");
+			return err_set(err, -ETIMEDOUT, "the agent of %s did not answer a ping within 10 s", silent_host(run, is_synced));
 	}
 	return 0;
 }

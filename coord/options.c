@@ -42,6 +42,8 @@ static int take(struct run_options *o, int option, const char *arg, struct err *
 		o->on = arg;
 		return 0;
 	case 's':
+		if (*arg == '\0' || arg[strspn(arg, "0123456789")] != '\0')
+			return err_set(err, -EINVAL, "--seed %s: write a whole number", arg);
 		(void)snprintf(o->seed, sizeof o->seed, "seed=%s", arg);
 		return add_set(o, o->seed, err);
 	case 'S':

@@ -44,15 +44,16 @@ void run_note(struct run *run, const char *host, const char *kind, int fault_idx
 static int open_record(struct run *run, struct err *err)
 {
 	char stamp[24], number[64], *text = NULL;
+	struct err said = ERR_INIT;
 	int rc;
 
 	clock_format_utc(clock_utc_ns(), stamp, sizeof stamp);
 	(void)snprintf(run->run_name, sizeof run->run_name, "%s-%llu", stamp, (unsigned long long)run->profile.seed);
 	(void)snprintf(run->final_dir, sizeof run->final_dir, "%s/%s/%s", run->options->out, run->profile.name, run->run_name);
 	(void)snprintf(run->dir, sizeof run->dir, "%s/%s/%s.partial", run->options->out, run->profile.name, run->run_name);
-	rc = record_create(run->dir, &run->record, err);
+	rc = record_create(run->dir, &run->record, &said);
 	if (rc < 0)
-		return rc;
+		return err_set(err, rc, "%s; --out DIR puts the record elsewhere", said.text);
 	rc = profile_print(&run->profile, &text);
 	if (rc < 0)
 		return err_set(err, rc, "run: no memory for the profile");

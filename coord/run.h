@@ -121,6 +121,8 @@ int run_ask_all(struct run *run, const char *role, const char *kind, json_t *bod
 /* dry_run.c */
 /** --dry-run: what would be done, and the effective profile. Errors: -EINVAL as of a run. */
 int run_dry(const struct run_options *options, struct err *err);
+/** Whether a profile with an arm's changes can be run; nothing is done. Errors: -EINVAL, with the name of the arm. */
+int run_check_arm(const struct run_options *options, const struct arm *arm, struct err *err);
 
 /* calibrate.c */
 #define CALIBRATE_NS (5 * 1000000000ULL)	/* for each job, when the profile has no phase of this name */

@@ -328,7 +328,7 @@ int report_check_line(const struct profile *profile, const struct named_line *li
 
 	if (rc == 0 && parsed.event[0] != '\0' && !is_phase(profile, parsed.event) && !is_event(parsed.event))
 		rc = err_set(err, -EINVAL, "'%s' is neither a phase nor a fault", parsed.event);
-	return rc < 0 ? err_prefix(err, rc, "%s:%u: %s", profile->file, line->line, line->name) : 0;
+	return rc < 0 ? err_prefix(err, rc, "%s:%u%s%s", profile->file, line->line, line->name[0] ? ": " : "", line->name) : 0;
 }
 
 json_t *report_metrics(void)

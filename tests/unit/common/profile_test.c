@@ -194,7 +194,7 @@ Test(profile, an_engine_is_asked_for_no_more_than_it_can_do)
 	static const struct {
 		const char *text, *says;
 	} bad[] = {
-		{ WITH_JOB("{engine: lidaio, mix: {pread: 1}, arrival: {constant: 1/s}}"), "p.yaml:4: there is no engine 'lidaio'" },
+		{ WITH_JOB("{engine: lidaio, mix: {pread: 1}, arrival: {constant: 1/s}}"), "p.yaml:4: unknown engine 'lidaio'; did you mean 'libaio'?" },
 		{ WITH_JOB("{engine: libaio, mix: {pread: 1, stat: 1}, arrival: {constant: 1/s}}"), "p.yaml:4: engine libaio cannot do stat" },
 		{ WITH_JOB("{engine: libaio, page: webapp, arrival: {constant: 1/s}}"), "p.yaml:4: engine libaio cannot do stat" },
 		{ WITH_JOB("{direct: true, mix: {pread: 1}, arrival: {constant: 1/s}}"), "p.yaml:4: engine sync has no direct: true" },
