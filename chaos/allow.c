@@ -10,8 +10,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "chaos.h"
 #include "err.h"
 #include "file.h"
+#include "units.h"
 #include "yaml.h"
 
 #define ALLOW_PATH "/etc/squall/allow.yaml"
@@ -86,19 +88,27 @@ static int parse(const struct yaml *root, struct allow *allow, struct err *err)
 	return yaml_to_duration(yaml_get(root, "max_time"), &allow->max_time_ns, err);
 }
 
-int allow_load(struct allow *ret_allow, struct err *err)
+static int allow_path(char *ret, size_t bytes, struct err *err)
 {
 	const char *state = getenv("SQUALL_STATE");
-	char path[512] = ALLOW_PATH;
+
+	if (snprintf(ret, bytes, "%s%s", state ? state : "", state ? "/allow.yaml" : ALLOW_PATH) >= (int)bytes)
+		return err_set(err, -ENAMETOOLONG, "SQUALL_STATE is too long");
+	return 0;
+}
+
+int allow_load(struct allow *ret_allow, struct err *err)
+{
+	char path[512];
 	struct allow *allow = NULL;
 	struct yaml *root = NULL;
 	char *text = NULL;
 	size_t bytes;
 	int rc;
 
-	if (state && snprintf(path, sizeof(path), "%s/allow.yaml", state) >= (int)sizeof(path))
-		return err_set(err, -ENAMETOOLONG, "SQUALL_STATE is too long");
-	rc = check_owner(path, err);
+	rc = allow_path(path, sizeof(path), err);
+	if (rc == 0)
+		rc = check_owner(path, err);
 	if (rc < 0)
 		goto out;
 	rc = file_read(path, ALLOW_BYTES_MAX, &text, &bytes, err);
@@ -115,5 +125,33 @@ out:
 	free(allow);
 	yaml_tree_free(root);
 	free(text);
+	return rc;
+}
+
+static void list_text(char *ret, size_t bytes, const char *what, const struct allow_list *list)
+{
+	size_t used = strlen(ret);
+
+	for (size_t i = 0; i < list->nr && used < bytes; i++)
+		used += (size_t)snprintf(ret + used, bytes - used, "%s%s", i == 0 ? what : ", ", list->name[i]);
+}
+
+int chaos_allow_text(char *ret, size_t bytes, struct err *err)
+{
+	struct allow *allow = calloc(1, sizeof(*allow));
+	char time[32];
+	size_t used;
+	int rc = allow ? allow_load(allow, err) : err_set(err, -ENOMEM, "out of memory");
+
+	if (rc == 0)
+		rc = allow_path(ret, bytes, err);
+	if (rc == 0) {
+		list_text(ret, bytes, ": resources ", &allow->resources);
+		list_text(ret, bytes, "; exports ", &allow->exports);
+		list_text(ret, bytes, "; interfaces ", &allow->interfaces);
+		used = strlen(ret);
+		(void)snprintf(ret + used, bytes - used, "; for %s at the most", units_exact_ns(allow->max_time_ns, time, sizeof(time)));
+	}
+	free(allow);
 	return rc;
 }

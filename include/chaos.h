@@ -55,6 +55,12 @@ int chaos_explain(const char *fault, const json_t *args, const char *indent, uin
 void chaos_args_text(const char *fault, const json_t *args, char *ret, size_t bytes);
 
 /**
+ * What the allow file of this host lets squall break: "/etc/squall/allow.yaml: resources r0; exports /srv/home; ...".
+ * Errors: -ENOPKG it is missing, not of root, or writable for others; -EINVAL with file:line.
+ */
+int chaos_allow_text(char *ret, size_t bytes, struct err *err);
+
+/**
  * Can this host do it? Looks and changes nothing.
  * Errors: -ENOPKG with what is missing (a command, a module, a capability, the allow file).
  */

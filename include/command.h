@@ -17,6 +17,7 @@ int cmd_dataset(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_chaos(int argc, char **argv);
 int cmd_lab(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
 
 /**
  * Check the options of a command line before getopt_long(3) reads it: that one takes `--dry` for `--dry-run`, and a script that relies on

@@ -29,6 +29,24 @@ struct lab_info {
 	uint64_t up_ns;		/* how long it took */
 };
 
+struct lab_program {
+	const char *program, *package;
+};
+
+enum lab_kvm { LAB_KVM_NO_DEVICE, LAB_KVM_BROKEN, LAB_KVM_WORKS, LAB_KVM_NOT_TRIED };
+
+struct lab_needs {
+	struct lab_program missing[4];	/* static texts */
+	unsigned int missing_nr;
+	enum lab_kvm kvm;		/* as it was tried since the boot: asking boots nothing */
+	uint64_t memory_bytes;		/* of all guests */
+	uint64_t disk_bytes;		/* in the cache */
+	char cache[4096];
+};
+
+/** What a lab of this shape asks of its host. Looks, and changes nothing. */
+void lab_needs(const struct lab_spec *spec, struct lab_needs *ret);
+
 /** Called with what is being done now, for the user to read. */
 typedef void (*lab_progress)(const char *what, void *arg);
 

@@ -69,7 +69,7 @@ struct builder {
 
 static struct builder *walking;		/* nftw() hands nothing through */
 
-int lab_cache(char *ret_path, size_t bytes, struct err *err)
+void lab_cache_path(char *ret_path, size_t bytes)
 {
 	const char *own = getenv("SQUALL_CACHE"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
 
@@ -79,6 +79,11 @@ int lab_cache(char *ret_path, size_t bytes, struct err *err)
 		(void)snprintf(ret_path, bytes, "%s/squall", xdg);
 	else
 		(void)snprintf(ret_path, bytes, "%s/.cache/squall", home && *home ? home : "/root");
+}
+
+int lab_cache(char *ret_path, size_t bytes, struct err *err)
+{
+	lab_cache_path(ret_path, bytes);
 	return file_mkdirs(ret_path, 0755, err);
 }
 

@@ -17,6 +17,9 @@ struct lab_image {
 /** $SQUALL_CACHE, else $XDG_CACHE_HOME/squall, else ~/.cache/squall; it is made. */
 int lab_cache(char *ret_path, size_t bytes, struct err *err);
 
+/** The same, not made. */
+void lab_cache_path(char *ret_path, size_t bytes);
+
 /** Remove the entries of the cache whose names begin with a prefix, but for the newest. */
 void lab_cache_keep_newest(const char *cache, const char *prefix, unsigned int keep);
 

@@ -387,23 +387,50 @@ static bool probe(const struct lab_state *state, const struct lab_image *image)
 	return works;
 }
 
+/* Where the answer is kept: it holds until the next boot. */
+static int kvm_path(const char *cache, char *ret, size_t bytes)
+{
+	char *boot = NULL;
+	size_t read;
+
+	if (file_read("/proc/sys/kernel/random/boot_id", 64, &boot, &read, NULL) < 0)
+		return -ENOENT;
+	(void)snprintf(ret, bytes, "%.4000s/kvm-%.36s", cache, boot);
+	free(boot);
+	return 0;
+}
+
+enum lab_kvm vm_kvm_known(const char *cache)
+{
+	enum lab_kvm known = LAB_KVM_NOT_TRIED;
+	char path[4200], *text = NULL;
+	size_t bytes;
+
+	if (access("/dev/kvm", R_OK | W_OK) < 0)
+		return LAB_KVM_NO_DEVICE;
+	if (kvm_path(cache, path, sizeof path) == 0 && file_read(path, 16, &text, &bytes, NULL) == 0)
+		known = text[0] == '1' ? LAB_KVM_WORKS : LAB_KVM_BROKEN;
+	free(text);
+	return known;
+}
+
+uint64_t vm_memory_bytes(unsigned int clients)
+{
+	return (2ull * STORE_MIB + (uint64_t)clients * CLIENT_MIB) << 20;
+}
+
 bool vm_kvm_works(const struct lab_state *state, const char *cache, const struct lab_image *image)
 {
-	char *boot = NULL, path[4200], *text = NULL;
-	size_t bytes;
+	enum lab_kvm known = vm_kvm_known(cache);
+	char path[4200];
 	bool works;
 
-	if (access("/dev/kvm", R_OK | W_OK) < 0 || file_read("/proc/sys/kernel/random/boot_id", 64, &boot, &bytes, NULL) < 0)
+	if (known != LAB_KVM_NOT_TRIED)
+		return known == LAB_KVM_WORKS;
+	if (kvm_path(cache, path, sizeof path) < 0)
 		return false;
-	(void)snprintf(path, sizeof path, "%.4000s/kvm-%.36s", cache, boot);
-	free(boot);
-	if (file_read(path, 16, &text, &bytes, NULL) < 0) {
-		works = probe(state, image);
-		lab_cache_keep_newest(cache, "kvm-", 0);
-		(void)file_write(path, works ? "1" : "0", 1, 0644, NULL);
-		return works;
-	}
-	works = text[0] == '1';
-	free(text);
+	works = probe(state, image);
+	lab_cache_keep_newest(cache, "kvm-", 0);
+	(void)file_write(path, works ? "1" : "0", 1, 0644, NULL);
 	return works;
 }

@@ -16,6 +16,12 @@ int vm_possible(struct err *err);
  */
 bool vm_kvm_works(const struct lab_state *state, const char *cache, const struct lab_image *image);
 
+/** What vm_kvm_works() found since the boot of this host. */
+enum lab_kvm vm_kvm_known(const char *cache);
+
+/** Of two stores and so many clients. */
+uint64_t vm_memory_bytes(unsigned int clients);
+
 /**
  * Start a guest.
  * @param saved  folder of a saved lab, whose disks are the base of throw-away overlays and whose memory is read; NULL = boot on fresh disks.
