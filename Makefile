@@ -56,7 +56,7 @@ endef
 $(foreach l,$(LAYERS),$(eval $(call UNIT_RULE,$(l))))
 
 # What squall is built and tested with, by the names of Debian's packages.
-PACKAGES := gcc libc6-dev pkg-config libyaml-dev libjansson-dev libsqlite3-dev libaio-dev zlib1g-dev libcriterion-dev clang jq qemu-system-x86 \
+PACKAGES := gcc libc6-dev pkg-config libyaml-dev libjansson-dev libsqlite3-dev libaio-dev zlib1g-dev libcriterion-dev clang jq qemu-system-x86 scdoc \
             default-jre-headless libhdrhistogram-java
 APT := env DEBIAN_FRONTEND=noninteractive apt-get
 
@@ -99,6 +99,18 @@ check-lab: deps ## a fault on real DRBD and nfsd in the lab, and every way to lo
 .PHONY: check-source
 check-source: ## headers stand alone, layers hold, plug-ins listed, banned calls, long functions
 	$(Q)tools/test-check-source && tools/check-source
+
+PREFIX ?= /usr/local
+.PHONY: man install
+man: deps ## the man pages of docs/, into build/man
+	$(Q)tools/man build/man
+
+install: all ## program, pages, profiles, completion: DESTDIR= PREFIX=/usr/local
+	$(Q)tools/man build/man
+	$(Q)install -D -m 755 $(BUILD)/squall $(DESTDIR)$(PREFIX)/bin/squall
+	$(Q)for p in $$(cd build/man && find . -type f); do install -D -m 644 build/man/$$p $(DESTDIR)$(PREFIX)/share/man/$$p || exit 1; done
+	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/squall/profiles profiles/*.yaml
+	$(Q)install -D -m 644 tools/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/squall
 
 clean: ## remove build/
 	rm -rf build
