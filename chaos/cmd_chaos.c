@@ -28,7 +28,7 @@
 static const char usage[] =
 	"Usage: squall chaos list [--json]\n"
 	"       squall chaos check FAULT [KEY=VALUE...]\n"
-	"       squall chaos inject FAULT [KEY=VALUE...] --for TIME [--dry-run] [--allow-reboot]\n"
+	"       squall chaos inject FAULT [KEY=VALUE...] --for TIME [--dry-run [--json]] [--allow-reboot]\n"
 	"       squall chaos heal [--boot]\n"
 	"       squall chaos status [--json]\n"
 	"\n"
@@ -125,15 +125,21 @@ static int do_check(const struct options *o, struct err *err)
 	return rc;
 }
 
-static int dry_run(const struct fault *f, const json_t *args, uint64_t for_ns, struct err *err)
+static int dry_run(const struct options *o, const json_t *args, uint64_t for_ns, struct err *err)
 {
-	char text[256];
+	json_t *e = NULL;
+	int rc = chaos_explain(o->fault, args, LEASE_NS, for_ns, &e, err);
 
-	printf("fault:      %s: %s\n", f->name, f->breaks);
-	printf("where:      %s\n", f->where);
-	chaos_args_text(f->name, args, text, sizeof(text));
-	printf("arguments:  %s\n", *text ? text : "none");
-	return chaos_explain(f->name, args, "", LEASE_NS, for_ns, stdout, err);
+	if (rc < 0)
+		return rc;
+	if (o->json)
+		return print_json(e, err);
+	printf("fault:      %s: %s\n", o->fault, json_string_value(json_object_get(e, "breaks")));
+	printf("where:      %s\n", json_string_value(json_object_get(e, "where")));
+	printf("arguments:  %s\n", json_string_length(json_object_get(e, "arguments")) ? json_string_value(json_object_get(e, "arguments")) : "none");
+	chaos_explain_print(e, "", stdout);
+	json_decref(e);
+	return 0;
 }
 
 /* What the events said in the end. */
@@ -267,7 +273,7 @@ static int do_inject(const struct options *o, enum exit_status *ret_status, stru
 	if (rc == 0 && !o->dry_run && chaos_heal_class(o->fault) == HEAL_H3 && !o->allow_reboot)
 		rc = err_set(err, -EINVAL, "chaos inject: %s is healed by a reboot alone; add --allow-reboot if that is meant", o->fault);
 	if (rc == 0)
-		rc = o->dry_run ? dry_run(fault_find(o->fault), args, for_ns, err)
+		rc = o->dry_run ? dry_run(o, args, for_ns, err)
 				: inject(fault_find(o->fault), args, for_ns ? for_ns : 60 * NS_PER_S, ret_status, err);
 	json_decref(args);
 	yaml_tree_free(tree);

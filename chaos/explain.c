@@ -48,38 +48,39 @@ static void print_wrapped(FILE *f, const char *indent, const char *label, const 
 	}
 }
 
-static void print_plan(FILE *f, const char *indent, const struct plan *plan, const char *otherwise)
+/* A plan as a list of lines; what belongs to a line is indented below it. */
+static json_t *lines_of(const struct plan *plan, const char *otherwise)
 {
-	char deeper[64], *text;
+	char *text = plan_print(plan, ""), *rest = text, *line;
+	json_t *lines = json_array();
 
-	(void)snprintf(deeper, sizeof(deeper), "%s  ", indent);
-	text = plan_print(plan, deeper);
-	if (text && *text)
-		fputs(text, f);
-	else
-		fprintf(f, "%s%s\n", deeper, otherwise);
+	while ((line = strsep(&rest, "\n")))
+		if (*line)
+			(void)json_array_append_new(lines, json_string(line));
+	if (json_array_size(lines) == 0)
+		(void)json_array_append_new(lines, json_string(otherwise));
 	free(text);
+	return lines;
 }
 
-static void print_expiry(FILE *f, const char *indent, const struct fault *fault, uint64_t lease_ns, uint64_t max_ns)
+static void expiry_of(const struct fault *fault, uint64_t lease_ns, uint64_t max_ns, char *ret, size_t bytes)
 {
-	char lease[32], max[32], text[SENTENCES_BYTES];
+	char lease[32], max[32];
 
 	units_exact_ns(lease_ns, lease, sizeof(lease));
 	units_exact_ns(max_ns, max, sizeof(max));
 	if (fault->instant)
-		(void)snprintf(text, sizeof(text), "none: it is done in an instant");
+		(void)snprintf(ret, bytes, "none: it is done in an instant");
 	else
-		(void)snprintf(text, sizeof(text), "%s after the injection at the latest, or max_time of the allow file if that is shorter; %s after whoever"
-			       " asked for it fell silent (lease); at once when that dies or squall chaos heal is run", max, lease);
-	print_wrapped(f, indent, "expiry:", text);
+		(void)snprintf(ret, bytes, "%s after the injection at the latest, or max_time of the allow file if that is shorter; %s after whoever asked for"
+			       " it fell silent (lease); at once when that dies or squall chaos heal is run", max, lease);
 }
 
-int chaos_explain(const char *fault, const json_t *args, const char *indent, uint64_t lease_ns, uint64_t max_ns, FILE *out, struct err *err)
+int chaos_explain(const char *fault, const json_t *args, uint64_t lease_ns, uint64_t max_ns, json_t **ret_explained, struct err *err)
 {
 	struct fault_run run = { .fault = fault_find(fault), .args = args, .dry = true, .id = "ID" };
 	struct plan plan = PLAN_INIT, heal = PLAN_INIT;
-	char text[SENTENCES_BYTES] = "";
+	char arguments[256], regime[SENTENCES_BYTES], expiry[SENTENCES_BYTES];
 	int rc;
 
 	if (!run.fault)
@@ -89,22 +90,47 @@ int chaos_explain(const char *fault, const json_t *args, const char *indent, uin
 		rc = undo_plan(plan.undo, &heal, err);
 	if (rc < 0)
 		goto out;
-	fprintf(out, "%sinject:\n", indent);
-	print_plan(out, indent, &plan, "nothing");
-	fprintf(out, "%sundo:\n", indent);
-	print_plan(out, indent, &heal, run.fault->heal_class == HEAL_H3 ? "nothing: it is over with the boot" : "nothing to run: it goes with its holder");
-	(void)snprintf(text, sizeof(text), "%s: %s", heal_class_names[run.fault->heal_class], heal_words[run.fault->heal_class]);
-	print_wrapped(out, indent, "heal class:", text);
-	(void)snprintf(text, sizeof(text), "see %s", run.fault->page);
+	chaos_args_text(fault, args, arguments, sizeof(arguments));
+	(void)snprintf(regime, sizeof(regime), "see %s", run.fault->page);
 	if (run.fault->foresee)
-		run.fault->foresee(&run, text, sizeof(text));
-	print_wrapped(out, indent, "regime:", text);
-	print_expiry(out, indent, run.fault, lease_ns, max_ns);
+		run.fault->foresee(&run, regime, sizeof(regime));
+	expiry_of(run.fault, lease_ns, max_ns, expiry, sizeof(expiry));
+	*ret_explained = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:s, s:s, s:b, s:I, s:I}", "fault", fault, "breaks", run.fault->breaks, "where",
+				   run.fault->where, "arguments", arguments, "inject", lines_of(&plan, "nothing"), "undo",
+				   lines_of(&heal, run.fault->heal_class == HEAL_H3 ? "nothing: it is over with the boot" :
+					    "nothing to run: it goes with its holder"), "heal_class", heal_class_names[run.fault->heal_class], "heal",
+				   heal_words[run.fault->heal_class], "regime", regime, "expiry", expiry, "instant", run.fault->instant, "lease_ns",
+				   (json_int_t)lease_ns, "max_ns", (json_int_t)max_ns);
+	if (!*ret_explained)
+		rc = err_set(err, -ENOMEM, "out of memory");
 out:
 	plan_release(&plan);
 	plan_release(&heal);
 	free(run.state);
 	return rc;
+}
+
+static void print_lines(FILE *out, const char *indent, const char *label, const json_t *lines)
+{
+	const json_t *line;
+	size_t i;
+
+	fprintf(out, "%s%s\n", indent, label);
+	json_array_foreach(lines, i, line)
+		fprintf(out, "%s  %s\n", indent, json_string_value(line));
+}
+
+void chaos_explain_print(const json_t *explained, const char *indent, FILE *out)
+{
+	char heal[SENTENCES_BYTES];
+
+	print_lines(out, indent, "inject:", json_object_get(explained, "inject"));
+	print_lines(out, indent, "undo:", json_object_get(explained, "undo"));
+	(void)snprintf(heal, sizeof(heal), "%s: %s", json_string_value(json_object_get(explained, "heal_class")),
+		       json_string_value(json_object_get(explained, "heal")));
+	print_wrapped(out, indent, "heal class:", heal);
+	print_wrapped(out, indent, "regime:", json_string_value(json_object_get(explained, "regime")));
+	print_wrapped(out, indent, "expiry:", json_string_value(json_object_get(explained, "expiry")));
 }
 
 void chaos_args_text(const char *fault, const json_t *args, char *ret, size_t bytes)

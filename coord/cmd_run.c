@@ -24,7 +24,7 @@ static const char help[] =
 	"  --out DIR           instead of results\n"
 	"  --allow-reboot      faults that only a reboot heals; implied in the lab\n"
 	"  --dry-run           print what would be done, as comments before the effective profile, and do nothing\n"
-	"  --json              print verdict.json instead of text\n"
+	"  --json              print verdict.json instead of text; of --dry-run the plan\n"
 	"\n"
 	"Exit status: 0 as expected, 1 not as expected, 2 usage or profile error, 3 broken, 4 inconclusive or void, 77 needs missing.\n";
 

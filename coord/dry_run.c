@@ -35,20 +35,28 @@ static bool is_relative(const struct job *j)
 }
 
 /* As calibrate.c goes about it: each job whose rate is relative, one after the other. */
-static void print_length(FILE *f, const struct profile *p)
+static uint64_t calibration_of(const struct profile *p, unsigned int *ret_jobs)
 {
-	uint64_t load_ns = phase_start(p, (int)p->phases_nr), calibrate_ns = CALIBRATE_NS;
-	char load[32], each[32], max[32];
-	unsigned int jobs = 0;
+	uint64_t each_ns = CALIBRATE_NS;
 
+	*ret_jobs = 0;
 	for (unsigned int i = 0; i < p->phases_nr; i++)
 		if (p->phases[i].calibrate)
-			calibrate_ns = p->phases[i].for_ns;
+			each_ns = p->phases[i].for_ns;
 	for (unsigned int i = 0; i < p->jobs_nr; i++)
-		jobs += is_relative(&p->jobs[i]);
+		*ret_jobs += is_relative(&p->jobs[i]);
+	return *ret_jobs * each_ns;
+}
+
+static void print_length(FILE *f, const struct profile *p)
+{
+	unsigned int jobs;
+	uint64_t load_ns = phase_start(p, (int)p->phases_nr), calibrate_ns = calibration_of(p, &jobs);
+	char load[32], each[32], max[32];
+
 	fprintf(f, "length:  %s of load", units_exact_ns(load_ns, load, sizeof load));
 	if (jobs > 0)
-		fprintf(f, ", after %s in which capacity is measured (%u job%s, one after the other)", units_exact_ns(jobs * calibrate_ns, each, sizeof each), jobs,
+		fprintf(f, ", after %s in which capacity is measured (%u job%s, one after the other)", units_exact_ns(calibrate_ns, each, sizeof each), jobs,
 			jobs == 1 ? "" : "s");
 	fprintf(f, "; %s at the most (guards.max_run)%s\n", units_exact_ns(p->max_run_ns, max, sizeof max),
 		p->max_run_ns < load_ns ? ": IT ENDS BEFORE ITS PHASES DO" : "");
@@ -203,27 +211,40 @@ static void print_instant(FILE *f, const struct when *when, uint64_t at)
 		fprintf(f, " (%s)", units_exact_ns(at, text, sizeof text));
 }
 
+/* From the start of the load; INSTANT_UNKNOWN where events wait for each other. An instant ends when it begins. */
+static void times_of(const struct profile *p, const struct fault_plan *plan, uint64_t *ret_at, uint64_t *ret_until)
+{
+	uint64_t at = instant_of(p, &plan->at, 0);
+
+	*ret_at = *ret_until = at;
+	if (chaos_is_instant(plan->fault))
+		return;
+	if (plan->for_ns > 0)
+		*ret_until = at == INSTANT_UNKNOWN ? at : at + plan->for_ns;
+	else if (plan->until.name[0] != '\0')
+		*ret_until = instant_of(p, &plan->until, 0);
+	else
+		*ret_until = phase_start(p, (int)p->phases_nr);
+}
+
 static void print_when(FILE *f, const struct profile *p, const struct fault_plan *plan)
 {
-	uint64_t at = instant_of(p, &plan->at, 0), until = INSTANT_UNKNOWN;
+	uint64_t at, until;
 	char text[32];
 
+	times_of(p, plan, &at, &until);
 	fputs("    when:       at ", f);
 	print_instant(f, &plan->at, at);
 	if (chaos_is_instant(plan->fault)) {
 		fputs("; an instant\n", f);
 		return;
 	}
-	if (plan->for_ns > 0)
+	if (plan->for_ns > 0) {
 		fprintf(f, ", for %s", units_exact_ns(plan->for_ns, text, sizeof text));
-	if (plan->for_ns > 0 && at != INSTANT_UNKNOWN)
-		until = at + plan->for_ns;
-	if (plan->for_ns == 0 && plan->until.name[0] != '\0') {
-		until = instant_of(p, &plan->until, 0);
+	} else if (plan->until.name[0] != '\0') {
 		fputs(" until ", f);
 		print_instant(f, &plan->until, until);
-	} else if (plan->for_ns == 0) {
-		until = phase_start(p, (int)p->phases_nr);
+	} else {
 		fprintf(f, " until the end (%s)", units_exact_ns(until, text, sizeof text));
 	}
 	if (until != INSTANT_UNKNOWN && at != INSTANT_UNKNOWN && until <= at)
@@ -236,18 +257,18 @@ static void print_when(FILE *f, const struct profile *p, const struct fault_plan
 static int print_fault(FILE *f, const struct run *run, unsigned int idx, struct err *err)
 {
 	const struct fault_plan *plan = &run->profile.faults[idx];
-	char text[256];
+	json_t *e = NULL;
+	int rc = chaos_explain(plan->fault, run->fault[idx].args, AGENT_LEASE_NS, run->profile.max_run_ns, &e, err);
 
-	fprintf(f, "  faults.%u: %s\n    host:       ", idx, plan->fault);
-	if (plan->on[0] != '\0')
-		fprintf(f, "%s\n", plan->on);
-	else
-		fputs("the DRBD primary of that moment\n", f);
+	if (rc < 0)
+		return rc;
+	fprintf(f, "  faults.%u: %s\n    host:       %s\n", idx, plan->fault, plan->on[0] != '\0' ? plan->on : "the DRBD primary of that moment");
 	print_when(f, &run->profile, plan);
-	chaos_args_text(plan->fault, run->fault[idx].args, text, sizeof text);
-	if (*text)
-		fprintf(f, "    arguments:  %s\n", text);
-	return chaos_explain(plan->fault, run->fault[idx].args, "    ", AGENT_LEASE_NS, run->profile.max_run_ns, f, err);
+	if (json_string_length(json_object_get(e, "arguments")) > 0)
+		fprintf(f, "    arguments:  %s\n", json_string_value(json_object_get(e, "arguments")));
+	chaos_explain_print(e, "    ", f);
+	json_decref(e);
+	return 0;
 }
 
 static int print_faults(FILE *f, const struct run *run, struct err *err)
@@ -299,6 +320,77 @@ static int print_plan(FILE *f, const struct run *run, struct err *err)
 		print_job(f, p, &p->jobs[i]);
 	rc = print_faults(f, run, err);
 	print_end(f, p);
+	return rc;
+}
+
+static json_t *instant_to_json(uint64_t at)
+{
+	return at == INSTANT_UNKNOWN ? json_null() : json_integer((json_int_t)at);
+}
+
+static json_t *job_to_json(const struct profile *p, const struct job *j)
+{
+	json_t *phases = json_array();
+	bool first = true;
+
+	for (unsigned int i = 0; i < p->phases_nr; i++) {
+		const struct rate *from = first ? &j->arrival.from : &j->arrival.to;
+		char from_text[80] = "", to_text[80] = "";
+
+		if (!(j->phases & 1u << i))
+			continue;
+		if (j->arrival.kind != ARRIVAL_CLOSED) {
+			(void)rate_text(p, from, from_text, sizeof from_text);
+			(void)rate_text(p, &j->arrival.to, to_text, sizeof to_text);
+		}
+		(void)json_array_append_new(phases, json_pack("{s:s, s:s, s:s}", "phase", p->phases[i].name, "from", from_text, "to", to_text));
+		first = false;
+	}
+	return json_pack("{s:s, s:b, s:o}", "job", j->name, "closed", j->arrival.kind == ARRIVAL_CLOSED, "phases", phases);
+}
+
+static int faults_to_json(const struct run *run, json_t *ret_faults, struct err *err)
+{
+	const struct profile *p = &run->profile;
+
+	for (unsigned int i = 0; i < p->faults_nr; i++) {
+		const struct fault_plan *plan = &p->faults[i];
+		uint64_t at, until;
+		json_t *e = NULL;
+		int rc = chaos_explain(plan->fault, run->fault[i].args, AGENT_LEASE_NS, p->max_run_ns, &e, err);
+
+		if (rc < 0)
+			return rc;
+		times_of(p, plan, &at, &until);
+		(void)json_object_set_new(e, "host", json_string(plan->on));	/* "" = the DRBD primary of that moment */
+		(void)json_object_set_new(e, "at_ns", instant_to_json(at));
+		(void)json_object_set_new(e, "until_ns", instant_to_json(until));
+		(void)json_array_append_new(ret_faults, e);
+	}
+	return 0;
+}
+
+static int print_json(const struct run *run, const char *effective, struct err *err)
+{
+	const struct profile *p = &run->profile;
+	json_t *phases = json_array(), *jobs = json_array(), *faults = json_array(), *all;
+	unsigned int calibrated;
+	int rc = faults_to_json(run, faults, err);
+
+	for (unsigned int i = 0; i < p->phases_nr; i++)
+		if (!p->phases[i].calibrate)
+			(void)json_array_append_new(phases, json_pack("{s:s, s:I, s:I}", "phase", p->phases[i].name, "start_ns",
+								      (json_int_t)phase_start(p, (int)i), "end_ns", (json_int_t)phase_start(p, (int)i + 1)));
+	for (unsigned int i = 0; i < p->jobs_nr; i++)
+		(void)json_array_append_new(jobs, job_to_json(p, &p->jobs[i]));
+	all = json_pack("{s:i, s:s, s:I, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:s, s:s}", "schema", 1, "profile", p->name, "seed", (json_int_t)p->seed, "on",
+			run->options->on, "load_ns", (json_int_t)phase_start(p, (int)p->phases_nr), "calibrate_ns", (json_int_t)calibration_of(p, &calibrated),
+			"max_run_ns", (json_int_t)p->max_run_ns, "phases", phases, "jobs", jobs, "faults", faults, "expect", verdict_names[p->expect],
+			"effective", effective);
+	if (rc == 0)
+		rc = !all ? err_set(err, -ENOMEM, "run: no memory") :
+			    json_dumpf(all, stdout, JSON_INDENT(1)) < 0 || putchar('\n') == EOF ? err_set(err, -EIO, "stdout could not be written") : 0;
+	json_decref(all);
 	return rc;
 }
 
@@ -360,7 +452,9 @@ int run_dry(const struct run_options *options, struct err *err)
 		rc = run_check_arm(options, &run->profile.arms[i], err);
 	if (rc == 0)
 		rc = profile_print(&run->profile, &profile);
-	if (rc < 0)
+	if (rc == 0 && options->json)
+		rc = print_json(run, profile, err);
+	if (rc < 0 || options->json)
 		goto out;
 	f = open_memstream(&plan, &bytes);
 	rc = f ? print_plan(f, run, err) : -ENOMEM;

@@ -43,13 +43,17 @@ enum heal_class chaos_heal_class(const char *fault);
 bool chaos_is_instant(const char *fault);
 
 /**
- * Write what a fault would do, and do nothing: its actions in order, their undo, the heal class, what DRBD and the clients do meanwhile, when it
- * ends by itself. Names of the host, which a dry run does not ask for, stand in capital letters. Needs neither root nor the allow file.
+ * What a fault would do; nothing is done. Names of the host, which a dry run does not ask for, stand in capital letters. Needs neither root nor the
+ * allow file.
  * @param args    as chaos_check() returned them.
- * @param indent  before every line.
  * @param lease_ns, max_ns  [ns] as chaos_hold_start() would be given them.
+ * @param ret_explained  {"fault", "breaks", "where", "arguments", "inject": [lines], "undo": [lines], "heal_class", "heal", "regime", "expiry", "instant",
+ *                "lease_ns", "max_ns"}; "regime" is what DRBD and the clients do meanwhile. New reference.
  */
-int chaos_explain(const char *fault, const json_t *args, const char *indent, uint64_t lease_ns, uint64_t max_ns, FILE *out, struct err *err);
+int chaos_explain(const char *fault, const json_t *args, uint64_t lease_ns, uint64_t max_ns, json_t **ret_explained, struct err *err);
+
+/** Actions, undo, heal class, regime and expiry for a person. @param indent  before every line */
+void chaos_explain_print(const json_t *explained, const char *indent, FILE *out);
 
 /** "delay=1200ms jitter=0s socket=data": checked arguments as a person would write them, defaults included; "" when it has none. */
 void chaos_args_text(const char *fault, const json_t *args, char *ret, size_t bytes);
