@@ -6,8 +6,8 @@ ifeq ($(origin CC),default)
 CC       := gcc
 endif
 SANITIZE ?=
-BUILD    := build/$(notdir $(CC))$(if $(SANITIZE),-$(subst $(comma),+,$(SANITIZE)))
 comma    := ,
+BUILD    := build/$(notdir $(CC))$(if $(SANITIZE),-$(subst $(comma),+,$(SANITIZE)))
 Q        := $(if $(V),,@)
 
 WARN := -Wall -Wextra -Werror -Wshadow -Wvla -Wundef -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
@@ -71,6 +71,20 @@ deps: ## install the packages that are missing (as root on Debian; else name the
 TESTED := $(foreach l,$(LAYERS),$(if $(wildcard tests/unit/$(l)/*.c),$(l)))
 unit: $(addprefix unit-,$(TESTED)) ## the unit tests of every layer
 
+# tests/race: plain programs, each with one_process.c, which runs the worker's threads in the process of the test. ThreadSanitizer of gcc 12
+# does not start where addresses are more random than it knows; setarch is there on every Debian, but may be forbidden in a container.
+RACES := $(patsubst tests/race/%.c,race-%,$(wildcard tests/race/*_race.c))
+RACE_WRAP := $(addprefix -Wl$(comma)--wrap=,shared_init fork pipe2 tgkill pthread_create)
+$(BUILD)/tests/race-%: $(BUILD)/tests/race/%.o $(BUILD)/tests/race/one_process.o $(BUILD)/libloadgen.a $(BUILD)/libcommon.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(RACE_WRAP) $(LIBS)
+$(RACES): race-%: $(BUILD)/tests/race-%
+	$(Q)run=; ! setarch -R true 2>/dev/null || run='setarch -R'; TSAN_OPTIONS=halt_on_error=1 $$run $<
+
+.PHONY: race $(RACES)
+race: ## the tests under ThreadSanitizer, built by gcc
+	$(Q)$(MAKE) --no-print-directory CC=gcc SANITIZE=thread $(RACES)
+
 # A leak does not fail a Criterion test: the log is read for what the sanitizers say.
 SAN := address,undefined
 check: deps check-source ## install what is missing, build, pass the tests: gcc, clang, and gcc with ASan and UBSan
@@ -78,6 +92,7 @@ check: deps check-source ## install what is missing, build, pass the tests: gcc,
 	$(Q)if command -v clang >/dev/null; then $(MAKE) --no-print-directory CC=clang all unit; else echo 'clang is not there: not checked with it'; fi
 	$(Q)mkdir -p build && $(MAKE) --no-print-directory CC=gcc SANITIZE=$(SAN) unit >build/sanitizers.log 2>&1 || { cat build/sanitizers.log; exit 1; }
 	$(Q)! grep -E 'Sanitizer|runtime error:' build/sanitizers.log
+	$(Q)$(MAKE) --no-print-directory race
 	$(Q)for t in $$(find tests/cli -maxdepth 1 -type f -perm -u+x | sort); do $$t build/gcc/squall || exit 1; done
 	@echo 'check: passed'
 

@@ -21,7 +21,6 @@
 
 #include "async.h"
 #include "clock.h"
-#include "dataset.h"
 #include "hot.h"
 #include "worker.h"
 
@@ -307,21 +306,30 @@ static int start_job(struct shared *shared, struct job_run *r, const struct engi
 	return engine_is_async(r->engine) ? start_loops(r, &template, err) : start_threads(r, &template, err);
 }
 
-_Noreturn void worker_main(struct shared *shared, const struct load_plan *plan, pid_t parent, int ready_fd)
+int worker_start(struct worker *w, struct shared *shared, const struct load_plan *plan, struct err *err)
 {
 	struct control *c = shared->control;
-	struct manifest manifest = MANIFEST_INIT;
-	struct engine_env env = { .dir = plan->dir, .host = plan->host, .damage = &shared->control->damage };
 	bool has = false;
 	int rc;
 
-	worker_detach(parent, ready_fd);
-	rc = read_dataset(shared, plan, &manifest, &has, &c->ready_err);
-	env.manifest = has ? &manifest : NULL;
+	*w = (struct worker){ .manifest = MANIFEST_INIT, .env = { .dir = plan->dir, .host = plan->host, .damage = &c->damage } };
+	rc = read_dataset(shared, plan, &w->manifest, &has, err);
+	w->env.manifest = has ? &w->manifest : NULL;
 	if (rc == 0)
-		c->chunk_bytes = chunk_bytes(&manifest, has);
+		c->chunk_bytes = chunk_bytes(&w->manifest, has);
 	for (unsigned int i = 0; i < shared->jobs_nr && rc == 0; i++)
-		rc = start_job(shared, &shared->run[i], &env, &c->ready_err);
+		rc = start_job(shared, &shared->run[i], &w->env, err);
+	return rc;
+}
+
+_Noreturn void worker_main(struct shared *shared, const struct load_plan *plan, pid_t parent, int ready_fd)
+{
+	struct control *c = shared->control;
+	struct worker w;
+	int rc;
+
+	worker_detach(parent, ready_fd);
+	rc = worker_start(&w, shared, plan, &c->ready_err);
 	c->ready_rc = rc;
 	if (write(ready_fd, "r", 1) != 1 || rc < 0)
 		_exit(1);

@@ -5,6 +5,7 @@
 #ifndef SQUALL_LOADGEN_WORKER_H
 #define SQUALL_LOADGEN_WORKER_H
 
+#include "dataset.h"
 #include "shared.h"
 
 /**
@@ -12,6 +13,19 @@
  * @param keep_fd  stays open; -1 for none.
  */
 void worker_detach(pid_t parent, int keep_fd);
+
+/* What the threads read; outlives them. */
+struct worker {
+	struct manifest manifest;
+	struct engine_env env;
+};
+
+/**
+ * Read the dataset's manifest, open the engines, start a thread per slot; they wait for T0.
+ * @param w  the caller's; lives as long as the threads.
+ * Errors: as load_new(). Context: the worker process; tests/race calls it in a process of its own, so that ThreadSanitizer sees all threads.
+ */
+int worker_start(struct worker *w, struct shared *shared, const struct load_plan *plan, struct err *err);
 
 /** The process. Says one byte on ready_fd when its threads wait for T0, or has put its reason into control. Does not return. */
 _Noreturn void worker_main(struct shared *shared, const struct load_plan *plan, pid_t parent, int ready_fd);
