@@ -750,8 +750,8 @@ static int put_lag(const struct message *m, const json_t *item)
 		   (int64_t)hiccup_max_ns);
 }
 
-/* What has no table: pages that did not fit their ring, processes that could not be ended, damaged files. Only when there were any. */
-static int put_leftovers(const struct message *m, json_int_t dropped_pages, const json_t *left, const json_t *damage)
+/* What has no table: pages that did not fit their ring, a worker that died, processes that could not be ended, damaged files. Only when there were any. */
+static int put_leftovers(const struct message *m, json_int_t dropped_pages, bool died, const json_t *left, const json_t *damage)
 {
 	char key[160], value[32], *text;
 	int rc = 0;
@@ -760,6 +760,10 @@ static int put_leftovers(const struct message *m, json_int_t dropped_pages, cons
 		(void)snprintf(key, sizeof key, "dropped_pages.%s", m->host);
 		(void)snprintf(value, sizeof value, "%lld", (long long)dropped_pages);
 		rc = record_meta(m->record, key, value, m->err);
+	}
+	if (rc == 0 && died) {
+		(void)snprintf(key, sizeof key, "worker_died.%s", m->host);
+		rc = record_meta(m->record, key, "1", m->err);
 	}
 	if (rc == 0 && json_array_size(left) > 0) {
 		text = json_dumps(left, JSON_COMPACT);
@@ -781,10 +785,10 @@ int record_final(struct record *r, const char *host, const json_t *final, struct
 	struct message m = { .record = r, .host = host, .what = "final", .err = err };
 	json_t *jobs = NULL, *censored = NULL, *hung = NULL, *lag = NULL, *left = NULL, *damage = NULL;
 	json_int_t dropped_pages = 0;
-	int rc;
+	int rc, died = 0;
 
-	rc = unpack(&m, final, "its head", "{s:o, s:o, s:o, s:o, s?I, s?o, s?o}", "jobs", &jobs, "censored", &censored, "hung", &hung, "lag", &lag,
-		    "dropped_pages", &dropped_pages, "left", &left, "damage", &damage);
+	rc = unpack(&m, final, "its head", "{s:o, s:o, s:o, s:o, s?I, s?b, s?o, s?o}", "jobs", &jobs, "censored", &censored, "hung", &hung, "lag", &lag,
+		    "dropped_pages", &dropped_pages, "worker_died", &died, "left", &left, "damage", &damage);
 	if (rc < 0)
 		return rc;
 	rc = put(r, SAVE, err, "");
@@ -798,6 +802,6 @@ int record_final(struct record *r, const char *host, const json_t *final, struct
 	if (rc == 0)
 		rc = put_each(&m, lag, "lag", put_lag);
 	if (rc == 0)
-		rc = put_leftovers(&m, dropped_pages, left, damage);
+		rc = put_leftovers(&m, dropped_pages, died, left, damage);
 	return item_end(r, rc, err);
 }

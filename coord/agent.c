@@ -260,8 +260,12 @@ static void tick(struct agent *a, uint64_t now)
 			a->next_interval_ns += NS_PER_S;
 	}
 	if (a->load && a->cutoff_ns && (now >= a->cutoff_ns || load_in_flight(a->load) == 0)) {
-		say(a, "interval", load_interval(a->load));
-		say(a, "final", load_final(a->load));
+		json_t *final = load_final(a->load), *last = json_incref(json_object_get(final, "interval"));
+
+		/* The cut-off and what was done up to it belong together: an op that ends between two looks would be in the sum alone. */
+		(void)json_object_del(final, "interval");
+		say(a, "interval", last);
+		say(a, "final", final);
 		end_load(a);
 	}
 	if (a->observe) {

@@ -92,7 +92,9 @@ unsigned int load_in_flight(const struct load *load);
  *  "censored": [{"job": "visitors", "op": "", "phase": "storm", "kind": "in_flight" | "unknown" | "not_issued", "ages": "base64 of hist_encode()"}],
  *  "hung": [{"pid", "tid", "op", "path", "age_ns", "wchan", "stack": ["..."]}],          every op in flight at the cut-off, oldest first
  *  "lag": [{"phase": "storm", "count", "p99_ns", "max_ns", "hiccup_p99_ns", "hiccup_max_ns"}],
- *  "dropped_pages": 0, "left": [pid, ...],                                                processes that could not be ended
+ *  "dropped_pages": 0, "worker_died": false,                                              whether it ended without being told to
+ *  "left": [pid, ...],                                                                    processes that could not be ended
+ *  "interval": {},                                                                        what was done since the last load_interval(), in its shape
  *  "damage": {"ops": 3, "first": [{"job", "path", "offset", "kind", "found": "in words"}]}}   only when reads gave what was never written there: how
  *                                                                                         many ops, and the first 16 of them
  */

@@ -86,11 +86,15 @@ static void add_meta(struct record *record, json_t *verdict)
 	free(arm);
 }
 
-/* Each line into the verdict. @return 1 all hold, 0 one does not, or there is none */
-static int add_signature(struct record *record, struct metrics *metrics, const struct profile *profile, json_t *verdict, struct err *err)
+/*
+ * Each line into the verdict. False is stronger than unknown, and unknown than true: where a line surely did not hold, it does not matter
+ * that another one cannot be told; else the run is in doubt.
+ * @return 1 all hold, 0 one does not, or there is none
+ */
+static int add_signature(struct record *record, struct metrics *metrics, const struct profile *profile, json_t *verdict, json_t *doubts, struct err *err)
 {
-	json_t *lines = json_object();
-	bool all = profile->signature_nr > 0;
+	json_t *lines = json_object(), *unknown = json_array();
+	bool all = profile->signature_nr > 0, denied = false;
 	int rc = 0;
 
 	for (unsigned int i = 0; i < profile->signature_nr && rc == 0; i++) {
@@ -101,7 +105,13 @@ static int add_signature(struct record *record, struct metrics *metrics, const s
 				    json_pack("{s:b, s:o, s:s, s:s}", "held", result.held, "at_ns", result.held ? json_integer(result.at_ns) : json_null(), "text",
 					      profile->signature[i].text, "evidence", result.evidence));
 		all = all && result.held;
+		denied = denied || (!result.held && result.gap[0] == '\0');
+		if (!result.held && result.gap[0] != '\0')
+			judge_because(unknown, "%s may have held: %s", profile->signature[i].name, result.gap);
 	}
+	if (!denied)
+		json_array_extend(doubts, unknown);
+	json_decref(unknown);
 	json_object_set_new(verdict, "signature", lines);
 	return rc < 0 ? rc : all;
 }
@@ -195,9 +205,9 @@ static int fill(struct record *record, struct metrics *metrics, const struct pro
 	if (rc == 0)
 		rc = judge_damage(record, verdict, err);
 	if (rc == 0)
-		rc = held = add_signature(record, metrics, profile, verdict, err);
+		rc = held = add_signature(record, metrics, profile, verdict, doubts, err);
 	if (rc >= 0)
-		rc = judge_gates(record, verdict, reasons, doubts, err);
+		rc = judge_gates(record, profile, verdict, reasons, doubts, err);
 	if (rc == 0)
 		rc = judge_course(record, metrics, profile, verdict, err);
 	if (rc == 0)

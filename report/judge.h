@@ -19,7 +19,13 @@ int judge_jobs(struct record *record, json_t **ret, struct err *err);
 
 /* gates.c */
 /** Reasons for which the run cannot be trusted go to `reasons`; what leaves it open to `doubts`. */
-int judge_gates(struct record *record, const json_t *verdict, json_t *reasons, json_t *doubts, struct err *err);
+int judge_gates(struct record *record, const struct profile *profile, const json_t *verdict, json_t *reasons, json_t *doubts, struct err *err);
+/** Add a sentence to one of these lists. */
+void judge_because(json_t *list, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* whole.c */
+/** The record against itself and its profile; only what no reason so far explains. @param verdict  its jobs are filled in */
+int judge_whole(struct record *record, const json_t *verdict, const struct profile *profile, json_t *reasons, struct err *err);
 
 /* course.c */
 /** "recovery", "herd", "ratios", "layers", "failed_while_others_ok": how it went, into the verdict. */

@@ -324,6 +324,26 @@ bool metrics_value(struct metrics *m, int metric, int64_t t, double *ret)
 	return false;
 }
 
+bool metrics_measured(struct metrics *m, int metric, int64_t t)
+{
+	const struct recipe *r = &recipes[metric];
+	const struct rows *rows;
+	double v;
+
+	if (r->how == HOW_SITES)
+		return site_value(m, r->a, t, &v);
+	if (r->how == HOW_JOBS) {
+		if (!m->job)
+			read_jobs(m);
+		for (int64_t i = (t - METRICS_WINDOW_NS) / 1000000000; m->job && i < t / 1000000000 && i < (int64_t)m->job_seconds_nr; i++)
+			if (i >= 0 && m->job[i].known)
+				return true;
+		return false;
+	}
+	rows = source(m, r->a, r->label);
+	return rows && rows_after(rows, t - METRICS_WINDOW_NS) < rows_after(rows, t);
+}
+
 void metrics_sites(struct metrics *m, struct site_totals *ret)
 {
 	*ret = (struct site_totals){ 0 };

@@ -44,6 +44,9 @@ int64_t metrics_end(const struct metrics *metrics);
 /** @return whether there is a value at t. */
 bool metrics_value(struct metrics *metrics, int metric, int64_t t_ns, double *ret_value);
 
+/** @return whether anything of the metric was measured in its window before t; a share of nothing (no RPC was done) has no value, but was measured. */
+bool metrics_measured(struct metrics *metrics, int metric, int64_t t_ns);
+
 /* How the sites were over the whole run after the baseline; failed wins over slow. */
 struct site_totals {
 	unsigned int total, slow, failed, ok;

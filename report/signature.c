@@ -310,7 +310,7 @@ int signature_evaluate(struct record *record, struct metrics *metrics, const str
 	}
 	look(&parsed, metrics, &span, ret);
 	tell(&parsed, metrics, &span, ret);
-	return 0;
+	return ret->held ? 0 : gap_find(record, metrics, &parsed, span.from, span.to, ret->gap, sizeof ret->gap, err);
 }
 
 static bool is_phase(const struct profile *profile, const char *name)

@@ -27,6 +27,7 @@ struct signature_result {
 	bool held;
 	int64_t at_ns;		/* when it came to be held; -1 never */
 	char evidence[256];
+	char gap[160];		/* of one that is not held: a metric of it that was not measured all the time, so that it may have held; else "" */
 };
 
 #define COMPARISONS_MAX 16
@@ -54,6 +55,13 @@ int signature_parse(const char *text, struct signature_line *ret, struct err *er
 
 /** @return whether the condition is true at t. */
 bool condition_holds(const struct condition *condition, struct metrics *metrics, int64_t t_ns);
+
+/**
+ * gaps.c: the first metric of a line that was silent for more than its window while the load ran. A host that is being rebooted has nothing to measure.
+ * @param ret  a sentence; "" when there is none. Errors: -EIO.
+ */
+int gap_find(struct record *record, struct metrics *metrics, const struct signature_line *line, int64_t from_ns, int64_t to_ns, char *ret, size_t bytes,
+	     struct err *err);
 
 /** Evaluate a line over a whole record. */
 int signature_evaluate(struct record *record, struct metrics *metrics, const struct named_line *line, struct signature_result *ret, struct err *err);

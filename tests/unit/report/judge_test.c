@@ -100,8 +100,8 @@ Test(judge, a_stalled_load_host_is_void)
 
 Test(judge, a_lag_below_a_twentieth_of_the_response_is_fine)
 {
-	fixture_responses(record, 30, "storm", 200, 2 * S);
-	fixture_sql(record, "UPDATE totals SET due = 800, ok = 800");
+	fixture_sql(record, "DELETE FROM intervals WHERE phase = 'storm'");
+	fixture_responses(record, 20, "storm", 200, 2 * S);
 	fixture_sql(record, "UPDATE lag SET p99_ns = 99000000 WHERE phase = 'storm'");
 	expect("absent", NULL, EXIT_AS_EXPECTED);
 	fixture_sql(record, "UPDATE lag SET p99_ns = 101000000 WHERE phase = 'storm'");
@@ -129,6 +129,12 @@ Test(judge, a_fault_that_was_never_injected_is_void)
 Test(judge, a_fault_that_is_not_proved_healed_is_void)
 {
 	fault("confirmed", "inconclusive", "25000000000");
+	expect("void", "not proved healed", EXIT_VOID);
+}
+
+Test(judge, a_fault_that_is_proved_not_healed_is_void)
+{
+	fault("confirmed", "mismatch", "25000000000");
 	expect("void", "not proved healed", EXIT_VOID);
 }
 
@@ -168,6 +174,92 @@ Test(judge, a_run_stopped_by_its_guard_is_inconclusive)
 	expect("inconclusive", "sites.down_ratio > 0.9", EXIT_VOID);
 }
 
+/* Everything here is sound but for one thing, which leaves all other figures as beautiful as they were. */
+Test(judge, a_record_that_is_not_whole_is_void)
+{
+	static const struct {
+		const char *sql, *reason;
+	} broken[] = {
+		{ "UPDATE totals SET due = 601", "job web on c does not add up: 601 were due, 600" },
+		{ "DELETE FROM intervals WHERE phase = 'storm'", "of 600 arrivals the record tells in which phase 400 ended" },
+		{ "UPDATE intervals SET response = NULL WHERE phase = 'storm'", "600 ended, but 400 responses and 600 service times" },
+		{ "UPDATE intervals SET service = NULL WHERE phase = 'storm'", "600 ended, but 600 responses and 400 service times" },
+		{ "UPDATE totals SET ok = 550, in_flight = 50", "50 did not come back, but 0 ages" },
+		{ "UPDATE totals SET ok = 599, errors = '{\"EIO\": 1}'; UPDATE intervals SET ok = 199 WHERE phase = 'storm'", "phase 599 ended" },
+		{ "DELETE FROM pages WHERE due_ns = 30000000000", "600 pages ended, and the record has 599" },
+		{ "INSERT INTO meta VALUES('dropped_pages.c', '12')", "12 pages of host c" },
+		{ "INSERT INTO meta VALUES('worker_died.c', '1')", "worker process of host c died" },
+		{ "DELETE FROM lag WHERE phase = 'storm'", "host c did not tell whether it kept the schedule in phase storm" },
+		{ "DELETE FROM totals", "no host told" },
+		{ "INSERT INTO job_seconds VALUES(30, 'c', 'web', 300, 300, 299, 0, 0, 1, 0, 0, 5000000000)", "an op was 5.00 s old, but the longest response or age is 10.0 ms" },
+	};
+
+	for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
+		fixture_sql(record, "%s", broken[i].sql);
+		expect("void", broken[i].reason, EXIT_VOID);
+		fixture_close(record);
+		record = fixture_open(NULL);
+	}
+}
+
+Test(judge, an_arrival_that_one_host_lost_is_not_made_good_by_another)
+{
+	fixture_sql(record, "UPDATE totals SET ok = 299, due = 300");
+	fixture_sql(record, "INSERT INTO totals VALUES('d', 'web', 300, 301, '{}', 0, 0, 0)");
+	expect("void", "on c does not add up: 300 were due, 299", EXIT_VOID);
+	expect("void", "on d does not add up: 300 were due, 301", EXIT_VOID);
+}
+
+/* It does not issue for 5 s, and its own figures fit each other: only the profile knows better. */
+Test(judge, a_generator_that_waits_for_the_storage_is_void)
+{
+	fixture_sql(record, "DELETE FROM intervals WHERE phase = 'storm'");
+	fixture_responses(record, 20, "storm", 150, 10000000);
+	fixture_sql(record, "UPDATE totals SET due = 550, ok = 550");
+	fixture_sql(record, "DELETE FROM pages WHERE due_ns >= 35000000000 AND due_ns < 40000000000");
+	expect("void", "550 arrivals were due, where its rate makes 600", EXIT_VOID);
+	fixture_sql(record, "INSERT INTO meta VALUES('rate.web', '9.1667')");
+	expect("absent", NULL, EXIT_AS_EXPECTED);
+}
+
+static void reopen(const char *signature)
+{
+	fixture_close(record);
+	record = fixture_open(signature);
+	for (int t = 0; t < 60; t++)
+		fixture_sql(record, "INSERT INTO samples VALUES(%lld, 's', 'drbd.oldest_request_ns', '', 1000000, '')", t * S + S / 2);
+}
+
+Test(judge, a_line_whose_probe_was_silent_is_unknown)
+{
+	reopen("  slow: drbd.oldest_request_age >= 1s for 5s");
+	expect("absent", NULL, EXIT_NOT_AS_EXPECTED);
+	fixture_sql(record, "DELETE FROM samples WHERE t_ns > 25000000000 AND t_ns < 45000000000");
+	expect("inconclusive", "slow may have held: drbd.oldest_request_age was not measured from 25 to 45 s", EXIT_VOID);
+	fixture_sql(record, "DELETE FROM samples");
+	expect("inconclusive", "slow may have held", EXIT_VOID);
+	for (int t = 50; t < 58; t++)
+		fixture_sql(record, "INSERT INTO samples VALUES(%lld, 's', 'drbd.oldest_request_ns', '', 2000000000, '')", t * S + S / 2);
+	expect("reproduced", NULL, EXIT_AS_EXPECTED);
+}
+
+Test(judge, a_line_that_surely_did_not_hold_outweighs_an_unknown_one)
+{
+	reopen("  slow: drbd.oldest_request_age >= 1s for 5s\n  failing: sites.failed_pages >= 1");
+	fixture_sql(record, "DELETE FROM samples WHERE t_ns > 25000000000 AND t_ns < 45000000000");
+	expect("absent", NULL, EXIT_NOT_AS_EXPECTED);
+	fixture_sql(record, "UPDATE pages SET outcome = 'EIO' WHERE due_ns = 30000000000");
+	expect("inconclusive", "slow may have held", EXIT_VOID);
+}
+
+Test(judge, a_host_that_is_rebooted_on_order_has_nothing_to_measure)
+{
+	reopen("  slow: drbd.oldest_request_age >= 1s for 5s");
+	fixture_sql(record, "DELETE FROM samples WHERE t_ns > 25000000000 AND t_ns < 45000000000");
+	fixture_sql(record, "INSERT INTO faults VALUES(0, 'host-reboot', 's', 'confirmed', 'confirmed', 25000000000, 44000000000, 'host-reboot', 'seen')");
+	expect("absent", NULL, EXIT_NOT_AS_EXPECTED);
+}
+
 Test(judge, a_reason_of_the_coordinator_is_void)
 {
 	record_meta(record, "void.0", "the moon", NULL);
@@ -185,14 +277,18 @@ static double ns_of(const json_t *v, const char *phase, const char *key)
 /* 5 s of 20 s, the rate being constant: the quantiles are max(0, D - (1 - q) T), here with the ages of what was never answered. */
 Test(judge, a_stall_that_nothing_came_back_from_is_a_lower_bound)
 {
-	json_t *v, *at_least;
+	json_t *v, *at_least, *ratio;
 
 	fixture_sql(record, "DELETE FROM intervals WHERE phase = 'storm'");
 	fixture_responses(record, 20, "storm", 150, 1000000);
 	fixture_censored(record, "storm", "in_flight", 50, 0, 5 * S);
 	fixture_sql(record, "UPDATE totals SET ok = 550, in_flight = 50");
+	fixture_sql(record, "DELETE FROM pages WHERE due_ns >= 35000000000 AND due_ns < 40000000000");
 	v = fixture_judge(record);
 	cr_expect_str_eq(fixture_verdict(v), "absent");
+	ratio = json_object_get(json_object_get(json_object_get(v, "ratios"), "web"), "storm");
+	cr_expect(json_is_true(json_object_get(ratio, "p99_at_least")) && json_is_false(json_object_get(ratio, "p50_at_least")));
+	cr_expect_float_eq(json_number_value(json_object_get(ratio, "p99")), 480, 15);
 	at_least = json_object_get(json_object_get(json_object_get(json_object_get(json_object_get(json_object_get(v, "jobs"), "web"), "phases"), "storm"), "response"),
 				   "at_least_ns");
 	cr_expect_eq(ns_of(v, "storm", "p50_ns") / 1e6, 1.0, "%g", ns_of(v, "storm", "p50_ns"));
@@ -228,6 +324,49 @@ Test(judge, pages_that_fail_beside_others_are_counted)
 	cr_expect_eq(json_integer_value(json_object_get(v, "failed_while_others_ok")), 2);
 	cr_expect_eq(json_integer_value(json_object_get(json_object_get(v, "sites"), "failed")), 1);
 	json_decref(v);
+}
+
+static json_t *recovery(json_t *v)
+{
+	return json_object_get(json_object_get(v, "recovery"), "ns");
+}
+
+Test(judge, a_run_that_does_not_come_back_has_no_time_of_recovery)
+{
+	json_t *v;
+
+	fault("confirmed", "confirmed", "25000000000");
+	fixture_sql(record, "UPDATE pages SET outcome = 'EIO' WHERE site = 1 AND due_ns >= 30000000000");
+	v = fixture_judge(record);
+	cr_expect(json_is_null(recovery(v)));
+	json_decref(v);
+	/* Back in the band at 50 s, and out of it again at the very end. */
+	fixture_sql(record, "UPDATE pages SET outcome = 'ok' WHERE due_ns >= 40000000000 AND due_ns < 58000000000");
+	fixture_sql(record, "UPDATE pages SET done_ns = due_ns + 1900000000 WHERE site = 1 AND due_ns >= 51000000000");
+	v = fixture_judge(record);
+	cr_expect(json_is_null(recovery(v)));
+	json_decref(v);
+	fixture_sql(record, "UPDATE pages SET outcome = 'ok', done_ns = due_ns + 10000000 WHERE due_ns >= 40000000000");
+	v = fixture_judge(record);
+	cr_expect(json_is_integer(recovery(v)) && json_integer_value(recovery(v)) >= 5 * S && json_integer_value(recovery(v)) <= 16 * S, "%lld",
+		  (long long)json_integer_value(recovery(v)));
+	json_decref(v);
+}
+
+Test(judge, a_cure_is_told_of_the_act_that_brought_it)
+{
+	static const char *const acts[] = { "heal", "host-reboot" };
+
+	for (int i = 0; i < 2; i++) {
+		json_t *v;
+
+		fixture_sql(record, "DELETE FROM faults");
+		fixture_sql(record, "INSERT INTO faults VALUES(0, 'drbd-link-delay', 's', 'confirmed', 'confirmed', 25000000000, 35000000000, '%s', 'seen')", acts[i]);
+		v = fixture_judge(record);
+		cr_expect_str_eq(json_string_value(json_object_get(json_object_get(v, "recovery"), "after")), acts[i]);
+		cr_expect_str_eq(json_string_value(json_object_get(json_array_get(json_object_get(v, "faults"), 0), "healed_by")), acts[i]);
+		json_decref(v);
+	}
 }
 
 Test(judge, every_key_of_the_contract_is_there)
