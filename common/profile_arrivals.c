@@ -52,6 +52,23 @@ double arrival_peak_per_s(const struct arrival *arrival, double capacity_per_s, 
 	return peak;
 }
 
+double arrival_baseline_per_s(const struct arrival *a, double capacity_per_s)
+{
+	double sum = 0, ns = 0;
+
+	if (a->pieces_nr == 0)
+		return 0;
+	if (!a->repeats)
+		return rate_per_s(&a->pieces[0].from, capacity_per_s, 0);
+	for (unsigned int i = 0; i < a->pieces_nr; i++) {
+		double for_ns = (double)a->pieces[i].for_ns;
+
+		sum += for_ns * (rate_per_s(&a->pieces[i].from, capacity_per_s, 0) + rate_per_s(&a->pieces[i].to, capacity_per_s, 0)) / 2;
+		ns += for_ns;
+	}
+	return sum / ns;
+}
+
 bool arrival_needs_capacity(const struct arrival *arrival)
 {
 	for (unsigned int i = 0; i < arrival->pieces_nr; i++)

@@ -106,24 +106,6 @@ int run_calibrate(struct run *run, struct err *err)
 	return rc;
 }
 
-/* What a job adds to the baseline: the rate with which it starts, of a timeline that repeats its mean; nothing when that is relative to the baseline itself. */
-static double starts_with(const struct arrival *a, double capacity_per_s)
-{
-	double sum = 0, ns = 0;
-
-	if (a->pieces_nr == 0)
-		return 0;
-	if (!a->repeats)
-		return rate_per_s(&a->pieces[0].from, capacity_per_s, 0);
-	for (unsigned int i = 0; i < a->pieces_nr; i++) {
-		double for_ns = (double)a->pieces[i].for_ns;
-
-		sum += for_ns * (rate_per_s(&a->pieces[i].from, capacity_per_s, 0) + rate_per_s(&a->pieces[i].to, capacity_per_s, 0)) / 2;
-		ns += for_ns;
-	}
-	return sum / ns;
-}
-
 /* The plan's phases are the profile's but for calibration: bit i of a job moves down accordingly. */
 static unsigned int plan_phases(struct run *run)
 {
@@ -172,7 +154,7 @@ int run_resolve(struct run *run, struct err *err)
 		const struct job *j = &run->profile.jobs[i];
 
 		if (without(j->phases, skipped) & 1u)
-			baseline += starts_with(&j->arrival, run->capacity[i]);
+			baseline += arrival_baseline_per_s(&j->arrival, run->capacity[i]);
 	}
 	for (unsigned int i = 0; i < run->profile.jobs_nr; i++) {
 		const struct job *j = &run->profile.jobs[i];

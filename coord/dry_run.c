@@ -18,6 +18,7 @@
 #include "units.h"
 
 #define INSTANT_UNKNOWN UINT64_MAX
+#define PIECES_SHOWN 8
 
 /* From the start of the load. */
 static uint64_t phase_start(const struct profile *p, int idx)
@@ -31,7 +32,7 @@ static uint64_t phase_start(const struct profile *p, int idx)
 
 static bool is_relative(const struct job *j)
 {
-	return j->arrival.kind != ARRIVAL_CLOSED && (j->arrival.from.kind == RATE_CAPACITY || j->arrival.to.kind == RATE_CAPACITY);
+	return arrival_needs_capacity(&j->arrival);
 }
 
 /* As calibrate.c goes about it: each job whose rate is relative, one after the other. */
@@ -113,11 +114,11 @@ static bool baseline_of(const struct profile *p, double *ret_per_s)
 	for (unsigned int i = 0; i < p->jobs_nr; i++) {
 		const struct job *j = &p->jobs[i];
 
-		if (j->arrival.kind == ARRIVAL_CLOSED || j->arrival.from.kind == RATE_BASELINE || !(j->phases & 1u << first))
+		if (!(j->phases & 1u << first))
 			continue;
-		if (j->arrival.from.kind == RATE_CAPACITY)
+		if (arrival_needs_capacity(&j->arrival))
 			return false;
-		*ret_per_s += j->arrival.from.value;
+		*ret_per_s += arrival_baseline_per_s(&j->arrival, 0);
 	}
 	return true;
 }
@@ -137,31 +138,52 @@ static const char *rate_text(const struct profile *p, const struct rate *rate, c
 	return ret;
 }
 
-static void print_phase_of_job(FILE *f, const struct profile *p, const struct job *j, unsigned int phase, bool first)
+static bool is_level(const struct rate_piece *piece)
 {
-	const struct arrival *a = &j->arrival;
-	char from[80], to[80], rise[32];
+	return piece->from.kind == piece->to.kind && piece->from.value >= piece->to.value && piece->from.value <= piece->to.value;
+}
 
-	fprintf(f, "    %-12s ", p->phases[phase].name);
-	if (a->kind == ARRIVAL_CLOSED)
-		fprintf(f, "as fast as %u slots on each host go, think time %s\n", j->slots, units_exact_ns(a->think_ns, rise, sizeof rise));
-	else if (a->kind == ARRIVAL_SPIKE && first)
-		fprintf(f, "from %s, rising within %s to %s\n", rate_text(p, &a->from, from, sizeof from), units_exact_ns(a->rise_ns, rise, sizeof rise),
-			rate_text(p, &a->to, to, sizeof to));
+static void print_timeline(FILE *f, const struct profile *p, const struct arrival *a)
+{
+	char from[80], to[80], time[32];
+
+	for (unsigned int i = 0; i < a->pieces_nr && i < PIECES_SHOWN; i++) {
+		const struct rate_piece *piece = &a->pieces[i];
+
+		fprintf(f, "%s%s", i > 0 ? ", then " : "", rate_text(p, &piece->from, from, sizeof from));
+		if (!is_level(piece))
+			fprintf(f, " going to %s", rate_text(p, &piece->to, to, sizeof to));
+		if (piece->for_ns > 0)
+			fprintf(f, " %s %s", is_level(piece) ? "for" : "within", units_exact_ns(piece->for_ns, time, sizeof time));
+	}
+	if (a->pieces_nr > PIECES_SHOWN)
+		fprintf(f, ", and %u changes more", a->pieces_nr - PIECES_SHOWN);
+	fputs(a->repeats ? ", again and again\n" : "\n", f);
+}
+
+/* Its timeline runs through its phases, the gaps between them left out. */
+static void print_phases_of_job(FILE *f, const struct profile *p, const struct job *j)
+{
+	const char *sep = "    ";
+	char think[32];
+
+	for (unsigned int i = 0; i < p->phases_nr; i++)
+		if (j->phases & 1u << i) {
+			fprintf(f, "%s%s", sep, p->phases[i].name);
+			sep = ", ";
+		}
+	fputs(": ", f);
+	if (j->arrival.kind == ARRIVAL_CLOSED)
+		fprintf(f, "as fast as %u slots on each host go, think time %s\n", j->slots, units_exact_ns(j->arrival.think_ns, think, sizeof think));
 	else
-		fprintf(f, "%s\n", rate_text(p, &a->to, to, sizeof to));
+		print_timeline(f, p, &j->arrival);
 }
 
 static void print_job(FILE *f, const struct profile *p, const struct job *j)
 {
-	static const char *const arrivals[] = { [ARRIVAL_CONSTANT] = "evenly spaced", [ARRIVAL_POISSON] = "random (Poisson)", [ARRIVAL_SPIKE] = "random (Poisson)",
-						[ARRIVAL_CLOSED] = "closed loop: a slot waits for its op" };
-	const char *how = arrivals[j->arrival.kind];
-	bool first = true;
+	const char *how = j->arrival.kind == ARRIVAL_CLOSED ? "closed loop: a slot waits for its op" : j->arrival.random ? "random (Poisson)" : "evenly spaced";
 	char text[32];
 
-	if (j->arrival.kind == ARRIVAL_SPIKE && !j->arrival.poisson)
-		how = arrivals[ARRIVAL_CONSTANT];
 	fprintf(f, "  %s: ", j->name);
 	print_ops(f, j);
 	fprintf(f, "; %s; engine %s%s, %u in flight on a host at the most, ", how, j->engine, j->direct ? " past the page cache" : "", j->slots);
@@ -169,11 +191,7 @@ static void print_job(FILE *f, const struct profile *p, const struct job *j)
 		fprintf(f, "given up after %s\n", units_exact_ns(j->timeout_ns, text, sizeof text));
 	else
 		fputs("never given up\n", f);
-	for (unsigned int i = 0; i < p->phases_nr; i++)
-		if (j->phases & 1u << i) {
-			print_phase_of_job(f, p, j, i, first);
-			first = false;
-		}
+	print_phases_of_job(f, p, j);
 }
 
 static int fault_by_name(const struct profile *p, const char *name)
@@ -330,23 +348,20 @@ static json_t *instant_to_json(uint64_t at)
 
 static json_t *job_to_json(const struct profile *p, const struct job *j)
 {
-	json_t *phases = json_array();
-	bool first = true;
+	json_t *phases = json_array(), *rates = json_array();
 
-	for (unsigned int i = 0; i < p->phases_nr; i++) {
-		const struct rate *from = first ? &j->arrival.from : &j->arrival.to;
-		char from_text[80] = "", to_text[80] = "";
+	for (unsigned int i = 0; i < p->phases_nr; i++)
+		if (j->phases & 1u << i)
+			(void)json_array_append_new(phases, json_string(p->phases[i].name));
+	for (unsigned int i = 0; i < j->arrival.pieces_nr; i++) {
+		const struct rate_piece *piece = &j->arrival.pieces[i];
+		char from[80], to[80];
 
-		if (!(j->phases & 1u << i))
-			continue;
-		if (j->arrival.kind != ARRIVAL_CLOSED) {
-			(void)rate_text(p, from, from_text, sizeof from_text);
-			(void)rate_text(p, &j->arrival.to, to_text, sizeof to_text);
-		}
-		(void)json_array_append_new(phases, json_pack("{s:s, s:s, s:s}", "phase", p->phases[i].name, "from", from_text, "to", to_text));
-		first = false;
+		(void)json_array_append_new(rates, json_pack("{s:s, s:s, s:I}", "from", rate_text(p, &piece->from, from, sizeof from), "to",
+							     rate_text(p, &piece->to, to, sizeof to), "for_ns", (json_int_t)piece->for_ns));
 	}
-	return json_pack("{s:s, s:b, s:o}", "job", j->name, "closed", j->arrival.kind == ARRIVAL_CLOSED, "phases", phases);
+	return json_pack("{s:s, s:b, s:b, s:o, s:o}", "job", j->name, "closed", j->arrival.kind == ARRIVAL_CLOSED, "repeats", j->arrival.repeats, "phases", phases,
+			 "rates", rates);
 }
 
 static int faults_to_json(const struct run *run, json_t *ret_faults, struct err *err)

@@ -109,6 +109,12 @@ struct arrival {
 /** @param capacity_per_s,baseline_per_s  what relative rates are shares and multiples of. @return [1/s] */
 double rate_per_s(const struct rate *rate, double capacity_per_s, double baseline_per_s);
 
+/**
+ * What a job adds to the baseline: the rate with which it starts, of a timeline that repeats its mean; nothing when that is relative to the baseline.
+ * @return [1/s]
+ */
+double arrival_baseline_per_s(const struct arrival *arrival, double capacity_per_s);
+
 /** @return the highest rate of a timeline [1/s]; 0 of a closed loop. */
 double arrival_peak_per_s(const struct arrival *arrival, double capacity_per_s, double baseline_per_s);
 

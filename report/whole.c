@@ -158,10 +158,10 @@ static int check_rate(struct whole *w, const char *name, const struct job *j, co
 		return 0;
 	(void)snprintf(key, sizeof key, "rate.%s", name);
 	rate = record_meta_get(w->record, key);
-	if (!rate && j->arrival.from.kind != RATE_ABSOLUTE)
+	if (!rate && j->arrival.pieces[0].from.kind != RATE_ABSOLUTE)
 		return 0;
 	rc = run_time(w, j, &ns, err);
-	expected = (rate ? strtod(rate, NULL) : j->arrival.from.value) * (double)ns / 1e9;
+	expected = (rate ? strtod(rate, NULL) : j->arrival.pieces[0].from.value) * (double)ns / 1e9;
 	free(rate);
 	slack = 2 + (j->arrival.kind == ARRIVAL_POISSON ? POISSON_SIGMAS * sqrt(expected) : expected / 1e6);
 	if (rc == 0 && fabs((double)number(job, "due") - expected) > slack)
