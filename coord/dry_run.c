@@ -150,9 +150,9 @@ static void print_timeline(FILE *f, const struct profile *p, const struct arriva
 	for (unsigned int i = 0; i < a->pieces_nr && i < PIECES_SHOWN; i++) {
 		const struct rate_piece *piece = &a->pieces[i];
 
-		fprintf(f, "%s%s", i > 0 ? ", then " : "", rate_text(p, &piece->from, from, sizeof from));
+		fprintf(f, "%s%s%s", i > 0 ? ", then " : "", is_level(piece) ? "" : "from ", rate_text(p, &piece->from, from, sizeof from));
 		if (!is_level(piece))
-			fprintf(f, " going to %s", rate_text(p, &piece->to, to, sizeof to));
+			fprintf(f, " to %s", rate_text(p, &piece->to, to, sizeof to));
 		if (piece->for_ns > 0)
 			fprintf(f, " %s %s", is_level(piece) ? "for" : "within", units_exact_ns(piece->for_ns, time, sizeof time));
 	}

@@ -214,7 +214,7 @@ Test(formats, openmetrics_is_what_the_standard_asks_for)
 	cr_expect(strstr(text, "\nsquall_fault_in_force{idx=\"0\",fault=\"drbd-link-delay\",host=\"s \\\"x\\\"\"} 0 1600000024.250\n"));
 	cr_expect(strstr(text, "\nsquall_fault_in_force{idx=\"0\",fault=\"drbd-link-delay\",host=\"s \\\"x\\\"\"} 1 1600000025.250\n"));
 	cr_expect(strstr(text, "\nsquall_fault_in_force{idx=\"0\",fault=\"drbd-link-delay\",host=\"s \\\"x\\\"\"} 0 1600000035.250\n"));
-	cr_expect(strstr(text, "\nsquall_verdict{squall_verdict=\"absent\"} 1\n"));
+	cr_expect(strstr(text, "\nsquall_verdict{squall_verdict=\"void\"} 1\n"));
 	while ((line = strsep(&rest, "\n")) && strcmp(line, "# EOF") != 0)
 		if (*line == '#')
 			read_comment(&r, line);
