@@ -146,8 +146,9 @@ static void look_space(json_t *checks, const char *name, const char *path, unsig
 
 static void look_lab(json_t *checks)
 {
-	static const char *const kvm[] = { "/dev/kvm cannot be used by this user: guests run in TCG, which is slower", "it was tried since the boot and does not work:"
-					   " guests run in TCG", "it works", "/dev/kvm is there, and was not tried: the first squall lab up does" };
+	static const char *const kvm[] = { "/dev/kvm cannot be used by this user: guests run in TCG, which is slower",
+					   "it was tried since the boot and does not work: guests run in TCG", "it works",
+					   "/dev/kvm is there, and was not tried: the first squall lab up does" };
 	struct lab_needs needs;
 	char want[24], have[24], next[128];
 	uint64_t available = meminfo("MemAvailable");
