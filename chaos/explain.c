@@ -23,8 +23,7 @@
 static const char *const heal_words[] = {
 	[HEAL_H0] = "the kernel takes it away with the process that holds it, whatever ends that",
 	[HEAL_H1] = "the kernel ends it by itself",
-	[HEAL_H2] = "the undo is in the journal before the first action; the holder carries it out, its guard when the holder dies, the next agent or the"
-		    " boot when both do",
+	[HEAL_H2] = "the undo is in the journal before the first action; the holder carries it out, its guard when the holder dies, the next agent or the boot when both do",
 	[HEAL_H3] = "only a reboot heals it; needs --allow-reboot outside of the lab",
 };
 
