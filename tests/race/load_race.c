@@ -47,6 +47,7 @@ static const struct race_case cases[] = {
 };
 
 static struct profile profile;
+static struct rate_piece piece;
 static char dir[] = "/tmp/squall-race-XXXXXX";
 
 static void plan_init(struct load_plan *plan, const struct race_case *c)
@@ -54,7 +55,9 @@ static void plan_init(struct load_plan *plan, const struct race_case *c)
 	bool async = strcmp(c->engine, "libaio") == 0;	/* it does pread alone */
 	struct job *j = &profile.jobs[0];
 
-	*j = (struct job){ .slots = c->slots, .queue_max = c->queue_max, .timeout_ns = c->timeout_ns, .is_page = c->page, .arrival = { .kind = c->kind } };
+	piece = (struct rate_piece){ .from = { RATE_ABSOLUTE, c->per_s }, .to = { RATE_ABSOLUTE, c->per_s } };
+	*j = (struct job){ .slots = c->slots, .queue_max = c->queue_max, .timeout_ns = c->timeout_ns, .is_page = c->page,
+			   .arrival = { .kind = c->kind, .random = c->kind == ARRIVAL_POISSON, .pieces = &piece, .pieces_nr = c->kind != ARRIVAL_CLOSED } };
 	(void)snprintf(j->name, sizeof j->name, "job");
 	(void)snprintf(j->engine, sizeof j->engine, "%s", c->engine);
 	if (c->page) {
@@ -67,7 +70,7 @@ static void plan_init(struct load_plan *plan, const struct race_case *c)
 	}
 	profile.jobs_nr = 1;
 	*plan = (struct load_plan){ .profile = &profile, .host = "here", .dir = dir, .hosts_nr = 1, .seed = 1, .jobs_nr = 1, .phases_nr = 2 };
-	plan->jobs[0] = (struct load_job){ .from_per_s = c->per_s, .to_per_s = c->per_s, .phases = 3 };
+	plan->jobs[0] = (struct load_job){ .phases = 3 };
 	plan->phases[0] = (struct load_phase){ "first", 0, LENGTH_NS / 2 };
 	plan->phases[1] = (struct load_phase){ "second", LENGTH_NS / 2, LENGTH_NS };
 }
@@ -222,7 +225,7 @@ int main(void)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	profile.dataset = spec;
 	CHECK(mkdtemp(dir), "%m");
-	CHECK(dataset_build(dir, &spec, 1, NULL, &err) == 0, "%s", err.text);
+	CHECK(dataset_build(dir, &spec, 1, 1, NULL, &err) == 0, "%s", err.text);
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		int tries = 1;
 
