@@ -32,11 +32,11 @@ static void draw_cells(const struct page *page, const struct series *s, int firs
 		for (size_t i = 0; i < s->nr; i++)
 			for (int row = first; row <= last; row++) {
 				uint32_t nr = s->point[i].heat[row];
-				double x = plot_x(page, (double)s->point[i].second), width = plot_x(page, (double)(s->point[i].second + page->list.step)) - x;
+				double x = plot_x(page, (double)s->point[i].second), end = plot_x(page, (double)(s->point[i].second + page->list.step));
 				int is = nr == 0 ? -1 : most < 2 ? HEAT_CLASSES - 1 : (int)(log(nr) / log(most) * (HEAT_CLASSES - 1) + 0.5);
 
 				if (is == shade)
-					(void)fprintf(page->out, "M%.1f %.1fh%.2fv%.0fh-%.2fz", x, top + ROW_HEIGHT * (last - row), width, ROW_HEIGHT, width);
+					(void)fprintf(page->out, "M%.1f %.1fH%.1fv%.0fH%.1fz", x, top + ROW_HEIGHT * (last - row), end, ROW_HEIGHT, x);
 			}
 		(void)fputs("\"/>\n", page->out);
 	}
@@ -47,10 +47,10 @@ static void draw_timeouts(const struct page *page, const struct series *s, doubl
 {
 	(void)fputs("<path class=\"heat timed-out\" d=\"", page->out);
 	for (size_t i = 0; i < s->nr; i++) {
-		double x = plot_x(page, (double)s->point[i].second), width = plot_x(page, (double)(s->point[i].second + page->list.step)) - x;
+		double x = plot_x(page, (double)s->point[i].second), end = plot_x(page, (double)(s->point[i].second + page->list.step));
 
 		if (s->point[i].unknown > 0)
-			(void)fprintf(page->out, "M%.1f %.1fh%.2fv%.0fh-%.2fz", x, y, width, ROW_HEIGHT, width);
+			(void)fprintf(page->out, "M%.1f %.1fH%.1fv%.0fH%.1fz", x, y, end, ROW_HEIGHT, x);
 	}
 	(void)fputs("\"/>\n", page->out);
 }

@@ -272,13 +272,15 @@ static double draw_sites(const struct page *page, double top)
 	for (int k = 0; k < SITE_STATES; k++) {
 		(void)fprintf(page->out, "<path class=\"area %s\" d=\"", classes[k]);
 		for (int64_t s = 0; s < page->end_s; s += page->list.step) {
-			double v[SITE_STATES], below = 0, x = plot_x(page, (double)s), width = plot_x(page, (double)(s + page->list.step)) - x;
+			double v[SITE_STATES], below = 0, x = plot_x(page, (double)s);
 
 			if (!sites_at_step(page, s, v) || v[k] <= 0)
 				continue;
 			for (int i = 0; i < k; i++)
 				below += v[i];
-			(void)fprintf(page->out, "M%.1f %.1fh%.2fV%.1fh-%.2fz", x, plot_y(&scale, scale.hi * (below + v[k])), width, plot_y(&scale, scale.hi * below), width);
+			/* Both edges are absolute: a width would be rounded apart from its neighbour, and a seam looks like a gap. */
+			(void)fprintf(page->out, "M%.1f %.1fH%.1fV%.1fH%.1fz", x, plot_y(&scale, scale.hi * (below + v[k])), plot_x(page, (double)(s + page->list.step)),
+				      plot_y(&scale, scale.hi * below), x);
 		}
 		(void)fputs("\"/>\n", page->out);
 	}
