@@ -44,14 +44,15 @@ $(BUILD)/%.o: %.c
 $(BUILD)/lab/guest.o: $(wildcard lab/guest/*)
 $(BUILD)/report/html.o: $(wildcard report/page/*)
 
-# Unit tests: tests/unit/<layer>/*.c, one program a layer, linked with that layer and common alone.
+# Unit tests: tests/unit/<layer>/*.c, one program a layer, linked with that layer and common alone. Criterion's own runner leaks now and then when it
+# has two jobs, which the sanitizers would report.
 unit_objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/$(1)/*.c))
 define UNIT_RULE
 $(BUILD)/tests/unit-$(1): $(call unit_objects,$(1)) $(BUILD)/lib$(1).a $(BUILD)/libcommon.a
 	@mkdir -p $$(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $$@ $$(filter %.o,$$^) $(BUILD)/lib$(1).a $(BUILD)/libcommon.a $(LIBS) -lcriterion
 unit-$(1): $(BUILD)/tests/unit-$(1)
-	$(Q)$$< --jobs=2
+	$(Q)$$< --jobs=$(if $(SANITIZE),1,2)
 endef
 $(foreach l,$(LAYERS),$(eval $(call UNIT_RULE,$(l))))
 
