@@ -109,10 +109,10 @@ static uint64_t dead_until_ns(int fd)
 
 	if (!device.on || !is_on_device(fd))
 		return 0;
-	now = now_ns();
-	(void)atomic_compare_exchange_strong(&first_ns, &none, now);
+	(void)atomic_compare_exchange_strong(&first_ns, &none, now_ns());
 	begin = atomic_load(&first_ns) + device.after_ns;
 	end = begin + device.for_ns;
+	now = now_ns();		/* after the first one: of two threads that begin together none is before the window */
 	if (now < begin)
 		return 0;
 	if (device.forever)
