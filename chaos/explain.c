@@ -3,7 +3,6 @@
  * explain.c - what a fault would do, for whoever has to answer for it: actions, undo, heal class, regime, expiry. Changes and asks nothing.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,16 +139,12 @@ void chaos_args_text(const char *fault, const json_t *args, char *ret, size_t by
 	ret[0] = '\0';
 	for (const struct fault_arg *a = f ? f->args : NULL; a && a->name && used < bytes; a++) {
 		const json_t *value = json_object_get(args, a->name);
-		uint64_t n = (uint64_t)json_integer_value(value);
 		char text[48];
 
-		if (a->kind == ARG_DURATION)
-			units_exact_ns(n, text, sizeof(text));
-		else if (a->kind == ARG_ENUM)
+		if (a->kind == ARG_ENUM)
 			(void)snprintf(text, sizeof(text), "%s", json_string_value(value));
 		else
-			(void)snprintf(text, sizeof(text), "%" PRIu64 "%s", a->kind == ARG_BITS && n % 1000 == 0 ? n / 1000 : n,
-				       a->kind != ARG_BITS ? "" : n % 1000 == 0 ? "kbit" : "bit");
+			fault_number_text(a, (uint64_t)json_integer_value(value), text, sizeof(text));
 		used += (size_t)snprintf(ret + used, bytes - used, "%s%s=%s", used ? " " : "", a->name, text);
 	}
 }

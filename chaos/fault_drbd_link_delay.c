@@ -14,8 +14,8 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 	char delay[32], jitter[32], netem[96];
 	uint64_t jitter_ns = fault_arg_u64(run, "jitter");
 
-	netem_time(fault_arg_u64(run, "delay"), delay, sizeof(delay));
-	netem_time(jitter_ns, jitter, sizeof(jitter));
+	units_exact_ns(fault_arg_u64(run, "delay"), delay, sizeof(delay));
+	units_exact_ns(jitter_ns, jitter, sizeof(jitter));
 	snprintf(netem, sizeof(netem), "delay %s%s%s limit 10000", delay, jitter_ns ? " " : "", jitter_ns ? jitter : "");
 	return netem_plan(run, netem, plan, err);
 }

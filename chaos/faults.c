@@ -81,26 +81,14 @@ static size_t enum_nr(const struct fault_arg *arg)
 	return nr;
 }
 
-/* "data, meta, both" */
-static const char *enum_text(const struct fault_arg *arg, char *ret, size_t bytes)
+void fault_number_text(const struct fault_arg *arg, uint64_t value, char *ret, size_t bytes)
 {
-	size_t used = 0;
+	bool kilo = arg->kind == ARG_BITS && value % 1000 == 0;
 
-	ret[0] = '\0';
-	for (size_t i = 0; arg->names[i] && used < bytes; i++)
-		used += (size_t)snprintf(ret + used, bytes - used, "%s%s", i ? ", " : "", arg->names[i]);
-	return ret;
-}
-
-/* A limit as a person writes it. */
-static void limit_text(const struct fault_arg *arg, uint64_t value, char *ret, size_t bytes)
-{
 	if (arg->kind == ARG_DURATION)
 		units_exact_ns(value, ret, bytes);
-	else if (arg->kind == ARG_BITS && value % 1000 == 0)
-		snprintf(ret, bytes, "%llukbit", (unsigned long long)(value / 1000));
 	else
-		snprintf(ret, bytes, "%llu", (unsigned long long)value);
+		snprintf(ret, bytes, "%llu%s", (unsigned long long)(kilo ? value / 1000 : value), kilo ? "kbit" : arg->kind == ARG_BITS ? "bit" : "");
 }
 
 static int check_value(const struct fault_arg *arg, const json_t *value, const json_t *all, struct err *err)
@@ -112,13 +100,13 @@ static int check_value(const struct fault_arg *arg, const json_t *value, const j
 		for (size_t i = 0; i < enum_nr(arg); i++)
 			if (json_is_string(value) && strcmp(arg->names[i], json_string_value(value)) == 0)
 				return 0;
-		return err_set(err, -EINVAL, "'%s' is none of %s", arg->name, enum_text(arg, names, sizeof(names)));
+		return err_set(err, -EINVAL, "'%s' is none of %s", arg->name, yaml_names(arg->names, names, sizeof(names)));
 	}
 	if (!json_is_integer(value) || json_integer_value(value) < 0)
 		return err_set(err, -EINVAL, "'%s' is no number", arg->name);
 	n = (uint64_t)json_integer_value(value);
-	limit_text(arg, arg->min, min, sizeof(min));
-	limit_text(arg, arg->max, max, sizeof(max));
+	fault_number_text(arg, arg->min, min, sizeof(min));
+	fault_number_text(arg, arg->max, max, sizeof(max));
 	if (n < arg->min || n > arg->max)
 		return err_set(err, -EINVAL, "'%s' is out of range: %s to %s", arg->name, min, max);
 	if (arg->not_above && n > (uint64_t)json_integer_value(json_object_get(all, arg->not_above)))
@@ -186,7 +174,7 @@ static int check_arg(const struct fault *f, const struct fault_arg *a, const str
 		return err_set(err, -EINVAL, "%s needs '%s': %s", f->name, a->name, a->help);
 	value = parse_value(a, text, &expected);
 	if (a->kind == ARG_ENUM)
-		expected = enum_text(a, names, sizeof(names));
+		expected = yaml_names(a->names, names, sizeof(names));
 	if (!value && where)
 		return yaml_error(where, err, "'%s' of %s is '%s', expected %s", a->name, f->name, text, expected);
 	if (!value)
@@ -284,8 +272,8 @@ static json_t *list_args(const struct fault *f)
 		json_t *arg = json_pack("{s:s, s:s, s:s, s:s?}", "name", a->name, "kind", arg_kind_names[a->kind], "help", a->help, "default", a->fallback);
 		char min[32], max[32];
 
-		limit_text(a, a->min, min, sizeof(min));
-		limit_text(a, a->max, max, sizeof(max));
+		fault_number_text(a, a->min, min, sizeof(min));
+		fault_number_text(a, a->max, max, sizeof(max));
 		if (a->kind == ARG_ENUM) {
 			json_t *names = json_array();
 

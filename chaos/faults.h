@@ -80,6 +80,9 @@ const struct fault *fault_find(const char *name);
 /** Check arguments that came as JSON (from another process) against the table once more. */
 int fault_check_json(const struct fault *fault, const json_t *args, struct err *err);
 
+/** A value of an argument that is no enum, as a person writes it: "300ms", "512kbit", "3". */
+void fault_number_text(const struct fault_arg *arg, uint64_t value, char *ret, size_t bytes);
+
 /** An integer or a text of checked arguments. */
 uint64_t fault_arg_u64(const struct fault_run *run, const char *name);
 const char *fault_arg_text(const struct fault_run *run, const char *name);

@@ -43,16 +43,6 @@ int netem_probe(const struct allow *allow, struct err *err)
 	return 0;
 }
 
-void netem_time(uint64_t ns, char *ret, size_t bytes)
-{
-	if (ns % NS_PER_S == 0)
-		snprintf(ret, bytes, "%llus", (unsigned long long)(ns / NS_PER_S));
-	else if (ns % NS_PER_MS == 0)
-		snprintf(ret, bytes, "%llums", (unsigned long long)(ns / NS_PER_MS));
-	else
-		snprintf(ret, bytes, "%lluus", (unsigned long long)(ns / NS_PER_US));
-}
-
 static int add_undo(const struct netem_state *state, const char *before, struct plan *plan, struct err *err)
 {
 	int rc = 0;

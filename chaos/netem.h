@@ -33,7 +33,4 @@ enum fault_verdict netem_verify(struct fault_run *run, char *evidence, size_t by
 /** The counters of the first netem qdisc in `tc -s qdisc show`. Errors: -ENOENT no netem there */
 int netem_parse(const char *text, unsigned long long *ret_packets, unsigned long long *ret_waiting);
 
-/** tc's way to write a time: "2s", "500ms", "7us". */
-void netem_time(uint64_t ns, char *ret, size_t bytes);
-
 #endif

@@ -71,13 +71,11 @@ int command_check_options(const char *command, int argc, char **argv, const stru
 int command_unknown(struct err *err, const char *what, const char *word, const char *const known[])
 {
 	const char *near = yaml_nearest(word, known);
-	char list[LIST_BYTES] = "";
-	size_t used = 0;
+	char list[LIST_BYTES];
 
 	if (near)
 		return err_set(err, -EINVAL, "%s '%s' is unknown; did you mean '%s'?", what, word, near);
-	for (size_t i = 0; known[i] && used < sizeof list; i++)
-		used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", known[i]);
+	(void)yaml_names(known, list, sizeof list);	/* what does not fit is cut */
 	return err_set(err, -EINVAL, "%s '%s' is unknown; there are %s", what, word, list);
 }
 

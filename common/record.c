@@ -750,10 +750,23 @@ static int put_lag(const struct message *m, const json_t *item)
 		   (int64_t)hiccup_max_ns);
 }
 
+/* meta WHAT.HOST as JSON; nothing when there is none. */
+static int put_meta_json(const struct message *m, const char *what, const json_t *json)
+{
+	char key[160], *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	int rc = json && !text ? err_set(m->err, -ENOMEM, "record: no memory") : 0;
+
+	(void)snprintf(key, sizeof key, "%s.%s", what, m->host);
+	if (text)
+		rc = record_meta(m->record, key, text, m->err);
+	free(text);
+	return rc;
+}
+
 /* What has no table: pages that did not fit their ring, a worker that died, processes that could not be ended, damaged files. Only when there were any. */
 static int put_leftovers(const struct message *m, json_int_t dropped_pages, bool died, const json_t *left, const json_t *damage)
 {
-	char key[160], value[32], *text;
+	char key[160], value[32];
 	int rc = 0;
 
 	if (dropped_pages > 0) {
@@ -765,19 +778,9 @@ static int put_leftovers(const struct message *m, json_int_t dropped_pages, bool
 		(void)snprintf(key, sizeof key, "worker_died.%s", m->host);
 		rc = record_meta(m->record, key, "1", m->err);
 	}
-	if (rc == 0 && json_array_size(left) > 0) {
-		text = json_dumps(left, JSON_COMPACT);
-		(void)snprintf(key, sizeof key, "left.%s", m->host);
-		rc = record_meta(m->record, key, text, m->err);
-		free(text);
-	}
-	if (rc == 0 && damage) {
-		text = json_dumps(damage, JSON_COMPACT);
-		(void)snprintf(key, sizeof key, "damage.%s", m->host);
-		rc = record_meta(m->record, key, text, m->err);
-		free(text);
-	}
-	return rc;
+	if (rc == 0 && json_array_size(left) > 0)
+		rc = put_meta_json(m, "left", left);
+	return rc < 0 ? rc : put_meta_json(m, "damage", damage);
 }
 
 int record_final(struct record *r, const char *host, const json_t *final, struct err *err)

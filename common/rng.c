@@ -16,11 +16,7 @@ static uint64_t rotate(uint64_t x, int by)
 /* One step of splitmix64: any state gives well mixed bits. */
 static uint64_t mix(uint64_t *state)
 {
-	uint64_t z = (*state += 0x9e3779b97f4a7c15u);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-	return z ^ (z >> 31);
+	return rng_mix(*state += 0x9e3779b97f4a7c15u);
 }
 
 uint64_t rng_subseed(uint64_t seed, const char *name)

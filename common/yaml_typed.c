@@ -69,17 +69,24 @@ const char *yaml_nearest(const char *name, const char *const known[])
 	return found;
 }
 
+const char *yaml_names(const char *const names[], char *out, size_t bytes)
+{
+	size_t used = 0;
+
+	out[0] = '\0';
+	for (; *names && used < bytes; names++)
+		used += (size_t)snprintf(out + used, bytes - used, "%s%s", used ? ", " : "", *names);
+	return used < bytes ? out : NULL;
+}
+
 static int unknown(const struct yaml *node, const char *what, const char *word, const char *const known[], struct err *err)
 {
 	const char *near = yaml_nearest(word, known);
-	char list[LIST_BYTES] = "";
-	size_t used = 0;
+	char list[LIST_BYTES];
 
 	if (near)
 		return yaml_error(node, err, "unknown %s '%s'; did you mean '%s'?", what, word, near);
-	for (; *known && used < sizeof list; known++)
-		used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", *known);
-	if (used == 0 || used >= sizeof list)	/* a list that does not fit is none */
+	if (!*known || !yaml_names(known, list, sizeof list))
 		return yaml_error(node, err, "unknown %s '%s'", what, word);
 	return yaml_error(node, err, "unknown %s '%s'; there are %s", what, word, list);
 }

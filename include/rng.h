@@ -14,6 +14,14 @@ struct rng {
 	uint64_t s[4];
 };
 
+/** Mixes all bits of a number into all others: the finalizer of splitmix64. Source: Steele and others, 2014. Context: hot. */
+static inline uint64_t rng_mix(uint64_t z)
+{
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+	return z ^ (z >> 31);
+}
+
 /** A hash of (seed, name), to be used as the seed of a sub-stream. */
 uint64_t rng_subseed(uint64_t seed, const char *name);
 

@@ -65,6 +65,9 @@ int yaml_to_enum(const struct yaml *node, const char *const names[], unsigned in
 /** The nearest of a NULL-terminated list by edit distance (at most a third of its length), or NULL. */
 const char *yaml_nearest(const char *name, const char *const known[]);
 
+/** A NULL-terminated list as "data, meta, both". @return out, or NULL when it does not fit: half of a list is none */
+const char *yaml_names(const char *const names[], char *out, size_t bytes);
+
 /** Print a tree as YAML that yaml_parse() reads back to an equal tree. @param ret_text malloc'ed. */
 int yaml_print(const struct yaml *root, char **ret_text);
 

@@ -14,8 +14,7 @@
 
 void lab_needs(const struct lab_spec *spec, struct lab_needs *ret)
 {
-	static const struct { const char *program, *package; } programs[] = { { "qemu-system-x86_64", "qemu-system-x86" }, { "apt-get", "apt" },
-									       { "dpkg-deb", "dpkg" } };
+	static const struct lab_program programs[] = { { "qemu-system-x86_64", "qemu-system-x86" }, { "apt-get", "apt" }, { "dpkg-deb", "dpkg" } };
 	char path[128];
 
 	*ret = (struct lab_needs){ .disk_bytes = DISK_BYTES_NEEDED };
@@ -24,5 +23,5 @@ void lab_needs(const struct lab_spec *spec, struct lab_needs *ret)
 	ret->memory_bytes = vm_memory_bytes(spec->clients);
 	for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++)
 		if (exec_find(programs[i].program, path, sizeof path) < 0)
-			ret->missing[ret->missing_nr++] = (struct lab_program){ programs[i].program, programs[i].package };
+			ret->missing[ret->missing_nr++] = programs[i];
 }

@@ -15,8 +15,6 @@
 #include "async.h"
 #include "clock.h"
 
-#define SPIN_NS 4000			/* as in worker.c: shorter waits are spent awake */
-
 struct pending {
 	bool is;
 	bool waited;			/* it fell due while all slots were taken */
@@ -42,18 +40,6 @@ int async_init(struct async *a, const struct thread *template, uint32_t loop_idx
 		a->free[n] = a->slots_nr - 1 - n;
 	a->free_nr = a->slots_nr;
 	return a->t.engine->loop_open(a->t.engine_ctx, a->slots_nr, &a->loop, err);
-}
-
-void async_release(struct async *a)
-{
-	if (a->loop)
-		a->t.engine->loop_close(a->loop);
-	free(a->free);
-	free(a->page_at);
-	free(a->done);
-	free(a->rest);
-	free(a->next_index);
-	*a = (struct async){ .loop = NULL };
 }
 
 static void select_slot(struct async *a, uint32_t slot)
@@ -156,12 +142,8 @@ static bool take(struct async *a, bool due_only, struct arrival_due *ret, bool *
 	}
 	got = queue_take(q, now, ret, &waited);
 	*ret_none = !got;
-	if (got) {
-		atomic_store_explicit(&a->t.slot->index, ret->index, RELAXED);
-		atomic_store_explicit(&a->t.slot->due_ns, ret->due_ns, RELAXED);
-		atomic_store_explicit(&a->t.slot->phase, ret->phase, RELAXED);
-		atomic_store_explicit(&a->t.slot->state, SLOT_ASSIGNED, memory_order_release);
-	}
+	if (got)
+		hot_assign(a->t.slot, ret);
 	spin_unlock(&q->lock);
 	return got;
 }

@@ -30,9 +30,8 @@ struct rest {
 	uint64_t until_ns;
 };
 
-/** Take the memory of a loop and open it. Errors: with a sentence. @param template  run, control, engine and engine_ctx are filled in */
+/** Take the memory of a loop and open it; it lives as long as the process. Errors: with a sentence. @param template  run, control, engine and engine_ctx are filled in */
 int async_init(struct async *a, const struct thread *template, uint32_t loop_idx, struct err *err);
-void async_release(struct async *a);
 
 /** Work until there are no more arrivals and all ops are done, or nothing is counted any more. Context: after T0 is known. */
 void async_run(struct async *a);

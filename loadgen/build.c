@@ -31,13 +31,8 @@ struct build {
 
 static int make_folder(const struct build *b, const char *path, struct err *err)
 {
-	const char *name;
-	int folder = dataset_open_folder(b->root, path, &name), rc = folder < 0 ? folder : 0;
+	int rc = dataset_mkdir(b->root, path);
 
-	if (rc == 0 && mkdirat(folder, name, 0755) < 0 && errno != EEXIST)
-		rc = -errno;
-	if (folder >= 0)
-		close(folder);
 	return rc < 0 ? err_set(err, rc, "%s/%s: %s", b->dir, path, strerror(-rc)) : 0;
 }
 

@@ -9,6 +9,7 @@
 
 #include "content.h"
 #include "crc32c.h"
+#include "rng.h"
 
 #define MAGIC 0x31426c6c61757173ULL	/* "squallB1" */
 #define WORDS (CONTENT_BLOCK_BYTES / 8)
@@ -20,14 +21,6 @@
 const char *const damage_kind_names[] = { "none",  "zeroes",  "other-dataset", "other-file", "other-place", "torn",
 					  "changed", "foreign", "short",	 "long",       NULL };
 
-/* The finalizer of splitmix64. Source: Steele and others, 2014. */
-static uint64_t mix(uint64_t z)
-{
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-	return z ^ (z >> 31);
-}
-
 static void make_head(const struct content_id *id, uint64_t offset, uint64_t head[HEAD_WORDS])
 {
 	head[0] = htole64(MAGIC);
@@ -38,12 +31,12 @@ static void make_head(const struct content_id *id, uint64_t offset, uint64_t hea
 
 static void make_block(const struct content_id *id, uint64_t offset, char *block)
 {
-	uint64_t word[WORDS], base = mix(id->seed + mix((uint64_t)id->site << 32 | id->file)) + offset;
+	uint64_t word[WORDS], base = rng_mix(id->seed + rng_mix((uint64_t)id->site << 32 | id->file)) + offset;
 	uint32_t sum;
 
 	make_head(id, offset, word);
 	for (unsigned int i = HEAD_WORDS; i < WORDS; i++)
-		word[i] = htole64(mix(base + i * 0x9e3779b97f4a7c15ULL));
+		word[i] = htole64(rng_mix(base + i * 0x9e3779b97f4a7c15ULL));
 	memcpy(block, word, SUM_OFFSET);
 	sum = htole32(crc32c(block, SUM_OFFSET));
 	memcpy(block + SUM_OFFSET, &sum, sizeof sum);

@@ -57,6 +57,19 @@ int dataset_open_folder(int root, const char *path, const char **ret_name)
 	return dataset_openat(root, folder, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
 }
 
+int dataset_mkdir(int root, const char *path)
+{
+	const char *name;
+	int folder = dataset_open_folder(root, path, &name), rc = 0;
+
+	if (folder < 0)
+		return folder;
+	if (mkdirat(folder, name, 0755) < 0 && errno != EEXIST)
+		rc = -errno;
+	close(folder);
+	return rc;
+}
+
 int dataset_unlink(int root, const char *path, int flags)
 {
 	const char *name;

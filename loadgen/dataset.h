@@ -70,6 +70,8 @@ int dataset_check_root(int root, const char *dir, const struct manifest *want, s
 int dataset_openat(int root, const char *path, int flags, mode_t mode);
 /** The folder of a path, opened like that with O_PATH. @param ret_name  the rest of `path`. */
 int dataset_open_folder(int root, const char *path, const char **ret_name);
+/** mkdir(2) below the root, like that. A folder that is there is fine. */
+int dataset_mkdir(int root, const char *path);
 /** unlink(2) below the root, like that. @param flags  AT_REMOVEDIR or 0 */
 int dataset_unlink(int root, const char *path, int flags);
 

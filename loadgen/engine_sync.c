@@ -240,7 +240,7 @@ static int64_t op_append_fsync(const struct sync *s, uint32_t site, uint64_t dra
 static int64_t sync_run(void *ctx, char *buffer, size_t buffer_bytes, const struct op *op)
 {
 	const struct sync *s = ctx;
-	size_t idx = (size_t)op->site * s->files.files_per_site + op->file;
+	size_t idx = files_idx(&s->files, op);
 
 	switch (op->kind) {
 	case OP_READ:

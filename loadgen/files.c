@@ -23,12 +23,10 @@ int files_open(struct files *f, const struct engine_env *env, struct err *err)
 	char path[DATASET_PATH_BYTES];
 	int rc;
 
-	*f = (struct files){ .root = open(env->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
-	if (f->root < 0) {
-		rc = -errno;
-		return err_set(err, rc, "%s: %s", env->dir, strerror(-rc));
-	}
-	f->opened = true;
+	*f = (struct files){ .root = -1 };
+	rc = dataset_open_root(env->dir, &f->root, err);
+	if (rc < 0)
+		return rc;
 	rc = dataset_check_root(f->root, env->dir, env->manifest, err);	/* the path may be another mount by now */
 	if (rc < 0)
 		return rc;
@@ -54,10 +52,10 @@ int files_open(struct files *f, const struct engine_env *env, struct err *err)
 
 void files_release(struct files *f)
 {
-	if (f->opened)
+	if (f->root >= 0)
 		close(f->root);
 	free(f->path);
-	*f = (struct files){ .opened = false };
+	*f = (struct files){ .root = -1 };
 }
 
 size_t files_keep_max(const struct files *f)

@@ -16,8 +16,7 @@
 #define FILES_LINE_BYTES 96				/* of a line of a log */
 
 struct files {
-	bool opened;			/* root is a descriptor */
-	int root;
+	int root;			/* -1: not open */
 	uint32_t files_per_site;
 	size_t files_nr, stride;
 	char *path;			/* files_nr paths of `stride` bytes */

@@ -202,12 +202,11 @@ static json_t *damage_json(const struct load *load)
 {
 	const struct damage_log *log = &load->shared.control->damage;
 	uint64_t ops_nr = atomic_load(&log->ops_nr);
-	json_t *first = json_array();
+	json_t *first;
 
-	if (ops_nr == 0) {
-		json_decref(first);
+	if (ops_nr == 0)
 		return NULL;
-	}
+	first = json_array();
 	for (unsigned int i = 0; i < DAMAGE_NOTES_MAX; i++) {
 		const struct damage_note *n = &log->note[i];
 		char path[DATASET_PATH_BYTES], text[DAMAGE_TEXT_BYTES];

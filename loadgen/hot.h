@@ -7,9 +7,12 @@
 #ifndef SQUALL_LOADGEN_HOT_H
 #define SQUALL_LOADGEN_HOT_H
 
+#include "rng.h"
 #include "shared.h"
 
 #define RELAXED memory_order_relaxed
+
+#define SPIN_NS 4000		/* shorter waits are spent awake: a sleep and its wake-up cost about as much */
 
 /* What a thread knows. */
 struct thread {
@@ -26,16 +29,9 @@ struct thread {
 };
 
 /* Draw k of op i: a counter-based generator, so that nothing has to be kept. Source: splitmix64, Steele and others, 2014. */
-static inline uint64_t hot_mix(uint64_t z)
-{
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-	return z ^ (z >> 31);
-}
-
 static inline uint64_t hot_draw(uint64_t seed, uint64_t i, uint64_t k)
 {
-	return hot_mix(hot_mix(seed + i * 0x9e3779b97f4a7c15ULL) + k * 0xd1b54a32d192ed03ULL);
+	return rng_mix(rng_mix(seed + i * 0x9e3779b97f4a7c15ULL) + k * 0xd1b54a32d192ed03ULL);
 }
 
 /* Below `bound`; the bias is under 2^-32 for bounds below 2^32. */
@@ -193,6 +189,15 @@ static inline void hot_show_op(struct slot *slot, const struct op *op)
 	atomic_store_explicit(&slot->site, op->site, RELAXED);
 	atomic_store_explicit(&slot->file, op->file, RELAXED);
 	atomic_store_explicit(&slot->draw, op->draw, RELAXED);
+}
+
+/* An arrival is taken and not issued yet. Context: under the queue's lock. */
+static inline void hot_assign(struct slot *slot, const struct arrival_due *d)
+{
+	atomic_store_explicit(&slot->index, d->index, RELAXED);
+	atomic_store_explicit(&slot->due_ns, d->due_ns, RELAXED);
+	atomic_store_explicit(&slot->phase, d->phase, RELAXED);
+	atomic_store_explicit(&slot->state, SLOT_ASSIGNED, memory_order_release);
 }
 
 static inline void hot_issue(struct slot *slot, uint64_t i, uint32_t phase, uint64_t due_ns, uint64_t issued_ns, uint64_t lag_ns)

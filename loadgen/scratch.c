@@ -140,19 +140,6 @@ static int empty_folder(int at, const char *path, bool (*goes)(const char *name)
 	return rc;
 }
 
-static int make_folder(int root, const char *path)
-{
-	const char *name;
-	int folder = dataset_open_folder(root, path, &name), rc = 0;
-
-	if (folder < 0)
-		return folder;
-	if (mkdirat(folder, name, 0755) < 0 && errno != EEXIST)
-		rc = -errno;
-	close(folder);
-	return rc;
-}
-
 static int make_link(int root, const char *path)
 {
 	const char *name;
@@ -190,10 +177,10 @@ static int prepare_site(int root, uint32_t site, const char *host, const struct 
 	int rc;
 
 	(void)snprintf(path, DATASET_PATH_BYTES, "s%04u/scratch", site);
-	rc = make_folder(root, path);
+	rc = dataset_mkdir(root, path);
 	if (rc == 0) {
 		own_path(site, host, "", path);
-		rc = make_folder(root, path);
+		rc = dataset_mkdir(root, path);
 	}
 	if (rc == 0 && job_has(job, OP_CREATE))
 		rc = empty_folder(root, path, is_created);

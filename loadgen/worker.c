@@ -30,7 +30,6 @@
 #define STACK_BYTES (64u << 10)
 #endif
 #define WORKER_NICE (-10)	/* an op is issued when it is due, whatever else this host does for the storage; the hiccup meter shares it */
-#define SPIN_NS 4000		/* shorter waits are spent awake: a sleep and its wake-up cost about as much */
 
 /* A process that cannot die must not keep a reader of our output waiting. A sanitizer's report is worth that, though. */
 static void drop_output(void)
@@ -96,12 +95,8 @@ static bool take(struct thread *t, struct arrival_due *ret, bool *ret_waited)
 
 	spin_lock(&q->lock, t->tid);
 	got = queue_take(q, hot_now(t), ret, ret_waited);
-	if (got) {
-		atomic_store_explicit(&t->slot->index, ret->index, RELAXED);
-		atomic_store_explicit(&t->slot->due_ns, ret->due_ns, RELAXED);
-		atomic_store_explicit(&t->slot->phase, ret->phase, RELAXED);
-		atomic_store_explicit(&t->slot->state, SLOT_ASSIGNED, memory_order_release);
-	}
+	if (got)
+		hot_assign(t->slot, ret);
 	spin_unlock(&q->lock);
 	return got;
 }

@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <math.h>
 
+#include "rng.h"
 #include "zipf.h"
 
 /* (x^(1-s) - 1) / (1-s), the integral of x^-s from 1; also where s is 1 or close to it. */
@@ -40,15 +41,10 @@ void zipf_init(struct zipf *z, uint32_t n, double s)
 	z->sure = 2 - inverse_area(s, area(s, 2.5) - bar(s, 2));
 }
 
-/* Attempt k of a draw. Source of the constants: splitmix64, Steele and others, 2014. */
+/* Attempt k of a draw. */
 static double unit(uint64_t bits, uint64_t k)
 {
-	uint64_t z = bits + k * 0x9e3779b97f4a7c15ULL;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-	z ^= z >> 31;
-	return ((double)(z >> 11) + 0.5) * 0x1p-53;
+	return ((double)(rng_mix(bits + k * 0x9e3779b97f4a7c15ULL) >> 11) + 0.5) * 0x1p-53;
 }
 
 uint32_t zipf_draw(const struct zipf *z, uint64_t bits)
