@@ -11,6 +11,7 @@
 #include "run.h"
 
 #define CALIBRATE_SLOTS 8
+#define CALIBRATE_NS (5 * NS_PER_S)	/* when the profile has no phase of this name */
 #define START_AHEAD_NS (NS_PER_S / 2)
 
 static bool all_final(struct run *run, void *arg)
@@ -89,14 +90,21 @@ static int measure(struct run *run, unsigned int job, uint64_t for_ns, struct er
 	return rc;
 }
 
-int run_calibrate(struct run *run, struct err *err)
+uint64_t calibrate_each_ns(const struct profile *p)
 {
 	uint64_t for_ns = CALIBRATE_NS;
+
+	for (unsigned int i = 0; i < p->phases_nr; i++)
+		if (p->phases[i].calibrate)
+			for_ns = p->phases[i].for_ns;
+	return for_ns;
+}
+
+int run_calibrate(struct run *run, struct err *err)
+{
+	uint64_t for_ns = calibrate_each_ns(&run->profile);
 	int rc = 0;
 
-	for (unsigned int i = 0; i < run->profile.phases_nr; i++)
-		if (run->profile.phases[i].calibrate)
-			for_ns = run->profile.phases[i].for_ns;
 	run->calibrating = true;
 	for (unsigned int i = 0; i < run->profile.jobs_nr && rc >= 0; i++)
 		if (arrival_needs_capacity(&run->profile.jobs[i].arrival))
@@ -143,19 +151,32 @@ static unsigned int without(unsigned int bits, unsigned int skipped)
 	return out;
 }
 
+bool is_in_baseline(const struct profile *p, const struct job *j)
+{
+	unsigned int first = 0;
+
+	while (first + 1 < p->phases_nr && p->phases[first].calibrate)
+		first++;
+	return j->phases & 1u << first;
+}
+
+double baseline_per_s(const struct profile *p, const double capacity_per_s[])
+{
+	double sum = 0;
+
+	for (unsigned int i = 0; i < p->jobs_nr; i++)
+		if (is_in_baseline(p, &p->jobs[i]))
+			sum += arrival_baseline_per_s(&p->jobs[i].arrival, capacity_per_s[i]);
+	return sum;
+}
+
 int run_resolve(struct run *run, struct err *err)
 {
 	unsigned int skipped = plan_phases(run);
-	double baseline = 0;
+	double baseline = baseline_per_s(&run->profile, run->capacity);
 
 	run->plan.seed = run->profile.seed;
 	run->plan.jobs_nr = run->profile.jobs_nr;
-	for (unsigned int i = 0; i < run->profile.jobs_nr; i++) {
-		const struct job *j = &run->profile.jobs[i];
-
-		if (without(j->phases, skipped) & 1u)
-			baseline += arrival_baseline_per_s(&j->arrival, run->capacity[i]);
-	}
 	for (unsigned int i = 0; i < run->profile.jobs_nr; i++) {
 		const struct job *j = &run->profile.jobs[i];
 		struct load_job *to = &run->plan.jobs[i];

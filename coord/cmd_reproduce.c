@@ -88,14 +88,10 @@ static int choose_arms(struct session *s, struct err *err)
 static int run_trial(struct session *s, struct trial *trial, struct err *err)
 {
 	struct run_options options = s->options;
-	unsigned int nr = 0;
 	int rc;
 
-	while (options.sets[nr])
-		nr++;
-	for (unsigned int i = 0; trial->arm && i < trial->arm->set_nr; i++)
-		options.sets[nr++] = trial->arm->set[i].text;
-	options.arm = trial->arm ? trial->arm->name : NULL;
+	if (trial->arm)
+		run_options_add_arm(&options, trial->arm);
 	rc = run_profile(&options, &trial->verdict, trial->dir, sizeof trial->dir, err);
 	if (rc == 0 && !options.json)
 		rc = run_print(&options, trial->dir, trial->verdict, err);

@@ -30,23 +30,13 @@ static uint64_t phase_start(const struct profile *p, int idx)
 	return at;
 }
 
-static bool is_relative(const struct job *j)
-{
-	return arrival_needs_capacity(&j->arrival);
-}
-
-/* As calibrate.c goes about it: each job whose rate is relative, one after the other. */
+/* Each job whose rate is relative, one after the other. */
 static uint64_t calibration_of(const struct profile *p, unsigned int *ret_jobs)
 {
-	uint64_t each_ns = CALIBRATE_NS;
-
 	*ret_jobs = 0;
-	for (unsigned int i = 0; i < p->phases_nr; i++)
-		if (p->phases[i].calibrate)
-			each_ns = p->phases[i].for_ns;
 	for (unsigned int i = 0; i < p->jobs_nr; i++)
-		*ret_jobs += is_relative(&p->jobs[i]);
-	return *ret_jobs * each_ns;
+		*ret_jobs += arrival_needs_capacity(&p->jobs[i].arrival);
+	return *ret_jobs * calibrate_each_ns(p);
 }
 
 static void print_length(FILE *f, const struct profile *p)
@@ -103,23 +93,15 @@ static void print_ops(FILE *f, const struct job *j)
 		}
 }
 
-/* The sum that "3x baseline" is of, when nothing of it has to be measured: as run_resolve() adds it up. @return whether it is known */
+/* The sum that "3x baseline" is of, when nothing of it has to be measured. @return whether it is known */
 static bool baseline_of(const struct profile *p, double *ret_per_s)
 {
-	unsigned int first = 0;
+	static const double not_measured[JOBS_MAX];
 
-	while (first + 1 < p->phases_nr && p->phases[first].calibrate)
-		first++;
-	*ret_per_s = 0;
-	for (unsigned int i = 0; i < p->jobs_nr; i++) {
-		const struct job *j = &p->jobs[i];
-
-		if (!(j->phases & 1u << first))
-			continue;
-		if (arrival_needs_capacity(&j->arrival))
+	for (unsigned int i = 0; i < p->jobs_nr; i++)
+		if (is_in_baseline(p, &p->jobs[i]) && arrival_needs_capacity(&p->jobs[i].arrival))
 			return false;
-		*ret_per_s += arrival_baseline_per_s(&j->arrival, 0);
-	}
+	*ret_per_s = baseline_per_s(p, not_measured);
 	return true;
 }
 
@@ -426,15 +408,11 @@ int run_check_arm(const struct run_options *options, const struct arm *arm, stru
 {
 	struct run *run = calloc(1, sizeof *run);
 	struct run_options changed = *options;
-	unsigned int nr = 0;
 	int rc;
 
 	if (!run)
 		return err_set(err, -ENOMEM, "run: no memory");
-	while (changed.sets[nr])
-		nr++;
-	for (unsigned int i = 0; i < arm->set_nr; i++)
-		changed.sets[nr++] = arm->set[i].text;
+	run_options_add_arm(&changed, arm);
 	run->options = &changed;
 	rc = profile_load(changed.profile, changed.sets, &run->profile, err);
 	if (rc == 0)

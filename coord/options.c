@@ -70,6 +70,17 @@ static int take(struct run_options *o, int option, const char *arg, struct err *
 	}
 }
 
+void run_options_add_arm(struct run_options *options, const struct arm *arm)
+{
+	unsigned int nr = 0;
+
+	while (options->sets[nr])
+		nr++;
+	for (unsigned int i = 0; i < arm->set_nr; i++)
+		options->sets[nr++] = arm->set[i].text;
+	options->arm = arm->name;
+}
+
 int run_options_parse(int argc, char **argv, const char *help, struct run_options *o, struct err *err)
 {
 	static const struct option long_options[] = {

@@ -98,6 +98,8 @@ struct run {
 /* options.c */
 /** Parse the command line; `--help` prints. @return 0, 1 after --help, -EINVAL */
 int run_options_parse(int argc, char **argv, const char *help, struct run_options *ret_options, struct err *err);
+/** Add what an arm changes; its texts stay the profile's. */
+void run_options_add_arm(struct run_options *options, const struct arm *arm);
 
 /* hosts.c */
 /** Before anything is done: --on says where, and every host that a fault names will be there. Errors: -EINVAL */
@@ -125,7 +127,12 @@ int run_dry(const struct run_options *options, struct err *err);
 int run_check_arm(const struct run_options *options, const struct arm *arm, struct err *err);
 
 /* calibrate.c */
-#define CALIBRATE_NS (5 * 1000000000ULL)	/* for each job, when the profile has no phase of this name */
+/** How long each job is measured that needs it [ns]. */
+uint64_t calibrate_each_ns(const struct profile *profile);
+/** Whether a job runs in the first phase that is not calibration. */
+bool is_in_baseline(const struct profile *profile, const struct job *job);
+/** What "3x baseline" is a multiple of [1/s]. @param capacity_per_s  of each job; not looked at where a rate is not relative to it */
+double baseline_per_s(const struct profile *profile, const double capacity_per_s[]);
 int run_calibrate(struct run *run, struct err *err);
 int run_resolve(struct run *run, struct err *err);
 int run_load_start(struct run *run, const struct load_plan *plan, struct err *err);
