@@ -30,17 +30,19 @@ int report_exit_status(const json_t *verdict);
 /** The verdict for people: sites affected first, then jobs per phase, faults, signature, hung ops, hosts, void reasons. */
 int report_text(struct record *record, const json_t *verdict, FILE *out);
 
+/* Formats of a run. All are called alike; some need no verdict. */
+
 /**
  * The response times as an interval log of HdrHistogram (V2): a tag JOB or JOB.OP, a line a second; the ages of what never ended under JOB:KIND.
  * Errors: -EIO out could not be written (no sentence), or the record not read; -EBADMSG, -ENOMEM.
  */
-int report_hlog(struct record *record, FILE *out, struct err *err);
+int report_hlog(struct record *record, const json_t *verdict, FILE *out, struct err *err);
 
 /** Print the percentiles of each tag of such a log, by squall or by another. Errors: -EBADMSG, -ENOTSUP with file and line; -errno of reading; -EIO as above. */
 int report_hlog_file(const char *path, bool json, FILE *out, struct err *err);
 
 /** The run as one table: a row a second, job and op, with the metrics of that second beside it (docs/formats.scd). Errors: as report_hlog(). */
-int report_csv(struct record *record, FILE *out, struct err *err);
+int report_csv(struct record *record, const json_t *verdict, FILE *out, struct err *err);
 
 /** The run as OpenMetrics text with instants, "# EOF" at its end. Errors: as report_hlog(). */
 int report_openmetrics(struct record *record, const json_t *verdict, FILE *out, struct err *err);

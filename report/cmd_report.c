@@ -61,22 +61,10 @@ static int print_json(struct record *record, const json_t *verdict, FILE *out, s
 	return json_dumpf(verdict, out, JSON_INDENT(1)) < 0 || fputc('\n', out) == EOF || fflush(out) != 0 ? -EIO : 0;
 }
 
-static int print_hlog(struct record *record, const json_t *verdict, FILE *out, struct err *err)
-{
-	(void)verdict;
-	return report_hlog(record, out, err);
-}
-
-static int print_csv(struct record *record, const json_t *verdict, FILE *out, struct err *err)
-{
-	(void)verdict;
-	return report_csv(record, out, err);
-}
-
 static const struct format {
 	const char *name;
 	int (*print)(struct record *record, const json_t *verdict, FILE *out, struct err *err);
-} formats[] = { { "text", print_text }, { "json", print_json }, { "hlog", print_hlog }, { "csv", print_csv },
+} formats[] = { { "text", print_text }, { "json", print_json }, { "hlog", report_hlog }, { "csv", report_csv },
 	      { "openmetrics", report_openmetrics }, { "html", report_html } };
 
 #define FORMATS_NR (sizeof formats / sizeof formats[0])

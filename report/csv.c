@@ -15,7 +15,6 @@
 #include "record.h"
 #include "report.h"
 
-#define SECOND 1000000000ll
 
 struct table {
 	FILE *out;
@@ -99,11 +98,12 @@ static int put_row(const struct interval *i, void *arg)
 	return 0;
 }
 
-int report_csv(struct record *record, FILE *out, struct err *err)
+int report_csv(struct record *record, const json_t *verdict, FILE *out, struct err *err)
 {
 	struct table t = { .out = out, .phases = json_array(), .second = -1 };
 	int rc = metrics_open(record, 0, &t.metrics, err);
 
+	(void)verdict;
 	if (rc == 0)
 		rc = judge_query(record, "SELECT name, start_ns, end_ns FROM phases ORDER BY idx", NULL, add_phase, t.phases, err);
 	if (rc < 0)

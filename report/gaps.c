@@ -8,7 +8,6 @@
 #include "record.h"
 #include "signature.h"
 
-#define SECOND 1000000000ll
 #define REBOOTS_MAX 8
 
 /* When the load ran, and when a host was away on order [ns since T0]. */

@@ -33,17 +33,10 @@ void judge_because(json_t *list, const char *format, ...)
 	json_array_append_new(list, json_string(text));
 }
 
-static const char *text_of(void *row, int column)
-{
-	const unsigned char *text = sqlite3_column_text(row, column);
-
-	return text ? (const char *)text : "";
-}
-
 static int check_complete(void *row, void *arg)
 {
 	struct gate *g = arg;
-	const char *complete = text_of(row, 0), *stopped = text_of(row, 1), *by = text_of(row, 2);
+	const char *complete = judge_text(row, 0), *stopped = judge_text(row, 1), *by = judge_text(row, 2);
 
 	if (strcmp(by, "guard") == 0)
 		judge_because(g->doubts, "the run was stopped by its guard: %s", stopped);
@@ -54,26 +47,19 @@ static int check_complete(void *row, void *arg)
 	return 0;
 }
 
+/* A row is a sentence. */
 static int add_reason(void *row, void *arg)
 {
 	struct gate *g = arg;
 
-	judge_because(g->reasons, "%s", text_of(row, 0));
-	return 0;
-}
-
-static int check_host(void *row, void *arg)
-{
-	struct gate *g = arg;
-
-	judge_because(g->reasons, "host %s was lost %.1f s after the start", text_of(row, 0), sqlite3_column_double(row, 1) / 1e9);
+	judge_because(g->reasons, "%s", judge_text(row, 0));
 	return 0;
 }
 
 static int check_lag(void *row, void *arg)
 {
 	struct gate *g = arg;
-	struct selection what = { .op = "", .phase = text_of(row, 1) };
+	struct selection what = { .op = "", .phase = judge_text(row, 1) };
 	int64_t lag = sqlite3_column_int64(row, 2), hiccup = sqlite3_column_int64(row, 3), worst = lag > hiccup ? lag : hiccup;
 	json_t *response = NULL, *service = NULL;
 	char a[24], b[24];
@@ -85,8 +71,8 @@ static int check_lag(void *row, void *arg)
 	limit = p99 / LAG_SHARE > LAG_MIN_NS ? p99 / LAG_SHARE : LAG_MIN_NS;
 	if ((uint64_t)worst > limit)
 		judge_because(g->reasons, "%s could not keep the schedule in phase %s: %s p99 %s, more than %s; lower the rate, or use a host with more processors",
-			text_of(row, 0), text_of(row, 1), lag >= hiccup ? "lag" : "hiccup", units_format_ns((uint64_t)worst, a, sizeof a),
-			units_format_ns(limit, b, sizeof b));
+			      judge_text(row, 0), judge_text(row, 1), lag >= hiccup ? "lag" : "hiccup", units_format_ns((uint64_t)worst, a, sizeof a),
+			      units_format_ns(limit, b, sizeof b));
 	json_decref(response);
 	json_decref(service);
 	return 0;
@@ -95,7 +81,7 @@ static int check_lag(void *row, void *arg)
 static int check_fault(void *row, void *arg)
 {
 	struct gate *g = arg;
-	const char *fault = text_of(row, 0), *host = text_of(row, 1), *verified = text_of(row, 2), *healed = text_of(row, 3), *evidence = text_of(row, 5);
+	const char *fault = judge_text(row, 0), *host = judge_text(row, 1), *verified = judge_text(row, 2), *healed = judge_text(row, 3), *evidence = judge_text(row, 5);
 
 	if (sqlite3_column_type(row, 4) == SQLITE_NULL)
 		judge_because(g->reasons, "%s on %s was never injected%s%s", fault, host, *evidence ? ": " : "", evidence);
@@ -105,46 +91,6 @@ static int check_fault(void *row, void *arg)
 		judge_because(g->reasons, "%s on %s was not in force: %s", fault, host, evidence);
 	if (sqlite3_column_type(row, 4) != SQLITE_NULL && strcmp(healed, "confirmed") != 0)
 		judge_because(g->reasons, "%s on %s is not proved healed; look at the host with squall chaos status", fault, host);
-	return 0;
-}
-
-static int check_vanished(void *row, void *arg)
-{
-	struct gate *g = arg;
-
-	judge_because(g->reasons, "a fault vanished on %s while it should have been in force: %s", text_of(row, 0), text_of(row, 1));
-	return 0;
-}
-
-static int check_silent(void *row, void *arg)
-{
-	struct gate *g = arg;
-
-	judge_because(g->reasons, "host %s did not tell how its load ended", text_of(row, 0));
-	return 0;
-}
-
-static int check_lag_told(void *row, void *arg)
-{
-	struct gate *g = arg;
-
-	judge_because(g->reasons, "host %s did not tell whether it kept the schedule in phase %s", text_of(row, 0), text_of(row, 1));
-	return 0;
-}
-
-static int check_worker(void *row, void *arg)
-{
-	struct gate *g = arg;
-
-	judge_because(g->reasons, "the worker process of host %s died: look for the OOM killer in its log", text_of(row, 0));
-	return 0;
-}
-
-static int check_dropped(void *row, void *arg)
-{
-	struct gate *g = arg;
-
-	judge_because(g->reasons, "%s pages of host %s found no room in its memory: what visitors saw is not known; lower the rate", text_of(row, 1), text_of(row, 0));
 	return 0;
 }
 
@@ -158,16 +104,21 @@ int judge_gates(struct record *record, const struct profile *profile, const json
 		  " (SELECT value FROM meta WHERE key = 'stopped_by')",
 		  check_complete },
 		{ "SELECT value FROM meta WHERE key LIKE 'void.%' ORDER BY key", add_reason },
-		{ "SELECT host, lost_at_ns FROM hosts WHERE lost_at_ns IS NOT NULL ORDER BY host", check_host },
-		{ "SELECT host FROM hosts WHERE instr(roles, 'load') > 0 AND host NOT IN (SELECT host FROM totals) ORDER BY host", check_silent },
-		{ "SELECT host, name FROM phases, (SELECT DISTINCT host FROM totals) AS t"
+		{ "SELECT printf('host %s was lost %.1f s after the start', host, lost_at_ns / 1e9) FROM hosts WHERE lost_at_ns IS NOT NULL ORDER BY host",
+		  add_reason },
+		{ "SELECT printf('host %s did not tell how its load ended', host) FROM hosts"
+		  " WHERE instr(roles, 'load') > 0 AND host NOT IN (SELECT host FROM totals) ORDER BY host", add_reason },
+		{ "SELECT printf('host %s did not tell whether it kept the schedule in phase %s', host, name) FROM phases, (SELECT DISTINCT host FROM totals) AS t"
 		  " WHERE NOT EXISTS (SELECT 1 FROM lag WHERE lag.host = t.host AND lag.phase = name) ORDER BY host, idx",
-		  check_lag_told },
-		{ "SELECT substr(key, 13) FROM meta WHERE key LIKE 'worker!_died.%' ESCAPE '!' ORDER BY key", check_worker },
-		{ "SELECT substr(key, 15), value FROM meta WHERE key LIKE 'dropped!_pages.%' ESCAPE '!' ORDER BY key", check_dropped },
+		  add_reason },
+		{ "SELECT printf('the worker process of host %s died: look for the OOM killer in its log', substr(key, 13)) FROM meta"
+		  " WHERE key LIKE 'worker!_died.%' ESCAPE '!' ORDER BY key", add_reason },
+		{ "SELECT printf('%s pages of host %s found no room in its memory: what visitors saw is not known; lower the rate', value, substr(key, 15))"
+		  " FROM meta WHERE key LIKE 'dropped!_pages.%' ESCAPE '!' ORDER BY key", add_reason },
 		{ "SELECT host, phase, p99_ns, hiccup_p99_ns FROM lag ORDER BY host, rowid", check_lag },
 		{ "SELECT fault, host, verified, healed, inject_ns, evidence FROM faults ORDER BY idx", check_fault },
-		{ "SELECT host, evidence FROM events WHERE kind = 'vanished' ORDER BY t_ns", check_vanished },
+		{ "SELECT printf('a fault vanished on %s while it should have been in force: %s', host, evidence) FROM events WHERE kind = 'vanished'"
+		  " ORDER BY t_ns", add_reason },
 	};
 	struct gate g = { .record = record, .reasons = reasons, .doubts = doubts };
 	int rc = 0;

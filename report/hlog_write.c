@@ -81,7 +81,7 @@ static double meta_seconds(struct record *record, const char *key)
 	return ns / 1e9;
 }
 
-int report_hlog(struct record *record, FILE *out, struct err *err)
+int report_hlog(struct record *record, const json_t *verdict, FILE *out, struct err *err)
 {
 	static const char ages[] = "SELECT job, op, kind, ages FROM censored ORDER BY job, op, kind";
 	double start_s = meta_seconds(record, "t0_utc_ns");
@@ -89,6 +89,7 @@ int report_hlog(struct record *record, FILE *out, struct err *err)
 	char date[24];
 	int rc;
 
+	(void)verdict;
 	clock_format_utc((uint64_t)(start_s * 1e9), date, sizeof date);
 	(void)fprintf(out,
 		      "#[Logged by squall " SQUALL_VERSION "]\n#[Histogram log format version 1.3]\n"

@@ -14,7 +14,6 @@
 #include "report.h"
 #include "units.h"
 
-#define SECOND 1000000000ll
 #define POINTS_MAX 960		/* one a pixel of the plots */
 
 #define EMBED(name, file)                                                                                                    \

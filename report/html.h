@@ -8,6 +8,7 @@
 #define SQUALL_REPORT_HTML_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -61,7 +62,9 @@ struct scale plot_log_scale(double top, double height, double least_ns, double g
 void plot_axis(FILE *out, const struct scale *scale);
 /** Seconds along the bottom. */
 void plot_time_axis(const struct page *page, double y);
-/** Phases and faults as shades behind a plot. */
+/** Where a fault was in force. @return false of one that never was, and of `none` */
+bool plot_fault(const struct page *page, const json_t *fault, double *ret_x, double *ret_end);
+/** Faults as shades behind a plot. */
 void plot_shades(const struct page *page, double top, double height);
 
 /* html_time.c */

@@ -85,19 +85,26 @@ void plot_time_axis(const struct page *page, double y)
 	}
 }
 
+bool plot_fault(const struct page *page, const json_t *fault, double *ret_x, double *ret_end)
+{
+	const json_t *from = json_object_get(fault, "inject_ns"), *to = json_object_get(fault, "heal_ns");
+
+	if (!json_is_integer(from) || strcmp(html_string(fault, "fault"), "none") == 0)
+		return false;
+	*ret_x = plot_x(page, json_number_value(from) / 1e9);
+	*ret_end = json_is_integer(to) ? plot_x(page, json_number_value(to) / 1e9) : PLOT_RIGHT;
+	return true;
+}
+
 void plot_shades(const struct page *page, double top, double height)
 {
 	const json_t *fault, *faults = json_object_get(page->verdict, "faults");
 	size_t i;
 
 	json_array_foreach(faults, i, fault) {
-		const json_t *from = json_object_get(fault, "inject_ns"), *to = json_object_get(fault, "heal_ns");
 		double x, end;
 
-		if (!json_is_integer(from) || strcmp(html_string(fault, "fault"), "none") == 0)
-			continue;
-		x = plot_x(page, json_number_value(from) / 1e9);
-		end = json_is_integer(to) ? plot_x(page, json_number_value(to) / 1e9) : PLOT_RIGHT;
-		(void)fprintf(page->out, "<rect class=\"fault-shade\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>\n", x, top, end - x, height);
+		if (plot_fault(page, fault, &x, &end))
+			(void)fprintf(page->out, "<rect class=\"fault-shade\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>\n", x, top, end - x, height);
 	}
 }

@@ -19,7 +19,6 @@
 #include "record.h"
 #include "signature.h"
 
-#define SECOND 1000000000ll
 #define PANEL_GAP 30.0
 #define LANE 20.0
 
@@ -323,14 +322,11 @@ static double draw_faults(const struct page *page, double top)
 	size_t i;
 
 	json_array_foreach(faults, i, fault) {
-		const json_t *from = json_object_get(fault, "inject_ns"), *to = json_object_get(fault, "heal_ns");
 		char name[160];
 		double x, end;
 
-		if (!json_is_integer(from) || strcmp(html_string(fault, "fault"), "none") == 0)
+		if (!plot_fault(page, fault, &x, &end))
 			continue;
-		x = plot_x(page, json_number_value(from) / 1e9);
-		end = json_is_integer(to) ? plot_x(page, json_number_value(to) / 1e9) : PLOT_RIGHT;
 		(void)snprintf(name, sizeof name, "%s on %s", html_string(fault, "fault"), html_string(fault, "host"));
 		(void)fprintf(page->out, "<text class=\"tick\" x=\"%.0f\" y=\"%.1f\">fault</text><rect class=\"fault\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.0f\"><title>",
 			      PLOT_LEFT - 8, top + 14, x, top, end - x > 2 ? end - x : 2, LANE - 2);

@@ -29,13 +29,6 @@ int judge_query(struct record *record, const char *sql, const char *const texts[
 	return rc;
 }
 
-static const char *text_of(sqlite3_stmt *s, int column)
-{
-	const unsigned char *text = sqlite3_column_text(s, column);
-
-	return text ? (const char *)text : "";
-}
-
 static void add_to(json_t *object, const char *key, int64_t nr)
 {
 	json_object_set_new(object, key, json_integer(json_integer_value(json_object_get(object, key)) + nr));
@@ -50,12 +43,12 @@ static json_t *new_counts(void)
 static int add_total(void *row, void *arg)
 {
 	static const char *const keys[] = { "due", "ok", NULL, "unknown", "in_flight", "not_issued" };
-	json_t *jobs = arg, *job = json_object_get(jobs, text_of(row, 0)), *errors = json_loads(text_of(row, 3), 0, NULL), *nr;
+	json_t *jobs = arg, *job = json_object_get(jobs, judge_text(row, 0)), *errors = json_loads(judge_text(row, 3), 0, NULL), *nr;
 	const char *name;
 
 	if (!job) {
 		job = new_counts();
-		json_object_set_new(jobs, text_of(row, 0), job);
+		json_object_set_new(jobs, judge_text(row, 0), job);
 	}
 	for (int i = 0; i < 6; i++)
 		if (keys[i])
@@ -85,7 +78,7 @@ static int add_error(void *row, void *arg)
 {
 	struct part *p = arg;
 
-	add_to(json_object_get(p->counts, "errors"), text_of(row, 0), sqlite3_column_int64(row, 1));
+	add_to(json_object_get(p->counts, "errors"), judge_text(row, 0), sqlite3_column_int64(row, 1));
 	add_to(p->counts, "due", sqlite3_column_int64(row, 1));
 	return 0;
 }
@@ -102,8 +95,8 @@ static int add_censored(void *row, void *arg)
 		if (blob[i] < 128)
 			break;
 	}
-	if (strcmp(text_of(row, 0), "unknown") != 0) {
-		add_to(p->counts, text_of(row, 0), nr);
+	if (strcmp(judge_text(row, 0), "unknown") != 0) {
+		add_to(p->counts, judge_text(row, 0), nr);
 		add_to(p->counts, "due", nr);
 	}
 	return 0;
@@ -137,7 +130,7 @@ static int add_part(struct record *record, const char *const texts[], json_t *in
 
 static int add_name(void *row, void *arg)
 {
-	json_array_append_new(arg, json_string(text_of(row, 0)));
+	json_array_append_new(arg, json_string(judge_text(row, 0)));
 	return 0;
 }
 

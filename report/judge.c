@@ -15,13 +15,6 @@
 #include "report.h"
 #include "signature.h"
 
-static const char *text_of(void *row, int column)
-{
-	const unsigned char *text = sqlite3_column_text(row, column);
-
-	return text ? (const char *)text : "";
-}
-
 static json_t *integer_or_null(void *row, int column)
 {
 	return sqlite3_column_type(row, column) == SQLITE_NULL ? json_null() : json_integer(sqlite3_column_int64(row, column));
@@ -29,19 +22,19 @@ static json_t *integer_or_null(void *row, int column)
 
 static int add_fault(void *row, void *arg)
 {
-	json_array_append_new(arg, json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:s, s:s}", "fault", text_of(row, 0), "host", text_of(row, 1), "verified", text_of(row, 2),
-					     "healed", text_of(row, 3), "inject_ns", integer_or_null(row, 4), "heal_ns", integer_or_null(row, 5), "healed_by",
-					     text_of(row, 6), "evidence", text_of(row, 7)));
+	json_array_append_new(arg, json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:s, s:s}", "fault", judge_text(row, 0), "host", judge_text(row, 1), "verified", judge_text(row, 2),
+					     "healed", judge_text(row, 3), "inject_ns", integer_or_null(row, 4), "heal_ns", integer_or_null(row, 5), "healed_by",
+					     judge_text(row, 6), "evidence", judge_text(row, 7)));
 	return 0;
 }
 
 static int add_hung(void *row, void *arg)
 {
-	json_t *stack = json_loads(text_of(row, 7), 0, NULL);
+	json_t *stack = json_loads(judge_text(row, 7), 0, NULL);
 
-	json_array_append_new(arg, json_pack("{s:s, s:I, s:I, s:s, s:s, s:I, s:s, s:o}", "host", text_of(row, 0), "pid", (json_int_t)sqlite3_column_int64(row, 1), "tid",
-					     (json_int_t)sqlite3_column_int64(row, 2), "op", text_of(row, 3), "path", text_of(row, 4), "age_ns",
-					     (json_int_t)sqlite3_column_int64(row, 5), "wchan", text_of(row, 6), "stack", stack ? stack : json_array()));
+	json_array_append_new(arg, json_pack("{s:s, s:I, s:I, s:s, s:s, s:I, s:s, s:o}", "host", judge_text(row, 0), "pid", (json_int_t)sqlite3_column_int64(row, 1), "tid",
+					     (json_int_t)sqlite3_column_int64(row, 2), "op", judge_text(row, 3), "path", judge_text(row, 4), "age_ns",
+					     (json_int_t)sqlite3_column_int64(row, 5), "wchan", judge_text(row, 6), "stack", stack ? stack : json_array()));
 	return 0;
 }
 
@@ -59,7 +52,7 @@ static json_t *split_roles(const char *text)
 
 static int add_host(void *row, void *arg)
 {
-	json_array_append_new(arg, json_pack("{s:s, s:o, s:I, s:I, s:I, s:o, s:o}", "name", text_of(row, 0), "roles", split_roles(text_of(row, 1)), "offset_ns",
+	json_array_append_new(arg, json_pack("{s:s, s:o, s:I, s:I, s:I, s:o, s:o}", "name", judge_text(row, 0), "roles", split_roles(judge_text(row, 1)), "offset_ns",
 					     (json_int_t)sqlite3_column_int64(row, 2), "offset_error_ns", (json_int_t)sqlite3_column_int64(row, 3), "start_skew_ns",
 					     (json_int_t)sqlite3_column_int64(row, 4), "lag_p99_ns", integer_or_null(row, 6), "lost_at_ns",
 					     integer_or_null(row, 5)));
@@ -143,13 +136,13 @@ static int add_tables(struct record *record, json_t *verdict, struct err *err)
 /* meta damage.HOST: what checks of reads found on a host. */
 static int add_damage(void *row, void *arg)
 {
-	json_t *damage = arg, *all = json_object_get(damage, "first"), *of_host = json_loads(text_of(row, 1), 0, NULL), *item;
+	json_t *damage = arg, *all = json_object_get(damage, "first"), *of_host = json_loads(judge_text(row, 1), 0, NULL), *item;
 	json_int_t ops = json_integer_value(json_object_get(damage, "ops")) + json_integer_value(json_object_get(of_host, "ops"));
 	size_t i;
 
 	json_object_set_new(damage, "ops", json_integer(ops));
 	json_array_foreach(json_object_get(of_host, "first"), i, item) {
-		json_object_set_new(item, "host", json_string(text_of(row, 0)));
+		json_object_set_new(item, "host", json_string(judge_text(row, 0)));
 		json_array_append(all, item);
 	}
 	json_decref(of_host);

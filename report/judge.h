@@ -6,6 +6,7 @@
 #define SQUALL_REPORT_JUDGE_H
 
 #include <jansson.h>
+#include <sqlite3.h>
 
 #include "metrics.h"
 #include "profile.h"
@@ -37,6 +38,14 @@ int judge_course(struct record *record, struct metrics *metrics, const struct pr
  * @param act_ns  what ended the last fault [ns since T0]; -1 = none. back_ns counts from it to the end of the first page that was due after it.
  */
 int judge_clients(struct record *record, int64_t act_ns, json_t *verdict, struct err *err);
+
+/** A text of a row; "" when it is NULL. */
+static inline const char *judge_text(void *row, int column)
+{
+	const unsigned char *text = sqlite3_column_text(row, column);
+
+	return text ? (const char *)text : "";
+}
 
 /** Call back with each row of a query. @return 0 or what take() returned below 0, or -EIO */
 int judge_query(struct record *record, const char *sql, const char *const texts[], int (*take)(void *row, void *arg), void *arg, struct err *err);

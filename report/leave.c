@@ -12,16 +12,10 @@
 #include "file.h"
 #include "report.h"
 
-static int print_hlog(struct record *record, const json_t *verdict, FILE *out, struct err *err)
-{
-	(void)verdict;
-	return report_hlog(record, out, err);
-}
-
 static const struct {
 	const char *name;
 	int (*print)(struct record *record, const json_t *verdict, FILE *out, struct err *err);
-} files[] = { { "latency.hlog", print_hlog }, { "report.html", report_html } };
+} files[] = { { "latency.hlog", report_hlog }, { "report.html", report_html } };
 
 int report_leave(const char *dir, struct record *record, const json_t *verdict, struct err *err)
 {

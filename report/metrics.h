@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define SECOND 1000000000ll	/* [ns], signed as instants of a record are */
 #define METRICS_WINDOW_NS (10 * 1000000000ll)
 
 struct err;

@@ -16,7 +16,6 @@
 #include "report.h"
 #include "series.h"
 
-#define SECOND 1000000000ll
 
 struct text {
 	FILE *out;
@@ -189,7 +188,6 @@ static void put_faults(const struct text *t, const json_t *faults, int64_t end_n
 
 static void put_head(const struct text *t, const json_t *verdict)
 {
-	static const char *const verdicts[] = { "reproduced", "absent", "inconclusive", "void" };
 	const char *is = json_string_value(json_object_get(verdict, "verdict"));
 	char seed[32];
 
@@ -201,8 +199,8 @@ static void put_head(const struct text *t, const json_t *verdict)
 	put_label(t->out, ",", "version", json_string_value(json_object_get(json_object_get(verdict, "squall"), "version")));
 	(void)fputs("} 1\n", t->out);
 	put_family(t->out, "squall_verdict", "stateset", "", "The verdict of the run.");
-	for (size_t i = 0; i < sizeof verdicts / sizeof verdicts[0]; i++)
-		(void)fprintf(t->out, "squall_verdict{squall_verdict=\"%s\"} %d\n", verdicts[i], is && strcmp(is, verdicts[i]) == 0);
+	for (int i = 0; verdict_names[i]; i++)
+		(void)fprintf(t->out, "squall_verdict{squall_verdict=\"%s\"} %d\n", verdict_names[i], is && strcmp(is, verdict_names[i]) == 0);
 }
 
 int report_openmetrics(struct record *record, const json_t *verdict, FILE *out, struct err *err)

@@ -29,13 +29,6 @@ struct whole {
 	int64_t is_cut;		/* a guard stopped it: not all that was planned became due */
 };
 
-static const char *text_of(void *row, int column)
-{
-	const unsigned char *text = sqlite3_column_text(row, column);
-
-	return text ? (const char *)text : "";
-}
-
 static int64_t number(const json_t *object, const char *key)
 {
 	return json_integer_value(json_object_get(object, key));
@@ -56,12 +49,12 @@ static int64_t sum_of(const json_t *object)
 static int check_total(void *row, void *arg)
 {
 	struct whole *w = arg;
-	json_t *errors = json_loads(text_of(row, 4), 0, NULL);
+	json_t *errors = json_loads(judge_text(row, 4), 0, NULL);
 	int64_t due = sqlite3_column_int64(row, 2), sum = sqlite3_column_int64(row, 3) + sum_of(errors);
 
 	json_decref(errors);
 	if (sum != due)
-		judge_because(w->reasons, "job %s on %s does not add up: %lld were due, %lld are accounted for", text_of(row, 1), text_of(row, 0), (long long)due,
+		judge_because(w->reasons, "job %s on %s does not add up: %lld were due, %lld are accounted for", judge_text(row, 1), judge_text(row, 0), (long long)due,
 			      (long long)sum);
 	return 0;
 }

@@ -40,7 +40,7 @@ static char *text_of(struct record *record, bool csv)
 	FILE *out = open_memstream(&text, &bytes);
 	json_t *verdict = fixture_judge(record);
 
-	cr_assert_eq(csv ? report_csv(record, out, &err) : report_openmetrics(record, verdict, out, &err), 0, "%s", err.text);
+	cr_assert_eq(csv ? report_csv(record, verdict, out, &err) : report_openmetrics(record, verdict, out, &err), 0, "%s", err.text);
 	fclose(out);
 	json_decref(verdict);
 	return text;
