@@ -15,6 +15,7 @@
 
 #define OPTIONS_MAX 32
 #define LIST_BYTES 256
+#define WORDS_BYTES 64
 
 static int unknown_option(const char *command, const char *word, const struct option *options, struct err *err)
 {
@@ -77,6 +78,28 @@ int command_unknown(struct err *err, const char *what, const char *word, const c
 		return err_set(err, -EINVAL, "%s '%s' is unknown; did you mean '%s'?", what, word, near);
 	(void)yaml_names(known, list, sizeof list);	/* what does not fit is cut */
 	return err_set(err, -EINVAL, "%s '%s' is unknown; there are %s", what, word, list);
+}
+
+int command_choose(struct err *err, const char *what, const char *list, const char *const known[], unsigned int *ret_bits)
+{
+	size_t bytes = strcspn(list, ",");
+
+	if (strlen(list) >= WORDS_BYTES)
+		return err_set(err, -EINVAL, "%s '%s': names with commas between them are wanted, %d characters at the most", what, list, WORDS_BYTES - 1);
+	*ret_bits = 0;
+	for (;; list += bytes + 1, bytes = strcspn(list, ",")) {
+		char word[WORDS_BYTES];
+		unsigned int i = 0;
+
+		(void)snprintf(word, sizeof word, "%.*s", (int)bytes, list);
+		while (known[i] && strcmp(known[i], word) != 0)
+			i++;
+		if (!known[i])
+			return command_unknown(err, what, word, known);
+		*ret_bits |= 1u << i;
+		if (list[bytes] == '\0')
+			return 0;
+	}
 }
 
 void command_begin(void)

@@ -93,12 +93,17 @@ int file_write_all(int fd, const void *data, size_t bytes)
 
 int file_write(const char *path, const void *data, size_t bytes, mode_t mode, struct err *err)
 {
+	return file_write_at(AT_FDCWD, path, data, bytes, mode, err);
+}
+
+int file_write_at(int folder, const char *path, const void *data, size_t bytes, mode_t mode, struct err *err)
+{
 	char temporary[PATH_BYTES];
 	int fd, rc;
 
 	if (snprintf(temporary, sizeof temporary, "%s.%d.new", path, (int)getpid()) >= (int)sizeof temporary)
 		return err_set(err, -ENAMETOOLONG, "%s: the name is too long", path);
-	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+	fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd < 0)
 		return err_set(err, -errno, "%s: %s", temporary, strerror(errno));
 	rc = file_write_all(fd, data, bytes);
@@ -106,10 +111,10 @@ int file_write(const char *path, const void *data, size_t bytes, mode_t mode, st
 		rc = -errno;
 	if (close(fd) < 0 && rc == 0)
 		rc = -errno;
-	if (rc == 0 && rename(temporary, path) < 0)
+	if (rc == 0 && renameat(folder, temporary, folder, path) < 0)
 		rc = -errno;
 	if (rc < 0) {
-		(void)unlink(temporary);
+		(void)unlinkat(folder, temporary, 0);
 		return err_set(err, rc, "%s: %s", path, strerror(-rc));
 	}
 	return 0;

@@ -77,21 +77,11 @@ static int serve_port(const struct agent_options *options, const char *port, str
 static int check_roles(const char *list, struct err *err)
 {
 	static const char *const roles[] = { "load", "chaos", "observe", NULL };
-	char text[64], *rest = text, *word;
+	unsigned int ignored;
 
 	if (*list == '\0')
 		return err_set(err, -EINVAL, "agent: --role is missing; write load,chaos,observe or some of them");
-	if (snprintf(text, sizeof text, "%s", list) >= (int)sizeof text)
-		return err_set(err, -EINVAL, "agent: --role %s: write load,chaos,observe or some of them", list);
-	while ((word = strsep(&rest, ","))) {
-		const char *const *r = roles;
-
-		while (*r && strcmp(*r, word) != 0)
-			r++;
-		if (!*r)
-			return command_unknown(err, "agent: the role", word, roles);
-	}
-	return 0;
+	return command_choose(err, "agent: the role", list, roles, &ignored);
 }
 
 /* A descriptor that was inherited. */

@@ -22,25 +22,6 @@ static const char help[] =
 	"\n"
 	"Exit status: 0 all that is wanted can be had, 2 usage, 77 something is missing.\n";
 
-static int take_roles(const char *list, unsigned int *ret_roles, struct err *err)
-{
-	char text[64], *rest = text, *word;
-
-	*ret_roles = 0;
-	if (snprintf(text, sizeof text, "%s", list) >= (int)sizeof text)
-		return err_set(err, -EINVAL, "doctor: --role %s: write load, chaos, lab or some of them with commas between", list);
-	while ((word = strsep(&rest, ","))) {
-		unsigned int i = 0;
-
-		while (doctor_role_names[i] && strcmp(doctor_role_names[i], word) != 0)
-			i++;
-		if (!doctor_role_names[i])
-			return command_unknown(err, "doctor: the role", word, doctor_role_names);
-		*ret_roles |= 1u << i;
-	}
-	return 0;
-}
-
 static void print(const json_t *all)
 {
 	const json_t *check;
@@ -91,7 +72,7 @@ int cmd_doctor(int argc, char **argv)
 		if (option == 'j')
 			json = true;
 		else
-			rc = take_roles(optarg, &roles, &err);
+			rc = command_choose(&err, "doctor: the role", optarg, doctor_role_names, &roles);
 	}
 	if (rc == 0 && optind < argc)
 		rc = err_set(&err, -EINVAL, "doctor: '%s' is one word too many; see squall doctor --help", argv[optind]);

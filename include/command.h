@@ -32,6 +32,9 @@ int command_check_options(const char *command, int argc, char **argv, const stru
 /** -EINVAL "WHAT 'WORD' is unknown; did you mean ...?", or with all that there are. @param known NULL-terminated */
 int command_unknown(struct err *err, const char *what, const char *word, const char *const known[]);
 
+/** A list of names with commas between them, such as "load,chaos". @param ret_bits  bit i: known[i] is in it. Errors: as command_unknown() */
+int command_choose(struct err *err, const char *what, const char *list, const char *const known[], unsigned int *ret_bits);
+
 /**
  * Descriptors 0, 1 and 2 that are closed become /dev/null, opened the wrong way round: otherwise the next file that is opened, a record for
  * one, would be what is printed into. Writing to them fails still, and command_end() tells it.

@@ -21,6 +21,8 @@ int file_read(const char *path, size_t max_bytes, char **ret_text, size_t *ret_b
 
 /** Write by way of a temporary name, fsync and rename: afterwards the path holds the old content or the new, never half. */
 int file_write(const char *path, const void *data, size_t bytes, mode_t mode, struct err *err);
+/** The same below the descriptor of a folder. */
+int file_write_at(int folder, const char *path, const void *data, size_t bytes, mode_t mode, struct err *err);
 
 /** mkdir -p. An existing folder is fine. */
 int file_mkdirs(const char *path, mode_t mode, struct err *err);

@@ -128,28 +128,12 @@ bool manifest_equal(const struct manifest *a, const struct manifest *b)
 	       a->seed == b->seed && a->sizes_digest == b->sizes_digest;
 }
 
-/* As file_write(), below the descriptor of the root: by way of a temporary name. */
 static int write_at(int root, const char *dir, const char *name, const void *data, size_t bytes, struct err *err)
 {
-	char temporary[64];
-	int fd, rc;
+	struct err said = ERR_INIT;
+	int rc = file_write_at(root, name, data, bytes, 0644, &said);
 
-	(void)snprintf(temporary, sizeof temporary, "%s.%d.new", name, (int)getpid());
-	fd = openat(root, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-	if (fd < 0)
-		return err_set(err, -errno, "%s/%s: %s", dir, temporary, strerror(errno));
-	rc = file_write_all(fd, data, bytes);
-	if (rc == 0 && fsync(fd) < 0)
-		rc = -errno;
-	if (close(fd) < 0 && rc == 0)
-		rc = -errno;
-	if (rc == 0 && renameat(root, temporary, root, name) < 0)
-		rc = -errno;
-	if (rc < 0) {
-		(void)unlinkat(root, temporary, 0);
-		return err_set(err, rc, "%s/%s: %s", dir, name, strerror(-rc));
-	}
-	return 0;
+	return rc < 0 ? err_set(err, rc, "%s/%s", dir, said.text) : 0;
 }
 
 /* @param out  room for `max` bytes. @return how many it has; -EFBIG when it has more */

@@ -11,6 +11,7 @@
 #include "../../loadgen/supervisor.h"
 #include "clock.h"
 #include "file.h"
+#include "../load_json.h"
 #include "race.h"
 
 #define LENGTH_NS (150 * NS_PER_MS)
@@ -75,22 +76,6 @@ static void plan_init(struct load_plan *plan, const struct race_case *c)
 	plan->phases[1] = (struct load_phase){ "second", LENGTH_NS / 2, LENGTH_NS };
 }
 
-static uint64_t number(const json_t *object, const char *key)
-{
-	return (uint64_t)json_integer_value(json_object_get(object, key));
-}
-
-static uint64_t errors_of(const json_t *object)
-{
-	json_t *errors = json_object_get(object, "errors"), *value;
-	const char *name;
-	uint64_t n = 0;
-
-	json_object_foreach(errors, name, value)
-		n += (uint64_t)json_integer_value(value);
-	return n;
-}
-
 /* What the histograms of an interval hold of the job itself; they must hold what is counted. */
 static uint64_t answered(const json_t *interval)
 {
@@ -100,7 +85,7 @@ static uint64_t answered(const json_t *interval)
 
 	json_array_foreach(hists, i, h) {
 		if (strcmp(json_string_value(json_object_get(h, "op")), "") == 0)
-			nr += number(h, "ok") + errors_of(h);
+			nr += json_u64(h, "ok") + json_errors(h);
 	}
 	return nr;
 }
@@ -109,20 +94,20 @@ static uint64_t answered(const json_t *interval)
 static bool check_sums(const struct race_case *c, const json_t *final, uint64_t seen)
 {
 	const json_t *job = json_array_get(json_object_get(final, "jobs"), 0);
-	uint64_t ok = number(job, "ok"), errors = errors_of(job);
-	uint64_t placed = ok + errors + number(job, "unknown") + number(job, "in_flight") + number(job, "not_issued");
+	uint64_t ok = json_u64(job, "ok"), errors = json_errors(job);
+	uint64_t placed = ok + errors + json_u64(job, "unknown") + json_u64(job, "in_flight") + json_u64(job, "not_issued");
 
-	CHECK(number(job, "due") == placed, "%s: %lu were due and %lu are somewhere", c->name, number(job, "due"), placed);
+	CHECK(json_u64(job, "due") == placed, "%s: %lu were due and %lu are somewhere", c->name, json_u64(job, "due"), placed);
 	CHECK(seen == ok + errors, "%s: the intervals have %lu, the end %lu", c->name, seen, ok + errors);
-	return number(job, "due") > 0;
+	return json_u64(job, "due") > 0;
 }
 
 static void print_sums(const struct race_case *c, const json_t *final)
 {
 	const json_t *job = json_array_get(json_object_get(final, "jobs"), 0);
 
-	printf("%-33s due %lu, ok %lu, unknown %lu, in flight %lu, not issued %lu\n", c->name, number(job, "due"), number(job, "ok"), number(job, "unknown"),
-	       number(job, "in_flight"), number(job, "not_issued"));
+	printf("%-33s due %lu, ok %lu, unknown %lu, in flight %lu, not issued %lu\n", c->name, json_u64(job, "due"), json_u64(job, "ok"), json_u64(job, "unknown"),
+	       json_u64(job, "in_flight"), json_u64(job, "not_issued"));
 }
 
 static uint64_t watch(struct load *load, uint64_t until_ns)
@@ -174,7 +159,7 @@ static bool run_case(const struct race_case *c)
 		const json_t *job = json_array_get(json_object_get(final, "jobs"), 0);
 
 		CHECK(load->buried_nr == 1, "%s: %u locks were taken over", c->name, load->buried_nr);
-		CHECK(number(job, "in_flight") == (c->dying == DIES_WITH_SHARD), "%s: the dead thread's op is in the wrong place", c->name);
+		CHECK(json_u64(job, "in_flight") == (c->dying == DIES_WITH_SHARD), "%s: the dead thread's op is in the wrong place", c->name);
 	} else {
 		done = done && c->dying == DIES_NOT;
 	}

@@ -117,15 +117,21 @@ static int open_writer(struct fixture *f, const struct manifest *m, void **ret_c
 	return engine_sync.open(&env, ret_ctx, &f->err);
 }
 
+/* A dataset that was built, and its manifest. */
+static void built(struct fixture *f, struct manifest *ret)
+{
+	fixture_init(f);
+	fixture_build(f);
+	cr_assert_eq(manifest_read(f->dir, ret, &f->err), 0, "%s", f->err.text);
+}
+
 Test(dataset, nothing_is_written_or_removed_in_a_tree_without_its_manifest)
 {
 	struct manifest m = MANIFEST_INIT;
 	void *ctx = NULL;
 	struct fixture f;
 
-	fixture_init(&f);
-	fixture_build(&f);
-	cr_assert_eq(manifest_read(f.dir, &m, &f.err), 0, "%s", f.err.text);
+	built(&f, &m);
 	cr_assert_eq(unlink(below(&f, DATASET_MANIFEST)), 0);
 	cr_assert_eq(open_writer(&f, &m, &ctx), -ENOENT);
 	cr_assert_lt(access(below(&f, "s0000/scratch"), F_OK), 0);
@@ -145,9 +151,7 @@ Test(dataset, another_dataset_at_the_same_path_is_not_written_to)
 	void *ctx = NULL;
 	struct fixture f;
 
-	fixture_init(&f);
-	fixture_build(&f);
-	cr_assert_eq(manifest_read(f.dir, &m, &f.err), 0, "%s", f.err.text);
+	built(&f, &m);
 	cr_assert_eq(dataset_remove(f.dir, &f.err), 0, "%s", f.err.text);
 	cr_assert_eq(dataset_build(f.dir, &f.profile.dataset, 2, 0, NULL, &f.err), 0, "%s", f.err.text);
 	cr_assert_eq(open_writer(&f, &m, &ctx), -ESTALE);
@@ -167,9 +171,7 @@ Test(dataset, no_op_writes_and_no_removal_removes_through_a_symbolic_link)
 	struct stat before, after;
 	char buffer[4096];
 
-	fixture_init(&f);
-	fixture_build(&f);
-	cr_assert_eq(manifest_read(f.dir, &m, &f.err), 0, "%s", f.err.text);
+	built(&f, &m);
 	cr_assert_eq(open_writer(&f, &m, &ctx), 0, "%s", f.err.text);
 	cr_assert_eq(rename(below(&f, "s0000"), below(&f, "elsewhere")), 0);
 	cr_assert_eq(symlink("elsewhere", below(&f, "s0000")), 0);

@@ -13,14 +13,6 @@
 #define AHEAD_NS (20 * NS_PER_MS)
 #define INTERVAL_NS (50 * NS_PER_MS)
 
-uint64_t json_u64(const json_t *object, const char *key)
-{
-	const json_t *value = json_object_get(object, key);
-
-	cr_assert(json_is_integer(value), "there is no number '%s'", key);
-	return (uint64_t)json_integer_value(value);
-}
-
 void fixture_init(struct fixture *f)
 {
 	struct job *j = &f->profile.jobs[0];
@@ -100,17 +92,6 @@ void fixture_start(struct fixture *f)
 	cr_assert_eq(rc, 0, "%s", f->err.text);
 }
 
-static uint64_t errors_of(const json_t *object)
-{
-	json_t *errors = json_object_get(object, "errors"), *value;
-	const char *name;
-	uint64_t n = 0;
-
-	json_object_foreach(errors, name, value)
-		n += (uint64_t)json_integer_value(value);
-	return n;
-}
-
 static void merge(struct hist *into, const json_t *text)
 {
 	uint8_t *bytes = NULL;
@@ -149,8 +130,8 @@ static void add_hist(struct fixture *f, const json_t *h)
 		add_number(sum, error, (uint64_t)json_integer_value(value));
 	merge(response, json_object_get(h, "response"));
 	merge(service, json_object_get(h, "service"));
-	cr_assert_eq(response->count, json_u64(h, "ok") + errors_of(h), "%s: a histogram of %lu for %lu ops", key, response->count,
-		     json_u64(h, "ok") + errors_of(h));
+	cr_assert_eq(response->count, json_u64(h, "ok") + json_errors(h), "%s: a histogram of %lu for %lu ops", key, response->count,
+		     json_u64(h, "ok") + json_errors(h));
 	cr_assert_eq(service->count, response->count);
 	if (op[0] == '\0') {
 		hist_merge(f->response, response);
@@ -167,9 +148,9 @@ static void add_interval(struct fixture *f, const json_t *interval)
 	for (size_t j = 0; j < json_array_size(jobs); j++) {
 		const json_t *job = json_array_get(jobs, j), *hists = json_object_get(job, "hists");
 
-		cr_assert_eq(json_u64(job, "due"), json_u64(job, "ok") + errors_of(job) + json_u64(job, "unknown") + json_u64(job, "in_flight") +
+		cr_assert_eq(json_u64(job, "due"), json_u64(job, "ok") + json_errors(job) + json_u64(job, "unknown") + json_u64(job, "in_flight") +
 			     json_u64(job, "waiting") + json_u64(job, "not_issued"));
-		cr_assert_eq(json_u64(job, "issued"), json_u64(job, "ok") + errors_of(job) + json_u64(job, "unknown") + json_u64(job, "in_flight"));
+		cr_assert_eq(json_u64(job, "issued"), json_u64(job, "ok") + json_errors(job) + json_u64(job, "unknown") + json_u64(job, "in_flight"));
 		for (size_t i = 0; j == 0 && i < json_array_size(hists); i++)
 			add_hist(f, json_array_get(hists, i));
 	}
@@ -240,7 +221,7 @@ static const json_t *the_job(const struct fixture *f)
 
 uint64_t fixture_count(const struct fixture *f, const char *what)
 {
-	return strcmp(what, "errors") == 0 ? errors_of(the_job(f)) : json_u64(the_job(f), what);
+	return strcmp(what, "errors") == 0 ? json_errors(the_job(f)) : json_u64(the_job(f), what);
 }
 
 uint64_t fixture_op(const struct fixture *f, const char *op, const char *phase, const char *what)

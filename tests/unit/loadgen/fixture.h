@@ -18,6 +18,8 @@
 #include "load.h"
 #include "profile.h"
 
+#include "../../load_json.h"
+
 struct fixture {
 	struct profile profile;
 	struct rate_piece pieces[4];	/* the timeline of the job */
@@ -67,7 +69,5 @@ struct hist *fixture_ages(const struct fixture *f, const char *kind);
 uint64_t fixture_lag(const struct fixture *f, const char *phase, const char *what);
 /** Wait until an instant of clock_mono_ns(): the passing of time is the event. */
 void fixture_wait(uint64_t at_ns);
-
-uint64_t json_u64(const json_t *object, const char *key);
 
 #endif
