@@ -57,7 +57,7 @@ endef
 $(foreach l,$(LAYERS),$(eval $(call UNIT_RULE,$(l))))
 
 # What squall is built and tested with, by the names of Debian's packages.
-PACKAGES := gcc libc6-dev pkg-config libyaml-dev libjansson-dev libsqlite3-dev libaio-dev zlib1g-dev libcriterion-dev clang jq qemu-system-x86 scdoc \
+PACKAGES := gcc libc6-dev pkg-config iproute2 nftables procps libyaml-dev libjansson-dev libsqlite3-dev libaio-dev zlib1g-dev libcriterion-dev clang jq qemu-system-x86 scdoc \
             default-jre-headless libhdrhistogram-java
 APT := env DEBIAN_FRONTEND=noninteractive apt-get
 
