@@ -86,6 +86,39 @@ $(RACES): race-%: $(BUILD)/tests/race-%
 race: ## the tests under ThreadSanitizer, built by gcc
 	$(Q)$(MAKE) --no-print-directory CC=gcc SANITIZE=thread $(RACES)
 
+# tests/fail: one program; each call in turn fails.
+FAIL_WRAP := $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc strdup strndup open_memstream open openat read write fsync rename renameat mkdir unlink scandir json_loads json_loadb)
+$(BUILD)/tests/fail-acts: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/fail/*.c)) $(foreach l,chaos loadgen common,$(BUILD)/lib$(l).a)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(FAIL_WRAP) $(LIBS)
+
+.PHONY: fail run-fail
+run-fail: $(BUILD)/tests/fail-acts
+	$(Q)$<
+fail: ## every call that takes memory or a file fails in turn, under ASan and UBSan
+	$(Q)$(MAKE) --no-print-directory CC=gcc SANITIZE=$(SAN) run-fail
+
+# tests/fuzz: a program a target, with libFuzzer when SANITIZE has it, else with replay.c.
+FUZZERS := $(filter-out replay folder,$(basename $(notdir $(wildcard tests/fuzz/*.c))))
+FUZZ_MAIN := $(if $(findstring fuzzer,$(SANITIZE)),,$(BUILD)/tests/fuzz/replay.o)
+FUZZ_SECONDS ?= 20
+$(BUILD)/tests/fuzz-%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/folder.o $(FUZZ_MAIN) $(filter-out %/libcoord.a %/liblab.a,$(ARCHIVES))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(if $(FUZZ_MAIN),,-fsanitize=fuzzer) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
+
+.PHONY: fuzz replay run-fuzz run-replay
+run-replay: $(FUZZERS:%=$(BUILD)/tests/fuzz-%)
+	$(Q)for t in $(FUZZERS); do $(BUILD)/tests/fuzz-$$t tests/fuzz/corpus/$$t || { echo "tests/fuzz/$$t.c failed"; exit 1; }; done
+	@echo 'replayed: $(FUZZERS)'
+replay: ## the parsers of what squall did not write, fed with tests/fuzz/corpus, under ASan and UBSan
+	$(Q)$(MAKE) --no-print-directory CC=gcc SANITIZE=$(SAN) run-replay
+run-fuzz: $(FUZZERS:%=$(BUILD)/tests/fuzz-%)
+	$(Q)for t in $(FUZZERS); do mkdir -p build/fuzz/$$t; echo "$$t: $(FUZZ_SECONDS) s"; \
+	  $(BUILD)/tests/fuzz-$$t -max_total_time=$(FUZZ_SECONDS) -timeout=10 -verbosity=0 -print_final_stats=1 \
+	    -artifact_prefix=build/fuzz/$$t- build/fuzz/$$t tests/fuzz/corpus/$$t || exit 1; done
+fuzz: ## the same parsers under libFuzzer (clang), FUZZ_SECONDS each
+	$(Q)$(MAKE) --no-print-directory CC=clang SANITIZE=fuzzer-no-link,$(SAN) run-fuzz
+
 # A leak does not fail a Criterion test: the log is read for what the sanitizers say.
 SAN := address,undefined
 check: deps check-source ## install what is missing, build, pass the tests: gcc, clang, and gcc with ASan and UBSan
@@ -93,7 +126,7 @@ check: deps check-source ## install what is missing, build, pass the tests: gcc,
 	$(Q)if command -v clang >/dev/null; then $(MAKE) --no-print-directory CC=clang all unit; else echo 'clang is not there: not checked with it'; fi
 	$(Q)mkdir -p build && $(MAKE) --no-print-directory CC=gcc SANITIZE=$(SAN) unit >build/sanitizers.log 2>&1 || { cat build/sanitizers.log; exit 1; }
 	$(Q)! grep -E 'Sanitizer|runtime error:' build/sanitizers.log
-	$(Q)$(MAKE) --no-print-directory race
+	$(Q)$(MAKE) --no-print-directory race fail replay
 	$(Q)for t in $$(find tests/cli -maxdepth 1 -type f -perm -u+x | sort); do $$t build/gcc/squall || exit 1; done
 	@echo 'check: passed'
 

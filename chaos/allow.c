@@ -69,7 +69,7 @@ static int read_list(const struct yaml *node, bool plain, struct allow_list *ret
 	return 0;
 }
 
-static int parse(const struct yaml *root, struct allow *allow, struct err *err)
+static int read_lists(const struct yaml *root, struct allow *allow, struct err *err)
 {
 	static const char *const known[] = { "resources", "exports", "interfaces", "max_time", NULL };
 	int rc;
@@ -88,6 +88,24 @@ static int parse(const struct yaml *root, struct allow *allow, struct err *err)
 	return yaml_to_duration(yaml_get(root, "max_time"), &allow->max_time_ns, err);
 }
 
+int allow_parse(const char *text, const char *path, struct allow *ret_allow, struct err *err)
+{
+	struct allow *allow = NULL;
+	struct yaml *root = NULL;
+	int rc;
+
+	rc = yaml_parse(text, path, &root, err);
+	if (rc < 0)
+		return rc;
+	allow = calloc(1, sizeof(*allow));
+	rc = allow ? read_lists(root, allow, err) : err_set(err, -ENOMEM, "%s: no memory", path);
+	if (rc == 0)
+		*ret_allow = *allow;
+	free(allow);
+	yaml_tree_free(root);
+	return rc;
+}
+
 static int allow_path(char *ret, size_t bytes, struct err *err)
 {
 	const char *state = getenv("SQUALL_STATE");
@@ -100,8 +118,6 @@ static int allow_path(char *ret, size_t bytes, struct err *err)
 int allow_load(struct allow *ret_allow, struct err *err)
 {
 	char path[512];
-	struct allow *allow = NULL;
-	struct yaml *root = NULL;
 	char *text = NULL;
 	size_t bytes;
 	int rc;
@@ -109,21 +125,10 @@ int allow_load(struct allow *ret_allow, struct err *err)
 	rc = allow_path(path, sizeof(path), err);
 	if (rc == 0)
 		rc = check_owner(path, err);
-	if (rc < 0)
-		goto out;
-	rc = file_read(path, ALLOW_BYTES_MAX, &text, &bytes, err);
-	if (rc < 0)
-		goto out;
-	rc = yaml_parse(text, path, &root, err);
-	if (rc < 0)
-		goto out;
-	allow = calloc(1, sizeof(*allow));
-	rc = allow ? parse(root, allow, err) : -ENOMEM;
 	if (rc == 0)
-		*ret_allow = *allow;
-out:
-	free(allow);
-	yaml_tree_free(root);
+		rc = file_read(path, ALLOW_BYTES_MAX, &text, &bytes, err);
+	if (rc == 0)
+		rc = allow_parse(text, path, ret_allow, err);
 	free(text);
 	return rc;
 }

@@ -30,6 +30,9 @@ struct allow {
  */
 int allow_load(struct allow *ret_allow, struct err *err);
 
+/** Its text. @param path  for sentences. Errors: -EINVAL with file:line, -ENOMEM. */
+int allow_parse(const char *text, const char *path, struct allow *ret_allow, struct err *err);
+
 bool allow_has(const struct allow_list *list, const char *name);
 
 /** Letters, digits, '.', '_' and '-', not starting with '-': names of devices and resources that go into a command. */

@@ -18,6 +18,7 @@
 #include "clock.h"
 #include "command.h"
 #include "err.h"
+#include "json_text.h"
 #include "units.h"
 #include "yaml.h"
 
@@ -79,7 +80,7 @@ static int read_args(const struct options *o, struct yaml **ret_tree, json_t **r
 
 static int print_json(json_t *json, struct err *err)
 {
-	char *text = json ? json_dumps(json, JSON_INDENT(2) | JSON_SORT_KEYS) : NULL;
+	char *text = json ? json_text(json, JSON_INDENT(2) | JSON_SORT_KEYS) : NULL;
 	int rc = text ? 0 : err_set(err, -ENOMEM, "out of memory");
 
 	if (text)
@@ -114,7 +115,7 @@ static int do_check(const struct options *o, struct err *err)
 	int rc = read_args(o, &tree, &args, err);
 
 	if (rc == 0) {
-		char *text = json_dumps(args, JSON_SORT_KEYS);
+		char *text = json_text(args, JSON_SORT_KEYS);
 
 		printf("%s %s\n", o->fault, text ? text : "");
 		free(text);

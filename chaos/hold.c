@@ -20,6 +20,7 @@
 #include "exec.h"
 #include "file.h"
 #include "journal.h"
+#include "json_text.h"
 #include "tool.h"
 #include "undo.h"
 
@@ -56,7 +57,7 @@ int chaos_hold_start(const char *fault, const json_t *args, uint64_t lease_ns, u
 	rc = chaos_probe(fault, err);
 	if (rc < 0)
 		return rc;
-	text = args ? json_dumps(args, JSON_COMPACT) : strdup("{}");
+	text = args ? json_text(args, JSON_COMPACT) : strdup("{}");
 	if (!text || pipe2(control, O_CLOEXEC) < 0 || pipe2(events, O_CLOEXEC) < 0) {
 		rc = err_set(err, text ? -errno : -ENOMEM, "no pipe for a holder: %m");
 		goto out;

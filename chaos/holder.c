@@ -32,6 +32,7 @@
 #include "exec.h"
 #include "file.h"
 #include "journal.h"
+#include "json_text.h"
 #include "plan.h"
 #include "tool.h"
 #include "undo.h"
@@ -62,7 +63,7 @@ void holder_event(int fd, const char *event, const char *evidence, json_t *more)
 	if (more)
 		json_object_update(o, more);
 	json_decref(more);
-	text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+	text = o ? json_text(o, JSON_COMPACT) : NULL;
 	json_decref(o);
 	if (!text)
 		return;

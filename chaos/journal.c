@@ -16,6 +16,7 @@
 #include "err.h"
 #include "faults.h"
 #include "file.h"
+#include "json_text.h"
 
 #define ENTRY_BYTES_MAX (256u << 10)
 
@@ -62,7 +63,7 @@ int journal_write(const json_t *entry, struct err *err)
 	rc = file_mkdirs(folder, 0700, err);
 	if (rc < 0)
 		return rc;
-	text = json_dumps(entry, JSON_COMPACT | JSON_SORT_KEYS);
+	text = json_text(entry, JSON_COMPACT | JSON_SORT_KEYS);
 	if (!text)
 		return err_set(err, -ENOMEM, "out of memory");
 	rc = file_write(path, text, strlen(text), 0600, err);
@@ -124,14 +125,16 @@ json_t *journal_list(struct err *err)
 
 	snprintf(path, sizeof(path), "%s/journal", journal_state_dir());
 	nr = scandir(path, &names, is_entry, alphasort);
+	if (!list || (nr < 0 && errno != ENOENT))	/* to heal nothing because nothing could be read would be a lie */
+		(void)err_set(err, list ? -errno : -ENOMEM, "cannot read the journal %s: %s", path, list ? strerror(errno) : "out of memory");
 	for (int i = 0; i < nr; i++) {
 		json_t *entry = NULL;
 		int rc;
 
 		names[i]->d_name[strlen(names[i]->d_name) - 5] = '\0';
 		rc = i < JOURNAL_ENTRIES_MAX ? journal_read(names[i]->d_name, &entry, err) : err_set(err, -E2BIG, "too many journal entries");
-		if (rc == 0)
-			json_array_append_new(list, entry);
+		if (rc == 0 && json_array_append_new(list, entry) < 0)
+			(void)err_set(err, -ENOMEM, "%s: out of memory", names[i]->d_name);
 		free(names[i]);
 	}
 	free(names);

@@ -20,6 +20,7 @@
 #include "bus.h"
 #include "clock.h"
 #include "err.h"
+#include "json_text.h"
 
 #define QUEUE_BYTES_MAX (64u << 20)
 #define READ_BYTES (64u << 10)
@@ -269,7 +270,7 @@ int bus_send(struct bus *bus, const char *peer, const char *kind, json_t *body)
 		body = json_object();
 	if (json_object_set_new(body, "kind", json_string(kind)) < 0)
 		goto out;
-	text = json_dumps(body, JSON_COMPACT);
+	text = json_text(body, JSON_COMPACT);
 	if (!text)
 		goto out;
 	rc = buffer_add(&p->out, text, strlen(text));
@@ -322,7 +323,7 @@ static int peer_take(struct peer *p, struct bus_message *ret)
 	p->in.start += (size_t)(newline - line) + 1;
 	p->scanned = 0;
 	kind = json_string_value(json_object_get(body, "kind"));
-	if (!kind || strlen(kind) >= sizeof ret->kind) {
+	if (!kind || strlen(kind) >= sizeof ret->kind || strcmp(kind, "gone") == 0) {	/* that word is ours */
 		json_decref(body);
 		p->gone = true;
 		p->in.start = p->in.end;

@@ -354,8 +354,10 @@ int profile_load(const char *path, const char *const sets[], struct profile *ret
 	char *text = NULL;
 	int rc = file_read(path, PROFILE_BYTES_MAX, &text, NULL, err);
 
+	if (rc == -ENOMEM || rc == -EIO || rc == -EMFILE || rc == -ENFILE)
+		return rc;
 	if (rc < 0)
-		return rc == -ENOMEM || rc == -EIO ? rc : -EINVAL;	/* a name that cannot be read is a mistake of the command line */
+		return -EINVAL;	/* a name that cannot be read is a mistake of the command line */
 	rc = profile_parse(text, path, sets, ret_profile, err);
 	free(text);
 	return rc;

@@ -21,6 +21,7 @@
 
 #include "err.h"
 #include "file.h"
+#include "json_text.h"
 #include "profile.h"
 #include "record.h"
 
@@ -124,6 +125,8 @@ static int fail(struct record *r, struct err *err)
 		rc = -EBADMSG;
 	else if (code == SQLITE_BUSY || code == SQLITE_LOCKED)
 		rc = -EBUSY;
+	else if (code == SQLITE_CANTOPEN && sqlite3_system_errno(r->db) > 0)
+		rc = -sqlite3_system_errno(r->db);
 	if (!r->failed)
 		r->failed = rc;
 	return err_set(err, rc, "%s: %s", r->path, rc == -ENOSPC ? "the disk is full" : sqlite3_errmsg(r->db));
@@ -207,6 +210,8 @@ static int pragma_get(struct record *r, const char *text, char *out, size_t out_
 		rc = fail(r, err);
 	} else {
 		value = sqlite3_column_text(s, 0);
+		if (!value && sqlite3_errcode(r->db) == SQLITE_NOMEM)
+			rc = fail(r, err);
 		(void)snprintf(out, out_bytes, "%s", value ? (const char *)value : "");
 	}
 	(void)sqlite3_finalize(s);
@@ -517,7 +522,19 @@ static int unpack(const struct message *m, const json_t *json, const char *where
 	va_start(args, format);
 	rc = json_vunpack_ex((json_t *)(uintptr_t)json, &why, 0, format, args);	/* the API lacks the const; unpacking changes nothing */
 	va_end(args);
-	return rc == 0 ? 0 : err_set(m->err, -EBADMSG, "host %s: malformed %s: %s: %s", m->host, m->what, where, why.text);
+	if (rc == 0)
+		return 0;
+	rc = json_error_code(&why) == json_error_out_of_memory ? -ENOMEM : -EBADMSG;
+	return err_set(m->err, rc, "host %s: %s %s: %s: %s", m->host, rc == -ENOMEM ? "no memory for the" : "malformed", m->what, where, why.text);
+}
+
+/* @param flags  of jansson. @param ret malloc'ed text of an object or an array */
+static int dump(const struct message *m, const json_t *json, const char *where, size_t flags, char **ret)
+{
+	if (!json_is_object(json) && !json_is_array(json))
+		return malformed(m, where);
+	*ret = json_text(json, JSON_COMPACT | flags);
+	return *ret ? 0 : err_set(m->err, -ENOMEM, "host %s: no memory for the %s: %s", m->host, m->what, where);
 }
 
 static int put_each(const struct message *m, const json_t *array, const char *where, int (*one)(const struct message *m, const json_t *item))
@@ -691,9 +708,9 @@ static int put_total(const struct message *m, const json_t *item)
 		    &unknown, "in_flight", &in_flight, "not_issued", &not_issued);
 	if (rc < 0)
 		return rc;
-	text = json_dumps(errors, JSON_COMPACT | JSON_SORT_KEYS);
-	if (!text)
-		return malformed(m, "errors");
+	rc = dump(m, errors, "errors", JSON_SORT_KEYS, &text);
+	if (rc < 0)
+		return rc;
 	rc = put(m->record, PUT_TOTAL, m->err, "ttiitiii", m->host, job, (int64_t)due, (int64_t)ok, text, (int64_t)unknown, (int64_t)in_flight,
 		 (int64_t)not_issued);
 	free(text);
@@ -728,9 +745,9 @@ static int put_hung(const struct message *m, const json_t *item)
 		    "wchan", &wchan, "stack", &stack);
 	if (rc < 0)
 		return rc;
-	text = json_dumps(stack, JSON_COMPACT);
-	if (!text)
-		return malformed(m, "stack");
+	rc = dump(m, stack, "stack", 0, &text);
+	if (rc < 0)
+		return rc;
 	rc = put(m->record, PUT_HUNG, m->err, "tiittitt", m->host, (int64_t)pid, (int64_t)tid, op, path, (int64_t)age_ns, wchan, text);
 	free(text);
 	return rc;
@@ -753,12 +770,16 @@ static int put_lag(const struct message *m, const json_t *item)
 /* meta WHAT.HOST as JSON; nothing when there is none. */
 static int put_meta_json(const struct message *m, const char *what, const json_t *json)
 {
-	char key[160], *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-	int rc = json && !text ? err_set(m->err, -ENOMEM, "record: no memory") : 0;
+	char key[160], *text;
+	int rc;
 
+	if (!json)
+		return 0;
+	rc = dump(m, json, what, 0, &text);
+	if (rc < 0)
+		return rc;
 	(void)snprintf(key, sizeof key, "%s.%s", what, m->host);
-	if (text)
-		rc = record_meta(m->record, key, text, m->err);
+	rc = record_meta(m->record, key, text, m->err);
 	free(text);
 	return rc;
 }

@@ -16,6 +16,8 @@
 /* libyaml's own header has the same name as ours: this one is found by its folder. */
 #include "../include/yaml.h"
 
+#define KEY_BYTES_MAX 128		/* libyaml reads keys of up to 1024 bytes without "? ", and printing may make one six times as long */
+
 struct builder {
 	yaml_parser_t *parser;
 	const char *file;
@@ -75,10 +77,16 @@ static struct yaml *new_node(struct builder *b, enum yaml_kind kind, const yaml_
 
 static int build(struct builder *b, const yaml_event_t *event, int depth, struct yaml **ret);
 
+/* A text of ours ends at a zero byte: what stands behind one would be lost in silence. */
+static bool has_zero(const yaml_event_t *event)
+{
+	return event->type == YAML_SCALAR_EVENT && strlen((const char *)event->data.scalar.value) != event->data.scalar.length;
+}
+
 /* A mapping's key: a plain scalar, once. */
 static int take_key(struct builder *b, const struct yaml *parent, const yaml_event_t *event, char **ret_key)
 {
-	if (event->type != YAML_SCALAR_EVENT)
+	if (event->type != YAML_SCALAR_EVENT || has_zero(event) || event->data.scalar.length > KEY_BYTES_MAX)
 		return complain(b, &event->start_mark, "a key must be a word");
 	if (yaml_get(parent, (const char *)event->data.scalar.value))
 		return err_set(b->err, -EINVAL, "%s:%zu: the key '%s' is there twice", b->file, event->start_mark.line + 1, event->data.scalar.value);
@@ -143,6 +151,8 @@ static int build(struct builder *b, const yaml_event_t *event, int depth, struct
 
 	if (event->type == YAML_ALIAS_EVENT || (event->type == YAML_SCALAR_EVENT && event->data.scalar.anchor))
 		return complain(b, &event->start_mark, "anchors and aliases are not taken here: write it out");
+	if (has_zero(event))
+		return complain(b, &event->start_mark, "a zero byte is not taken here");
 	if (depth > YAML_DEPTH_MAX || b->nodes >= YAML_NODES_MAX)
 		return complain(b, &event->start_mark, "too deep or too long");
 	node = new_node(b, kind, &event->start_mark);
@@ -301,18 +311,46 @@ int yaml_set(struct yaml *root, const char *assignment, struct err *err)
 	return rc < 0 ? err_set(err, rc, "--set %s: %s", assignment, said.text) : 0;
 }
 
+/* The code of a character of UTF-8; a byte that begins none (a key of --set is not checked) stands for itself. @param ret_bytes  how long it is */
+static unsigned int code_of(const char *at, int *ret_bytes)
+{
+	const unsigned char *c = (const unsigned char *)at;
+	int bytes = c[0] < 0x80 ? 1 : c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : 4;
+	unsigned int code = bytes == 1 ? c[0] : c[0] & (0x7fu >> bytes);
+
+	*ret_bytes = bytes;
+	for (int i = 1; i < bytes; i++) {
+		if ((c[i] & 0xc0) != 0x80) {
+			*ret_bytes = 1;
+			return c[0];
+		}
+		code = code << 6 | (c[i] & 0x3f);
+	}
+	return code;
+}
+
+/* What libyaml does not read back as it stands: controls, breaks of lines, the mark of the byte order. Source: YAML 1.1, 5.1 and 5.4. */
+static bool needs_escape(unsigned int code)
+{
+	return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x2028 || code == 0x2029 || code == 0xfeff || code == 0xfffe || code == 0xffff;
+}
+
 static void print_scalar(FILE *out, const char *text)
 {
+	int bytes;
+
 	fputc('"', out);
-	for (; *text != '\0'; text++) {
-		if (*text == '"' || *text == '\\')
-			fputc('\\', out);
-		if (*text == '\n')
+	for (; *text != '\0'; text += bytes) {
+		unsigned int code = code_of(text, &bytes);
+
+		if (code == '\n')
 			fputs("\\n", out);
-		else if (*text == '\t')
+		else if (code == '\t')
 			fputs("\\t", out);
+		else if (needs_escape(code))
+			fprintf(out, "\\u%04X", code);
 		else
-			fputc(*text, out);
+			fprintf(out, "%s%.*s", code == '"' || code == '\\' ? "\\" : "", bytes, text);
 	}
 	fputc('"', out);
 }

@@ -23,6 +23,7 @@
 #include "err.h"
 #include "exec.h"
 #include "file.h"
+#include "json_text.h"
 #include "lab.h"
 
 #define LINE_MAX_BYTES (4u << 20)
@@ -33,7 +34,7 @@
 
 static int send_json(int fd, json_t *json)
 {
-	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	char *text = json ? json_text(json, JSON_COMPACT) : NULL;
 	int rc = text ? file_write_all(fd, text, strlen(text)) : -ENOMEM;
 
 	if (rc == 0)

@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "err.h"
 #include "file.h"
+#include "json_text.h"
 
 struct talk {
 	int fd;
@@ -59,7 +60,7 @@ static int command(struct talk *t, const char *name, json_t *arguments, json_t *
 
 	if (arguments)
 		json_object_set_new(request, "arguments", arguments);
-	text = json_dumps(request, JSON_COMPACT);
+	text = json_text(request, JSON_COMPACT);
 	rc = text ? file_write_all(t->fd, text, strlen(text)) : -ENOMEM;
 	free(text);
 	json_decref(request);

@@ -21,6 +21,7 @@
 #include "err.h"
 #include "exec.h"
 #include "file.h"
+#include "json_text.h"
 
 #define STATE_BYTES_MAX (64u << 10)
 #define END_MS 5000
@@ -113,7 +114,7 @@ int state_save(const struct lab_state *state, struct err *err)
 						     "control", state->vm[i].control, "bus", state->vm[i].bus));
 	json = json_pack("{s:s, s:b, s:b, s:o, s:o}", "key", state->key, "kvm", state->kvm, "ready", state->ready, "lan", process_to_json(&state->lan), "vms",
 			 vms);
-	text = json ? json_dumps(json, JSON_INDENT(1)) : NULL;
+	text = json ? json_text(json, JSON_INDENT(1)) : NULL;
 	(void)snprintf(path, sizeof path, "%s/state.json", state->dir);
 	rc = text ? file_write(path, text, strlen(text), 0600, err) : err_set(err, -ENOMEM, "lab: no memory");
 	free(text);

@@ -19,6 +19,7 @@
 #include "dataset.h"
 #include "err.h"
 #include "file.h"
+#include "json_text.h"
 #include "rng.h"
 
 #define MANIFEST_SCHEMA 2
@@ -178,7 +179,7 @@ static int write_head(int root, const char *dir, const struct manifest *m, struc
 			 "lognormal", m->spec.lognormal, "size_bytes", (json_int_t)m->spec.size_bytes, "mu", m->spec.mu, "sigma", m->spec.sigma,
 			 "sizes_digest", sizes, "digest", digest);
 	if (json)
-		text = json_dumps(json, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+		text = json_text(json, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
 	rc = text ? write_at(root, dir, DATASET_MANIFEST, text, strlen(text), err) : err_set(err, -ENOMEM, "%s: no memory for the manifest", dir);
 	free(text);
 	json_decref(json);

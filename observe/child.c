@@ -17,6 +17,7 @@
 #include "child.h"
 #include "clock.h"
 #include "file.h"
+#include "json_text.h"
 #include "probe.h"
 
 #define CHILD_FD 3
@@ -64,7 +65,7 @@ void probe_emit(struct probe_out *out, const char *metric, const char *label, do
 		text_clean(text, clean_text);
 	sample = json_pack("{s:I, s:s, s:f, s:s*, s:s*}", "t_ns", (json_int_t)out->now_ns, "metric", metric, "value", value, "label",
 			   label ? clean_label : NULL, "text", text ? clean_text : NULL);
-	line = sample ? json_dumps(sample, JSON_COMPACT) : NULL;
+	line = sample ? json_text(sample, JSON_COMPACT) : NULL;
 	json_decref(sample);
 	if (!line)
 		_exit(ENOMEM);

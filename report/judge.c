@@ -11,6 +11,7 @@
 
 #include "err.h"
 #include "file.h"
+#include "json_text.h"
 #include "record.h"
 #include "report.h"
 #include "signature.h"
@@ -235,7 +236,7 @@ int report_judge(struct record *record, json_t **ret_verdict, struct err *err)
 
 int report_write(const char *dir, const json_t *verdict, struct err *err)
 {
-	char *text = json_dumps(verdict, JSON_INDENT(1)), path[4200];
+	char *text = json_text(verdict, JSON_INDENT(1)), path[4200];
 	int rc;
 
 	(void)snprintf(path, sizeof path, "%s/verdict.json", dir);

@@ -8,6 +8,7 @@
 
 #include "err.h"
 #include "fixture.h"
+#include "json_text.h"
 #include "report.h"
 
 static struct record *record;
@@ -27,7 +28,7 @@ TestSuite(judge, .init = sound, .fini = end, .timeout = 20);
 static void expect(const char *verdict, const char *reason, int status)
 {
 	json_t *v = fixture_judge(record);
-	char *text = json_dumps(v, JSON_COMPACT);
+	char *text = json_text(v, JSON_COMPACT);
 
 	cr_expect_str_eq(fixture_verdict(v), verdict, "%s instead of %s: %.600s", fixture_verdict(v), verdict, text);
 	cr_expect(!reason || fixture_has_reason(v, reason), "no reason '%s' in %.600s", reason, text);

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * record.c - what an agent sends to be kept: an interval, a final and a sample. Malformed ones leave nothing behind.
+ */
+#include "err.h"
+#include "fuzz.h"
+#include "record.h"
+
+static struct record *record;
+
+static int rows(void)
+{
+	static const char sql[] = "SELECT (SELECT COUNT(*) FROM intervals) + (SELECT COUNT(*) FROM errors) + (SELECT COUNT(*) FROM job_seconds) + (SELECT COUNT(*) FROM pages)"
+				  " + (SELECT COUNT(*) FROM pages_open) + (SELECT COUNT(*) FROM totals) + (SELECT COUNT(*) FROM censored) + (SELECT COUNT(*) FROM hung)"
+				  " + (SELECT COUNT(*) FROM lag) + (SELECT COUNT(*) FROM meta) + (SELECT COUNT(*) FROM samples)";
+	sqlite3_stmt *s = NULL;
+	int nr;
+
+	CHECK(sqlite3_prepare_v2(record_db(record), sql, -1, &s, NULL) == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW);
+	nr = sqlite3_column_int(s, 0);
+	sqlite3_finalize(s);
+	return nr;
+}
+
+static void close_record(void)
+{
+	record_close(record);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const char *const jobs[] = { "a", "b", NULL };
+	json_t *message = json_loadb((const char *)data, size, 0, NULL);
+	struct err err = ERR_INIT;
+
+	if (!message)
+		return 0;
+	if (!record) {
+		(void)fuzz_folder();
+		atexit(close_record);
+		CHECK(record_create(fuzz_folder(), &record, &err) == 0);
+	}
+	CHECK(record_begin(record, &err) == 0);
+	if (record_interval(record, "h", message, jobs, &err) < 0)
+		CHECK(rows() == 0 && err.text[0] != '\0');
+	CHECK(sqlite3_exec(record_db(record), "ROLLBACK; BEGIN", NULL, NULL, NULL) == SQLITE_OK);
+	err.text[0] = '\0';
+	if (record_final(record, "h", message, &err) < 0)
+		CHECK(rows() == 0 && err.text[0] != '\0');
+	(void)record_sample(record, "h", 1, message, NULL);
+	CHECK(sqlite3_exec(record_db(record), "ROLLBACK", NULL, NULL, NULL) == SQLITE_OK);
+	json_decref(message);
+	return 0;
+}
