@@ -20,7 +20,7 @@ static const struct {
 	{ "agent", "serve a coordinator on a host: load, probes, faults", cmd_agent },
 	{ "lab", "boot, enter and end the VM lab", cmd_lab },
 	{ "chaos", "list, check, inject and heal faults on this host", cmd_chaos },
-	{ "dataset", "build, verify or remove the files that a load works on", cmd_dataset },
+	{ "dataset", "build, verify, remove or scan the files that a load works on", cmd_dataset },
 	{ "doctor", "say what this host can do, and what is missing", cmd_doctor },
 	{ "holder", NULL, chaos_holder_main },
 	{ "lab-switch", NULL, lab_switch_main },

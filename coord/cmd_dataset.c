@@ -13,6 +13,7 @@
 #include "err.h"
 #include "load.h"
 #include "profile.h"
+#include "units.h"
 
 #define JOBS_MAX_NR 256
 
@@ -20,10 +21,12 @@ static const char help[] =
 	"Usage: squall dataset build DIR --profile FILE [--jobs N]\n"
 	"       squall dataset verify DIR [--jobs N]\n"
 	"       squall dataset remove DIR\n"
+	"       squall dataset scan TREE\n"
 	"\n"
 	"  build    make the dataset of a profile in DIR, unless it is there; go on with one that was killed on the way\n"
 	"  verify   every file is there with its size and content\n"
 	"  remove   what the manifest names, and nothing else\n"
+	"  scan     print the dataset: of a profile that comes nearest to a tree that is there; follows no link, opens no file\n"
 	"\n"
 	"  --profile FILE  whose dataset and seed\n"
 	"  --jobs N        threads, 1 to 256 (default 8)\n";
@@ -64,6 +67,29 @@ static int verify(const char *dir, unsigned int jobs, struct err *err)
 	if (rc == 0 && bad > 0)
 		rc = err_set(err, -EIO, "%s: %llu files are missing or changed; %s", dir, (unsigned long long)bad, first.text);
 	return rc;
+}
+
+static int scan(const char *dir, struct err *err)
+{
+	struct dataset_shape shape;
+	char all[24], largest[24];
+	int rc = dataset_scan(dir, &shape, err);
+
+	if (rc < 0)
+		return rc;
+	printf("# %llu files in %llu folders, %llu of them in the root; %s, the largest file %s; %u folders deep\n", (unsigned long long)shape.files_nr,
+	       (unsigned long long)shape.folders_nr, (unsigned long long)shape.sites_nr, units_format_bytes(shape.bytes, all, sizeof all),
+	       units_format_bytes(shape.largest_bytes, largest, sizeof largest), shape.deepest);
+	printf("# not followed: %llu links, mounts and devices; not readable: %llu\n", (unsigned long long)shape.not_followed_nr,
+	       (unsigned long long)shape.unreadable_nr);
+	if (shape.scaled_down)
+		printf("# more than a dataset can hold: it has fewer files than the tree\n");
+	printf("dataset: {sites: %u, files_per_site: %u, depth: %u, size: ", shape.spec.sites, shape.spec.files_per_site, shape.spec.depth);
+	if (shape.spec.lognormal)
+		printf("{lognormal: {mu: %.3f, sigma: %.3f, max: %lluB}}}\n", shape.spec.mu, shape.spec.sigma, (unsigned long long)shape.spec.size_bytes);
+	else
+		printf("%lluB}\n", (unsigned long long)shape.spec.size_bytes);
+	return fflush(stdout) != 0 || ferror(stdout) ? err_set(err, -EIO, "stdout: %s", strerror(errno)) : 0;
 }
 
 static int parse_jobs(const char *text, unsigned int *ret, struct err *err)
@@ -107,8 +133,10 @@ int cmd_dataset(int argc, char **argv)
 		rc = verify(argv[optind + 1], jobs, &err);
 	else if (strcmp(argv[optind], "remove") == 0)
 		rc = dataset_remove(argv[optind + 1], &err);
+	else if (strcmp(argv[optind], "scan") == 0)
+		rc = scan(argv[optind + 1], &err);
 	else
-		rc = command_unknown(&err, "dataset: the verb", argv[optind], (const char *const[]){ "build", "verify", "remove", NULL });
+		rc = command_unknown(&err, "dataset: the verb", argv[optind], (const char *const[]){ "build", "verify", "remove", "scan", NULL });
 	if (rc < 0)
 		fprintf(stderr, "squall: %s\n", err.text);
 	return (int)err_exit_status(rc);

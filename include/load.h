@@ -119,4 +119,19 @@ int dataset_verify(const char *dir, unsigned int threads_nr, void (*progress)(ui
 /** Remove what a manifest names, and nothing else. */
 int dataset_remove(const char *dir, struct err *err);
 
+/* What a tree looks like; not what it is called or holds. */
+struct dataset_shape {
+	uint64_t files_nr, folders_nr;		/* regular files; folders with the root */
+	uint64_t sites_nr;			/* folders in the root */
+	uint64_t bytes, largest_bytes;
+	uint64_t not_followed_nr;		/* symbolic links, other file systems, and what is neither file nor folder */
+	uint64_t unreadable_nr;			/* could not be opened or looked at, or lie more than 256 deep */
+	unsigned int deepest;			/* folders below the root on the longest way */
+	struct dataset_spec spec;		/* a dataset of about this shape */
+	bool scaled_down;			/* it has fewer files than the tree, for the limits of a dataset */
+};
+
+/** Measure a tree. Reads names and sizes, opens no file. Errors: -ENODATA no file in it; -errno of DIR. */
+int dataset_scan(const char *dir, struct dataset_shape *ret, struct err *err);
+
 #endif
