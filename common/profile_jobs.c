@@ -129,18 +129,28 @@ static int parse_engine(const struct yaml *node, struct job *j, const struct eng
 	return 0;
 }
 
+static int check_op(const struct yaml *node, const struct yaml *where, const struct job *j, const struct engine_traits *t, unsigned int kind, struct err *err)
+{
+	if (!(t->ops & 1u << kind))
+		return yaml_error(where, err, "engine %s cannot do %s without blocking", t->name, op_kind_names[kind]);
+	if (j->direct && !(t->direct & 1u << kind))
+		return yaml_error(yaml_get(node, "direct"), err, "engine %s has no direct: true for %s", t->name, op_kind_names[kind]);
+	return 0;
+}
+
 /* What the job wants, held against what its engine can do. */
 static int check_engine(const struct yaml *node, const struct job *j, const struct engine_traits *t, struct err *err)
 {
-	const struct yaml *queue = yaml_get(node, "queue");
+	const struct yaml *queue = yaml_get(node, "queue"), *mix = yaml_get(node, "mix");
+	int rc = 0;
 
-	for (unsigned int k = 0; k < OP_NR; k++)
-		if (j->mix[k] > 0 && !(t->ops & 1u << k))
-			return yaml_error(yaml_get(yaml_get(node, "mix"), op_kind_names[k]), err, "engine %s cannot do %s without blocking", t->name,
-					  op_kind_names[k]);
-	for (unsigned int i = 0; i < j->page_nr; i++)
-		if (!(t->ops & 1u << j->page[i]))
-			return yaml_error(yaml_get(node, "page"), err, "engine %s cannot do %s without blocking", t->name, op_kind_names[j->page[i]]);
+	for (unsigned int k = 0; k < OP_NR && rc == 0; k++)
+		if (j->mix[k] > 0)
+			rc = check_op(node, yaml_get(mix, op_kind_names[k]), j, t, k, err);
+	for (unsigned int i = 0; i < j->page_nr && rc == 0; i++)
+		rc = check_op(node, yaml_get(node, "page"), j, t, j->page[i], err);
+	if (rc < 0)
+		return rc;
 	if (t->needs_queue && j->queue_max == 0 && j->arrival.kind != ARRIVAL_CLOSED)
 		return yaml_error(queue, err, "engine %s needs a queue of 1 or more", t->name);
 	return 0;

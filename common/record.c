@@ -784,6 +784,25 @@ static int put_meta_json(const struct message *m, const char *what, const json_t
 	return rc;
 }
 
+/* meta engines.HOST, when the host named any. */
+static int put_engines(const struct message *m, const json_t *jobs)
+{
+	json_t *engines = json_object();
+	int rc = engines ? 0 : err_set(m->err, -ENOMEM, "record: no memory");
+
+	for (size_t i = 0; i < json_array_size(jobs) && rc == 0; i++) {
+		const char *job, *engine = NULL, *why = NULL;
+
+		rc = unpack(m, json_array_get(jobs, i), "jobs", "{s:s, s?s, s?s}", "job", &job, "engine", &engine, "engine_why", &why);
+		if (rc == 0 && engine && json_object_set_new(engines, job, json_pack("{s:s, s:s*}", "engine", engine, "why", why)) < 0)
+			rc = err_set(m->err, -ENOMEM, "record: no memory");
+	}
+	if (rc == 0 && json_object_size(engines) > 0)
+		rc = put_meta_json(m, "engines", engines);
+	json_decref(engines);
+	return rc;
+}
+
 /* What has no table: pages that did not fit their ring, a worker that died, processes that could not be ended, damaged files. Only when there were any. */
 static int put_leftovers(const struct message *m, json_int_t dropped_pages, bool died, const json_t *left, const json_t *damage)
 {
@@ -827,5 +846,7 @@ int record_final(struct record *r, const char *host, const json_t *final, struct
 		rc = put_each(&m, lag, "lag", put_lag);
 	if (rc == 0)
 		rc = put_leftovers(&m, dropped_pages, died, left, damage);
+	if (rc == 0)
+		rc = put_engines(&m, jobs);
 	return item_end(r, rc, err);
 }

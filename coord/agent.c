@@ -129,7 +129,10 @@ static int take_load(struct agent *a, const json_t *body, struct err *err)
 	a->plan.host_idx = a->host_idx;
 	a->plan.hosts_nr = a->hosts_nr;
 	a->plan.seed = a->seed;
-	return load_new(&a->plan, &a->load, err);
+	rc = load_new(&a->plan, &a->load, err);
+	if (rc == 0)
+		say(a, "notes", json_pack("{s:o}", "notes", load_notes(a->load)));
+	return rc;
 }
 
 static int take_start(struct agent *a, const json_t *body, struct err *err)

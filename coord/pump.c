@@ -82,6 +82,16 @@ static void on_samples(struct run *run, struct host *host, const json_t *body)
 	}
 }
 
+static void on_notes(const struct run *run, const struct host *host, const json_t *body)
+{
+	const json_t *note;
+	size_t i;
+
+	json_array_foreach(json_object_get(body, "notes"), i, note)
+		if (!run->calibrating)	/* the run's own load says it again */
+			progress_say(run, "%s: %s", host->name, json_string_value(note));
+}
+
 static void on_answer(struct host *host, const json_t *body)
 {
 	const char *error = json_string_value(json_object_get(body, "error"));
@@ -122,6 +132,8 @@ static void dispatch(struct run *run, struct bus_message *m)
 		on_pong(host, m->body, m->at_ns);
 	else if (strcmp(m->kind, "answer") == 0)
 		on_answer(host, m->body);
+	else if (strcmp(m->kind, "notes") == 0)
+		on_notes(run, host, m->body);
 	else if (strcmp(m->kind, "interval") == 0)
 		progress_interval(run, host, m->body);
 	else if (strcmp(m->kind, "final") == 0)

@@ -59,6 +59,9 @@ int load_plan_from_json(const json_t *json, struct load_plan *ret, struct err *e
  */
 int load_new(const struct load_plan *plan, struct load **ret_load, struct err *err);
 
+/** What a user should read before the start: jobs that this host does on another engine than they name. @return a new array of sentences, or NULL without memory. */
+json_t *load_notes(const struct load *load);
+
 /** Fix T0 [clock_mono_ns] and let the workers go. May lie in the future; should. */
 int load_start(struct load *load, uint64_t t0_ns, struct err *err);
 
@@ -87,7 +90,8 @@ unsigned int load_in_flight(const struct load *load);
 /**
  * The end of it; call after load_stop() and a grace.
  *
- * {"jobs": [{"job", "due", "ok", "errors": {}, "unknown", "in_flight", "not_issued"}],        conservation asserted
+ * {"jobs": [{"job", "due", "ok", "errors": {}, "unknown", "in_flight", "not_issued", "engine"}],        conservation asserted
+ *           "engine_why": a sentence, when "engine" is not the one that the job names
  *           of an asynchronous engine also "submit_blocked", "submit_blocked_max_ns"                how often handing ops to the kernel blocked
  *  "censored": [{"job": "visitors", "op": "", "phase": "storm", "kind": "in_flight" | "unknown" | "not_issued", "ages": "base64 of hist_encode()"}],
  *  "hung": [{"pid", "tid", "op", "path", "age_ns", "wchan", "stack": ["..."]}],          every op in flight at the cut-off, oldest first

@@ -58,7 +58,7 @@ extern const char *const op_kind_names[OP_NR + 1];	/* NULL-terminated */
 struct engine_traits {
 	const char *name;
 	unsigned int ops;	/* bit k: it does op kind k */
-	bool direct;		/* it knows O_DIRECT */
+	unsigned int direct;	/* bit k: it does op kind k with O_DIRECT */
 	unsigned int slots_max;
 	bool needs_queue;	/* open loop: what falls due in one turn of its loop passes through the queue */
 };

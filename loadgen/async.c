@@ -90,10 +90,8 @@ static bool put_down(struct async *a, uint32_t slot, struct op op)
 	while (more > 0) {
 		int rc = a->t.engine->submit(a->loop, slot, &op);
 
-		if (rc == 0) {
-			a->unflushed = true;
+		if (rc == 0)
 			return true;
-		}
 		more = count(a, slot, rc, hot_now(&a->t), &op);
 	}
 	if (more == 0)
@@ -244,14 +242,14 @@ static bool issue_rested(struct async *a, uint64_t *ret_next_ns)
 	return true;
 }
 
+/* Every turn in which ops are in flight: only the engine knows whether reap() has put down the next call of one. */
 static void flush(struct async *a)
 {
 	struct shard *s = a->t.shard;
 	uint64_t from, took;
 
-	if (!a->unflushed)
+	if (a->busy_nr == 0)
 		return;
-	a->unflushed = false;
 	from = hot_now(&a->t);
 	atomic_store_explicit(&s->flush_since_ns, from, RELAXED);
 	a->t.engine->flush(a->loop);

@@ -22,7 +22,6 @@ struct async {
 	uint64_t *next_index;		/* closed loop: of each slot */
 	uint32_t span_idx;
 	bool ended;			/* there will be no more arrivals */
-	bool unflushed;			/* something was put down since the last flush() */
 };
 
 struct rest {
@@ -30,7 +29,7 @@ struct rest {
 	uint64_t until_ns;
 };
 
-/** Take the memory of a loop and open it; it lives as long as the process. Errors: with a sentence. @param template  run, control, engine and engine_ctx are filled in */
+/** Take the memory of a loop and open it; it lives as long as the process, also after an error. Errors: with a sentence. @param template  run, control, engine and engine_ctx are filled in */
 int async_init(struct async *a, const struct thread *template, uint32_t loop_idx, struct err *err);
 
 /** Work until there are no more arrivals and all ops are done, or nothing is counted any more. Context: after T0 is known. */

@@ -5,7 +5,7 @@
  *	synchronous	open ─ run, run, ... by a thread for each slot
  *	asynchronous	open ─ loop_open for each loop ─ submit, ..., flush ─ reap ─ again, by one thread a loop that serves many slots
  *
- * All of it is called in a worker process alone. run() may block for ever; whoever calls it is ready for that. Of an asynchronous engine
+ * All of it but probe() is called in a worker process alone. run() may block for ever; whoever calls it is ready for that. Of an asynchronous engine
  * submit() must not wait for the storage, and flush() should not: how long it takes is measured and told. An engine does only the ops
  * that it can do like this; which ones is in engine_traits[], because a profile is checked against it.
  */
@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "profile.h"
 
@@ -52,6 +53,9 @@ struct engine {
 	const char *summary;
 	bool needs_dataset;
 
+	/** Can this host do it? NULL: every host can. Errors: with a sentence that says why not. Context: the supervisor; touches no storage. */
+	int (*probe)(struct err *err);
+
 	/** @param ret_ctx  shared by all threads of a job. Errors: with a sentence. */
 	int (*open)(const struct engine_env *env, void **ret_ctx, struct err *err);
 
@@ -67,11 +71,12 @@ struct engine {
 	/** Put down one op of a free slot; `op` is not needed afterwards. @return 0, or -errno: the op has failed and will not be reaped. */
 	int (*submit)(void *loop, uint32_t slot, const struct op *op);
 
-	/** Hand what was put down to the kernel. Context: hot, one system call a batch. */
+	/** Hand what was put down to the kernel, by submit() and by reap(). Context: hot, once a turn; one system call a batch, none when there is nothing. */
 	void (*flush)(void *loop);
 
 	/**
-	 * Wait for completions until `wait_ns` are over [ns; UINT64_MAX: for ever]. A signal or a spurious wake-up may end it early.
+	 * Wait for completions until `wait_ns` are over [ns; UINT64_MAX: for ever]. A signal or a spurious wake-up may end it early, and so may
+	 * an op of several calls, of which it puts down the next one: flush() comes after every reap().
 	 * @param done  at least `done_max` entries. @return how many are done; 0 to done_max.
 	 */
 	uint32_t (*reap)(void *loop, uint64_t wait_ns, struct completion *done, uint32_t done_max);
@@ -86,9 +91,23 @@ static inline bool engine_is_async(const struct engine *e)
 	return e->submit != NULL;
 }
 
+/** @return whether the job does ops of this kind. */
+static inline bool job_has(const struct job *job, enum op_kind kind)
+{
+	return job->is_page ? memchr(job->page, (int)kind, job->page_nr) != NULL : job->mix[kind] > 0;
+}
+
 extern const struct engine *const engines[];	/* NULL-terminated */
 
 /** @return NULL when there is none of this name. */
 const struct engine *engine_find(const char *name);
+
+/**
+ * The engine that does a job on this host: the job's own, or, when this host cannot do that, the first of sync and libaio that can do all that
+ * the job asks of it.
+ * @param slots  of the job on this host
+ * @param ret_why  not empty when it is another one than the job names: a sentence. Errors: -EINVAL no such engine; -errno of probe() when none can.
+ */
+int engine_choose(const struct job *job, unsigned int slots, const struct engine **ret, struct err *ret_why, struct err *err);
 
 #endif

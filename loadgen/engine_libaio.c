@@ -7,7 +7,6 @@
  * io_submit() itself does the I/O, which is measured as submit_blocked.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <libaio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,12 +19,9 @@
 #include "err.h"
 #include "files.h"
 
-#define FILES_OPEN_MAX 16384u	/* opened before the start, for which there are 30 s; pread uses the first so many files */
-
 struct libaio {
 	struct files files;
-	int *fd;
-	size_t fds_nr;			/* opened so far */
+	struct kept kept;
 };
 
 struct loop {
@@ -46,32 +42,9 @@ static void libaio_close(void *ctx)
 
 	if (!l)
 		return;
-	for (size_t i = 0; i < l->fds_nr; i++)
-		close(l->fd[i]);
-	free(l->fd);
+	kept_release(&l->kept);
 	files_release(&l->files);
 	free(l);
-}
-
-static int open_files(struct libaio *l, const struct engine_env *env, struct err *err)
-{
-	size_t max = files_keep_max(&l->files);
-
-	max = max < FILES_OPEN_MAX ? max : FILES_OPEN_MAX;
-	l->fd = calloc(max, sizeof *l->fd);
-	if (!l->fd)
-		return err_set(err, -ENOMEM, "libaio: no memory for %zu descriptors", max);
-	for (; l->fds_nr < max; l->fds_nr++) {
-		const char *path = files_path(&l->files, l->fds_nr);
-		int fd = openat(l->files.root, path, O_RDONLY | O_CLOEXEC | (env->job->direct ? O_DIRECT : 0)), rc;
-
-		if (fd < 0) {
-			rc = -errno;
-			return err_set(err, rc, "%s/%s: cannot be opened%s: %s", env->dir, path, env->job->direct ? " with O_DIRECT" : "", strerror(-rc));
-		}
-		l->fd[l->fds_nr] = fd;
-	}
-	return 0;
 }
 
 static int libaio_open(const struct engine_env *env, void **ret_ctx, struct err *err)
@@ -83,7 +56,7 @@ static int libaio_open(const struct engine_env *env, void **ret_ctx, struct err 
 		return err_set(err, -ENOMEM, "libaio: no memory");
 	rc = files_open(&l->files, env, err);
 	if (rc == 0)
-		rc = open_files(l, env, err);
+		rc = kept_open_all(&l->kept, &l->files, env, err);
 	if (rc < 0)
 		goto out;
 	*ret_ctx = l;
@@ -148,11 +121,11 @@ out:
 static int libaio_submit(void *loop, uint32_t slot, const struct op *op)
 {
 	struct loop *o = loop;
-	size_t idx = files_idx(&o->l->files, op) % o->l->fds_nr;
+	size_t idx = files_idx(&o->l->files, op) % o->l->kept.nr;
 
 	if (op->kind != OP_PREAD)
 		return -ENOTSUP;
-	io_prep_pread(&o->iocb[slot], o->l->fd[idx], o->buffer + (size_t)slot * PREAD_BYTES, PREAD_BYTES,
+	io_prep_pread(&o->iocb[slot], o->l->kept.fd[idx], o->buffer + (size_t)slot * PREAD_BYTES, PREAD_BYTES,
 		      (long long)files_pread_offset(&o->l->files, idx, op->draw));
 	o->iocb[slot].data = (void *)(uintptr_t)slot;
 	o->idx[slot] = idx;

@@ -10,5 +10,6 @@ struct engine;
 extern const struct engine engine_null;
 extern const struct engine engine_sync;
 extern const struct engine engine_libaio;
+extern const struct engine engine_io_uring;
 
 #endif

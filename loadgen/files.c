@@ -98,6 +98,35 @@ int64_t files_check(const struct files *f, size_t idx, uint64_t offset, const vo
 	return bytes;
 }
 
+int kept_open_all(struct kept *k, const struct files *f, const struct engine_env *env, struct err *err)
+{
+	size_t max = files_keep_max(f);
+
+	max = max < FILES_KEPT_ALL_MAX ? max : FILES_KEPT_ALL_MAX;
+	k->fd = calloc(max, sizeof *k->fd);
+	if (!k->fd)
+		return err_set(err, -ENOMEM, "job %s: no memory for %zu descriptors", env->job->name, max);
+	for (; k->nr < max; k->nr++) {
+		const char *path = files_path(f, k->nr);
+		int fd = openat(f->root, path, O_RDONLY | O_CLOEXEC | (env->job->direct ? O_DIRECT : 0)), rc;
+
+		if (fd < 0) {
+			rc = -errno;
+			return err_set(err, rc, "%s/%s: cannot be opened%s: %s", env->dir, path, env->job->direct ? " with O_DIRECT" : "", strerror(-rc));
+		}
+		k->fd[k->nr] = fd;
+	}
+	return 0;
+}
+
+void kept_release(struct kept *k)
+{
+	for (size_t i = 0; i < k->nr; i++)
+		close(k->fd[i]);
+	free(k->fd);
+	*k = (struct kept){ .fd = NULL };
+}
+
 size_t files_folder(const struct files *f, size_t idx, char *out)
 {
 	const char *path = files_path(f, idx);

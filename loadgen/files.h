@@ -12,6 +12,7 @@
 #include "engine.h"
 
 #define PREAD_BYTES 4096u
+#define FILES_KEPT_ALL_MAX 16384u				/* opened before the start, for which there are 30 s */
 #define FILES_PATH_BYTES (DATASET_PATH_BYTES + 32)	/* with a missing name */
 #define FILES_LINE_BYTES 96				/* of a line of a log */
 
@@ -33,6 +34,16 @@ void files_release(struct files *f);
 
 /** Raise the limit of descriptors. @return how many of the files may be kept open, 1 or more; a slot needs one besides. */
 size_t files_keep_max(const struct files *f);
+
+/* Files that are opened before the start and stay open: of an engine whose loop must not wait for an open. */
+struct kept {
+	int *fd;
+	size_t nr;
+};
+
+/** Open the first files_keep_max() files, and at most FILES_KEPT_ALL_MAX; with O_DIRECT for a job that is direct. @param k  released by kept_release() in any case. Errors: with the path. Context: before the start; may block. */
+int kept_open_all(struct kept *k, const struct files *f, const struct engine_env *env, struct err *err);
+void kept_release(struct kept *k);
 
 static inline const char *files_path(const struct files *f, size_t idx)
 {

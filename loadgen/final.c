@@ -192,6 +192,9 @@ static json_t *jobs_json(const struct load *load)
 						      "ok", (json_int_t)st->ok, "errors", errors_to_json(error, NULL), "unknown",
 						      (json_int_t)st->unknown, "in_flight", (json_int_t)st->in_flight, "not_issued",
 						      (json_int_t)(st->waiting + st->not_issued)));
+		json_object_set_new(json_array_get(list, i), "engine", json_string(r->engine->name));
+		if (r->why.text[0])
+			json_object_set_new(json_array_get(list, i), "engine_why", json_string(r->why.text));
 		add_blocked(json_array_get(list, i), load, r);
 	}
 	return list;
@@ -245,6 +248,16 @@ void load_end_children(struct load *load)
 		atomic_store(&load->shared.control->hiccup_stop, 1);
 	end_child(load, &load->hiccup);
 	end_child(load, &load->worker);
+}
+
+json_t *load_notes(const struct load *load)
+{
+	json_t *notes = json_array();
+
+	for (unsigned int i = 0; i < load->shared.jobs_nr; i++)
+		if (load->shared.run[i].why.text[0])
+			json_array_append_new(notes, json_string(load->shared.run[i].why.text));
+	return notes;
 }
 
 json_t *load_final(struct load *load)

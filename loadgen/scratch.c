@@ -93,13 +93,6 @@ void op_path(const struct dataset_spec *spec, const char *host, const struct op 
 	}
 }
 
-static bool job_has(const struct job *job, enum op_kind kind)
-{
-	if (!job->is_page)
-		return job->mix[kind] > 0;
-	return memchr(job->page, (int)kind, job->page_nr) != NULL;
-}
-
 static bool is_created(const char *name)
 {
 	return strncmp(name, "t-", 2) == 0 && strspn(name + 2, "0123456789abcdef") == 16 && name[18] == '\0';

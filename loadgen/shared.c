@@ -65,13 +65,11 @@ static void list_ops(struct job_run *r)
 
 static int job_check(const struct load_job *lj, const struct job *j, const struct job_run *r, struct err *err)
 {
-	const struct engine_traits *t = engine_traits_find(j->engine);
+	const struct engine_traits *t = engine_traits_find(r->engine->name);
 	uint64_t weights = 0;
 
 	for (int k = 0; k < OP_NR; k++)
 		weights += j->mix[k];
-	if (!r->engine || !t)
-		return err_set(err, -EINVAL, "job %s: no engine '%s'", j->name, j->engine);
 	if (j->is_page ? j->page_nr == 0 || j->page_nr > PAGE_OPS_MAX : weights == 0 || weights > UINT32_MAX)
 		return err_set(err, -EINVAL, "job %s: it has no op to do, or too many", j->name);
 	if (r->slots_nr == 0 || r->slots_nr > t->slots_max)
@@ -95,7 +93,6 @@ static int run_init(struct job_run *r, const struct load_plan *plan, const struc
 	j = &plan->profile->jobs[lj->job_idx];
 	*r = (struct job_run){
 		.job = j,
-		.engine = engine_find(j->engine),
 		.job_idx = lj->job_idx,
 		.slots_nr = lj->slots ? lj->slots : j->slots,
 		.phases_nr = plan->phases_nr,
@@ -106,7 +103,9 @@ static int run_init(struct job_run *r, const struct load_plan *plan, const struc
 		.think_ns = j->arrival.kind == ARRIVAL_CLOSED ? j->arrival.think_ns : 0,
 		.seed = rng_subseed(rng_subseed(plan->seed, "ops"), j->name),
 	};
-	rc = job_check(lj, j, r, err);
+	rc = engine_choose(j, r->slots_nr, &r->engine, &r->why, err);
+	if (rc == 0)
+		rc = job_check(lj, j, r, err);
 	if (rc < 0)
 		return rc;
 	r->shards_nr = r->slots_nr < cpus_nr() ? r->slots_nr : cpus_nr();

@@ -95,7 +95,8 @@ struct shard {
 /* A job on this host. Fixed before the fork; each process has its own copy. A cell is (op, phase). */
 struct job_run {
 	const struct job *job;
-	const struct engine *engine;
+	const struct engine *engine;	/* the one that does it, which the job need not name */
+	struct err why;			/* a sentence when it does not */
 	uint32_t job_idx, slots_nr, shards_nr, phases_nr, cells_nr;
 	uint32_t host_idx, hosts_nr;
 	bool closed;

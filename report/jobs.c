@@ -161,12 +161,30 @@ static int fill_job(struct record *record, const char *name, json_t *job, struct
 	return rc;
 }
 
+/* engines.HOST of the record: which engine did the job, into "engines" of each */
+static int add_engines(void *row, void *arg)
+{
+	json_t *engines = json_loads(judge_text(row, 1), 0, NULL), *engine, *job;
+	const char *name;
+
+	json_object_foreach(engines, name, engine) {
+		job = json_object_get(arg, name);
+		if (job && !json_object_get(job, "engines"))
+			json_object_set_new(job, "engines", json_object());
+		json_object_set(json_object_get(job, "engines"), judge_text(row, 0), engine);
+	}
+	json_decref(engines);
+	return 0;
+}
+
 int judge_jobs(struct record *record, json_t **ret, struct err *err)
 {
 	json_t *jobs = json_object(), *job;
 	const char *name;
 	int rc = judge_query(record, "SELECT job, due, ok, errors, unknown, in_flight, not_issued FROM totals ORDER BY rowid", NULL, add_total, jobs, err);
 
+	if (rc == 0)
+		rc = judge_query(record, "SELECT substr(key, 9), value FROM meta WHERE key LIKE 'engines.%' ORDER BY key", NULL, add_engines, jobs, err);
 	json_object_foreach(jobs, name, job)
 		if (rc == 0)
 			rc = fill_job(record, name, job, err);

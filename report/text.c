@@ -115,6 +115,18 @@ static void print_row(const char *name, const json_t *counts, FILE *out)
 		      number_of(counts, "unknown"), number_of(counts, "in_flight") + number_of(counts, "not_issued"), p50, p99, p999, most);
 }
 
+/* Jobs that another engine did than they name. */
+static void print_engines(const json_t *v, FILE *out)
+{
+	const json_t *job, *engine;
+	const char *name, *host;
+
+	json_object_foreach(json_object_get((json_t *)(uintptr_t)v, "jobs"), name, job)
+		json_object_foreach(json_object_get((json_t *)(uintptr_t)job, "engines"), host, engine)
+			if (*text_of(engine, "why"))
+				(void)fprintf(out, "  %s: %s\n", host, text_of(engine, "why"));
+}
+
 static void print_jobs(const json_t *v, FILE *out)
 {
 	const char *name, *phase;
@@ -132,6 +144,7 @@ static void print_jobs(const json_t *v, FILE *out)
 		}
 	}
 	(void)fputs("  >= is a lower bound: so many were still in flight, timed out or never issued that the percentile was not reached\n", out);
+	print_engines(v, out);
 }
 
 static void print_faults(const json_t *v, FILE *out)

@@ -199,6 +199,9 @@ Test(profile, an_engine_is_asked_for_no_more_than_it_can_do)
 		{ WITH_JOB("{engine: libaio, page: webapp, arrival: {constant: 1/s}}"), "p.yaml:4: engine libaio cannot do stat" },
 		{ WITH_JOB("{direct: true, mix: {pread: 1}, arrival: {constant: 1/s}}"), "p.yaml:4: engine sync has no direct: true" },
 		{ WITH_JOB("{slots: 4097, mix: {pread: 1}, arrival: {constant: 1/s}}"), "p.yaml:4: slots: 4097 is out of range; 1 to 4096" },
+		{ WITH_JOB("{engine: io_uring, mix: {pread: 1, readdir: 1}, arrival: {constant: 1/s}}"), "p.yaml:4: engine io_uring cannot do readdir" },
+		{ WITH_JOB("{engine: io_uring, direct: true, mix: {pread: 1, stat: 1}, arrival: {constant: 1/s}}"),
+		  "p.yaml:4: engine io_uring has no direct: true for stat" },
 		{ WITH_JOB("{engine: libaio, queue: 0, mix: {pread: 1}, arrival: {constant: 1/s}}"), "p.yaml:4: engine libaio needs a queue" },
 	};
 	static const char fine[] = WITH_JOB("{engine: libaio, direct: true, slots: 10000, mix: {pread: 1}, arrival: {constant: 1/s}}");

@@ -184,13 +184,13 @@ void fixture_watch(struct fixture *f, uint64_t until_ns)
 
 void fixture_finish(struct fixture *f, uint64_t grace_ns)
 {
-	uint64_t until = clock_mono_ns() + grace_ns;
+	uint64_t until = clock_mono_ns() + grace_ns, waiting;
 
 	load_stop(f->load);
-	while (load_in_flight(f->load) > 0 && clock_mono_ns() < until) {
+	do {
+		waiting = json_u64(json_array_get(json_object_get(fixture_interval(f), "jobs"), 0), "waiting");
 		fixture_wait(clock_mono_ns() + NS_PER_MS);
-		(void)fixture_interval(f);
-	}
+	} while ((waiting > 0 || load_in_flight(f->load) > 0) && clock_mono_ns() < until);
 	f->final = load_final(f->load);
 	cr_assert_not_null(f->final);
 	add_interval(f, json_object_get(f->final, "interval"));

@@ -53,7 +53,7 @@ void fixture_start(struct fixture *f);
 const json_t *fixture_interval(struct fixture *f);
 /** Intervals of 50 ms until `until_ns` from T0. */
 void fixture_watch(struct fixture *f, uint64_t until_ns);
-/** load_stop(), intervals until nothing is in flight or `grace_ns` are over, load_final() into f->final. */
+/** load_stop(), intervals until nothing waits or is in flight, which a busy machine may need a moment for, or `grace_ns` are over, load_final() into f->final. */
 void fixture_finish(struct fixture *f, uint64_t grace_ns);
 /** All of it until the end of the last phase. */
 void fixture_run(struct fixture *f, uint64_t grace_ns);

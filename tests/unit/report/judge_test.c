@@ -396,6 +396,24 @@ Test(judge, every_key_of_the_contract_is_there)
 	json_decref(v);
 }
 
+Test(judge, an_engine_that_did_the_job_of_another_is_named_with_the_reason)
+{
+	json_t *v, *engine;
+	char *text = NULL;
+	size_t bytes = 0;
+	FILE *out = open_memstream(&text, &bytes);
+
+	fixture_sql(record, "INSERT INTO meta VALUES('engines.c', '{\"web\": {\"engine\": \"sync\", \"why\": \"io_uring is forbidden here\"}}')");
+	v = fixture_judge(record);
+	engine = json_object_get(json_object_get(json_object_get(json_object_get(v, "jobs"), "web"), "engines"), "c");
+	cr_assert_str_eq(json_string_value(json_object_get(engine, "engine")), "sync");
+	cr_assert_eq(report_text(record, v, out), 0);
+	(void)fclose(out);
+	cr_assert_not_null(strstr(text, "c: io_uring is forbidden here"), "%s", text);
+	free(text);
+	json_decref(v);
+}
+
 Test(judge, a_client_that_came_back_by_itself_is_told_from_one_that_was_mounted_anew)
 {
 	json_t *v, *client;
