@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -85,6 +86,8 @@ Test(engines, as_many_ops_of_io_uring_reach_a_dead_server_as_there_are_slots, .t
 	int fd;
 
 	fixture_init(&f);
+	if (e->probe(&f.err) < 0)
+		cr_skip_test("%s", f.err.text);
 	fixture_build(&f);
 	memset(f.profile.jobs[0].mix, 0, sizeof f.profile.jobs[0].mix);
 	f.profile.jobs[0].mix[OP_STAT_MISS] = 1;
