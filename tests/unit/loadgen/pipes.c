@@ -18,7 +18,7 @@
 #include "pipes.h"
 
 #define PIPES_MAX 64
-#define BLOCK_BYTES 4096	/* all that a pipe holds, and all that a pread asks for */
+#define BLOCK_BYTES 4096	/* a file, and what a pread asks for; a pipe holds several */
 
 static struct pollfd pipes[PIPES_MAX];
 static char content[PIPES_MAX][BLOCK_BYTES];	/* of the files that they were */
@@ -39,7 +39,7 @@ static int make_pipe(const char *path, const struct stat *st, int type, struct F
 	close(fd);
 	cr_assert(unlink(path) == 0 && mkfifo(path, 0600) == 0);
 	fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);	/* for writing, too: whoever opens it for reading need not wait */
-	cr_assert(fd >= 0 && fcntl(fd, F_SETPIPE_SZ, BLOCK_BYTES) == BLOCK_BYTES);
+	cr_assert_geq(fd, 0);
 	pipes[pipes_nr++] = (struct pollfd){ .fd = fd, .events = POLLOUT };
 	return 0;
 }
@@ -50,7 +50,8 @@ static bool fill(void)
 	bool any = false;
 
 	for (nfds_t i = 0; i < pipes_nr; i++)
-		any = write(pipes[i].fd, content[i], BLOCK_BYTES) > 0 || any;
+		while (write(pipes[i].fd, content[i], BLOCK_BYTES) > 0)
+			any = true;
 	return any;
 }
 
