@@ -131,8 +131,8 @@ check: deps check-source ## install what is missing, build, pass the tests: gcc,
 	@echo 'check: passed'
 
 .PHONY: bench
-bench: deps all ## squall and fio on the same device through the same stall; the table, and results/bench/latest.json
-	$(Q)command -v fio >/dev/null || { [ "$$(id -u)" = 0 ] && $(APT) -qq install -y --no-install-recommends fio; } || true
+bench: deps all ## squall and fio through the same stall, then squall's speed; two tables, and results/bench/latest.json
+	$(Q){ command -v fio && command -v valgrind; } >/dev/null || { [ "$$(id -u)" = 0 ] && $(APT) -qq install -y --no-install-recommends fio valgrind; } || true
 	$(Q)tools/bench $(BUILD)/squall
 
 .PHONY: reproduce
