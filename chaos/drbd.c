@@ -14,6 +14,7 @@
 #include "err.h"
 #include "faults.h"
 #include "tool.h"
+#include "undo.h"
 
 #define SOCKETS_MAX 8
 
@@ -140,6 +141,66 @@ int drbd_backing_dm(const struct allow *allow, char *ret, size_t bytes, struct e
 	if (!allow_name_is_plain(disk + 12) || snprintf(ret, bytes, "%s", disk + 12) >= (int)bytes)
 		return err_set(err, -EINVAL, "the backing disk %s has no plain name", disk);
 	return 0;
+}
+
+int drbd_peer_dm(const struct allow *allow, char *ret, size_t bytes, char **ret_table, struct err *err)
+{
+	char words[128];
+	int rc;
+
+	drbd_words(words, sizeof(words));
+	if (strstr(words, "ro:Primary"))
+		return err_set(err, -EACCES, "this host is the DRBD primary: this fault is for the peer");
+	rc = drbd_backing_dm(allow, ret, bytes, err);
+	return rc < 0 ? rc : undo_dm_table(ret, ret_table, err);
+}
+
+/* " 0: cs:Connected ro:Primary/Secondary ds:UpToDate/UpToDate C r-----"; the letter of the protocol is a blank without a network. Source: drbd_proc.c */
+int drbd_parse_line(const char *text, unsigned int minor, struct drbd_line *ret)
+{
+	for (const char *line = text; line; line = strchr(line, '\n')) {
+		unsigned int nr;
+		int n = 0;
+
+		line += *line == '\n';
+		if (sscanf(line, " %u: cs:%23s ro:%*s ds:%*s%n", &nr, ret->state, &n) == 2 && n > 0 && nr == minor && strcspn(line + n, "\n") > 3 &&
+		    sscanf(line + n + 3, "%7s", ret->flags) == 1)
+			return 0;
+	}
+	return -ENOENT;
+}
+
+int drbd_line(unsigned int minor, struct drbd_line *ret, struct err *err)
+{
+	char *text = NULL;
+	int rc = tool_read("/proc/drbd", &text, err);
+
+	if (rc < 0)
+		return rc;
+	rc = drbd_parse_line(text, minor, ret);
+	free(text);
+	return rc < 0 ? err_set(err, rc, "/proc/drbd has no minor %u that is configured", minor) : 0;
+}
+
+bool drbd_is_linked(const char *state)
+{
+	static const char *const linked[] = { "Connected", "WFBitMap", "WFSyncUUID", "StartingSync", "Sync", "PausedSync", "Verify", NULL };
+
+	for (size_t i = 0; linked[i]; i++)
+		if (strncmp(state, linked[i], strlen(linked[i])) == 0)
+			return true;
+	return false;
+}
+
+int drbd_minor(const struct allow *allow, unsigned int *ret, struct err *err)
+{
+	char *text = NULL;
+	int rc = tool_output(&text, err, "drbdadm sh-minor %s", allow->resources.name[0]);
+
+	if (rc == 0 && sscanf(text, "%u", ret) != 1)
+		rc = err_set(err, -EBADMSG, "drbdadm sh-minor %s says no number", allow->resources.name[0]);
+	free(text);
+	return rc;
 }
 
 void drbd_words(char *ret, size_t bytes)

@@ -5,6 +5,7 @@
 #ifndef SQUALL_CHAOS_DRBD_H
 #define SQUALL_CHAOS_DRBD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +35,27 @@ int drbd_link_find(const struct allow *allow, struct drbd_link *ret, struct err 
 
 /** The dm name of the backing disk of the first allowed resource. Errors: -ENOTBLK no dm device */
 int drbd_backing_dm(const struct allow *allow, char *ret, size_t bytes, struct err *err);
+
+/** Of a secondary: the dm device under its first allowed resource, and its table. @param ret_table malloc'ed. Errors: -EACCES this host is the primary; as above */
+int drbd_peer_dm(const struct allow *allow, char *ret, size_t bytes, char **ret_table, struct err *err);
+
+/** A minor's line of /proc/drbd, of DRBD 8.4. */
+struct drbd_line {
+	char state[24];		/* "Connected" */
+	char flags[8];		/* "r-----"; 's' in the first place: I/O is suspended */
+};
+
+/** Find the line of a minor in the text of /proc/drbd. Errors: -ENOENT */
+int drbd_parse_line(const char *text, unsigned int minor, struct drbd_line *ret);
+
+/** The same of this host now; does not block. Errors: -ENOENT no such minor; -errno of the file. */
+int drbd_line(unsigned int minor, struct drbd_line *ret, struct err *err);
+
+/** Whether the peers talk to each other in this state, be it only to resync. */
+bool drbd_is_linked(const char *state);
+
+/** The minor of the first allowed resource. Errors: as tool_output(); -EBADMSG */
+int drbd_minor(const struct allow *allow, unsigned int *ret, struct err *err);
 
 /*
  * DRBD's timers as they are when nobody sets them, which the lab writes out. Source: drbd.conf(5), section net: timeout 6 s, ko-count 7, ping-int

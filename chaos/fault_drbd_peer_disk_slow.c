@@ -62,16 +62,11 @@ static bool is_all(const struct fault_run *run)
 
 static int find(struct fault_run *run, struct slow *slow, char **ret_table, struct err *err)
 {
-	char path[128], words[128];
+	char path[128];
 	struct stat st;
 	int rc;
 
-	drbd_words(words, sizeof(words));
-	if (strstr(words, "ro:Primary"))
-		return err_set(err, -EACCES, "this host is the DRBD primary: this fault is for the peer");
-	rc = drbd_backing_dm(&run->allow, slow->name, sizeof(slow->name), err);
-	if (rc == 0)
-		rc = undo_dm_table(slow->name, ret_table, err);
+	rc = drbd_peer_dm(&run->allow, slow->name, sizeof(slow->name), ret_table, err);
 	if (rc < 0)
 		return rc;
 	snprintf(path, sizeof(path), "/dev/mapper/%s", slow->name);

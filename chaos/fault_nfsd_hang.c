@@ -170,7 +170,7 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 	struct hang *hang = run->state;
 	unsigned int held = atomic_load_explicit(&hang->held, memory_order_relaxed);
 	unsigned long long events = atomic_load_explicit(&hang->events, memory_order_relaxed);
-	int nr = tool_nfsd_threads("fanotify_handle_event");
+	int nr = tool_processes("nfsd", "fanotify_handle_event");
 
 	snprintf(evidence, bytes, "%d of %u nfsd threads hang in fanotify_handle_event, %llu accesses seen", nr, hang->wanted, events);
 	if (nr < 0 || held < hang->wanted)

@@ -48,7 +48,7 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t bytes)
 {
 	int wanted = (int)fault_arg_u64(run, "threads");
-	int nr = tool_nfsd_threads(NULL);
+	int nr = tool_processes("nfsd", NULL);
 
 	snprintf(evidence, bytes, "%d nfsd threads run, %d wanted", nr, wanted);
 	if (nr < 0)

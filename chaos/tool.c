@@ -104,7 +104,7 @@ int tool_peek(const char *path, char *ret, size_t bytes)
 	return (int)n;
 }
 
-int tool_nfsd_threads(const char *wchan)
+int tool_processes(const char *name, const char *wchan)
 {
 	DIR *dir = opendir("/proc");
 	struct dirent *d;
@@ -118,7 +118,7 @@ int tool_nfsd_threads(const char *wchan)
 		if (!isdigit((unsigned char)d->d_name[0]))
 			continue;
 		snprintf(path, sizeof(path), "/proc/%s/comm", d->d_name);
-		if (tool_peek(path, text, sizeof(text)) <= 0 || strcmp(text, "nfsd") != 0)
+		if (tool_peek(path, text, sizeof(text)) <= 0 || strcmp(text, name) != 0)
 			continue;
 		snprintf(path, sizeof(path), "/proc/%s/wchan", d->d_name);
 		if (wchan && (tool_peek(path, text, sizeof(text)) <= 0 || strcmp(text, wchan) != 0))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tool.h - ask the host: output of a program, content of a file that may hang, threads of nfsd.
+ * tool.h - ask the host: output of a program, content of a file that may hang, processes of a name.
  */
 #ifndef SQUALL_CHAOS_TOOL_H
 #define SQUALL_CHAOS_TOOL_H
@@ -24,8 +24,8 @@ int tool_read(const char *path, char **ret_text, struct err *err);
 /** A file of /proc/PID or /sys that cannot block. @return bytes or -errno; ret is NUL-terminated, last newline cut off */
 int tool_peek(const char *path, char *ret, size_t bytes);
 
-/** Threads with the name nfsd. @param wchan  only those that wait there; NULL = all. Blocks on nothing. */
-int tool_nfsd_threads(const char *wchan);
+/** Processes of a name, such as the threads nfsd. @param wchan  only those that wait there; NULL = all. Blocks on nothing. @return how many, or -errno */
+int tool_processes(const char *name, const char *wchan);
 
 /** Start time of a process [ticks since boot], 0 when there is none: with the pid it is the process and no later one. */
 uint64_t tool_start_time(pid_t pid);

@@ -13,11 +13,13 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "drbd.h"
 #include "err.h"
 #include "journal.h"
 #include "plan.h"
 #include "tool.h"
 
+#define DRBD_MINOR_MAX 1048575		/* of Linux: 20 bits */
 #define UNDO_FOR_NS (60 * NS_PER_S)	/* a pool of nfsd that hangs lets go when the fault beside it is healed */
 #define UNDO_PAUSE_NS (300 * NS_PER_MS)
 
@@ -87,6 +89,18 @@ static int plan_nfsd_threads(const json_t *op, struct plan *plan, struct err *er
 		return err_set(err, -EBADMSG, "NFSD_THREADS out of range");
 	snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT "\n", op_number(op, "threads"));
 	return plan_add_write(plan, "/proc/fs/nfsd/threads", text, err);
+}
+
+static int plan_drbd_connect(const json_t *op, struct plan *plan, struct err *err)
+{
+	return plan_add_run(plan, err, "drbdadm connect %s", op_text(op, "resource"));
+}
+
+static int plan_drbd_resume(const json_t *op, struct plan *plan, struct err *err)
+{
+	if (op_number(op, "minor") < 0 || op_number(op, "minor") > DRBD_MINOR_MAX)
+		return err_set(err, -EBADMSG, "DRBD_RESUME out of range");
+	return plan_add_run(plan, err, "drbdsetup resume-io %" JSON_INTEGER_FORMAT, op_number(op, "minor"));
 }
 
 static void marker_path(const json_t *op, char *ret, size_t bytes)
@@ -218,6 +232,32 @@ static enum fault_verdict prove_nfsd_threads(const json_t *op, bool other_boot, 
 	return nr == op_number(op, "threads") ? FAULT_CONFIRMED : FAULT_MISMATCH;
 }
 
+static enum fault_verdict prove_drbd_connect(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+{
+	struct err e = ERR_INIT;
+	struct drbd_line line;
+
+	if (other_boot)
+		return FAULT_CONFIRMED;
+	if (drbd_line((unsigned int)op_number(op, "minor"), &line, &e) < 0)
+		return unknown(&e, evidence, bytes);
+	snprintf(evidence, bytes, "%s is %s", op_text(op, "resource"), line.state);
+	return drbd_is_linked(line.state) ? FAULT_CONFIRMED : FAULT_MISMATCH;
+}
+
+static enum fault_verdict prove_drbd_resume(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+{
+	struct err e = ERR_INIT;
+	struct drbd_line line;
+
+	if (other_boot)
+		return FAULT_CONFIRMED;
+	if (drbd_line((unsigned int)op_number(op, "minor"), &line, &e) < 0)
+		return unknown(&e, evidence, bytes);
+	snprintf(evidence, bytes, "minor %" JSON_INTEGER_FORMAT " is %s, flags %s", op_number(op, "minor"), line.state, line.flags);
+	return line.flags[0] == 's' ? FAULT_MISMATCH : FAULT_CONFIRMED;
+}
+
 static enum fault_verdict prove_nft_gone(const json_t *op, bool other_boot, char *evidence, size_t bytes)
 {
 	struct err e = ERR_INIT;
@@ -237,12 +277,21 @@ static enum fault_verdict prove_nft_gone(const json_t *op, bool other_boot, char
 
 static enum fault_verdict prove_held_gone(const json_t *op, bool other_boot, char *evidence, size_t bytes)
 {
-	int nr = tool_nfsd_threads("fanotify_handle_event");
+	int nr = tool_processes("nfsd", "fanotify_handle_event");
 
 	(void)op;
 	(void)other_boot;
 	snprintf(evidence, bytes, "%d nfsd threads wait in fanotify_handle_event", nr);
 	return nr == 0 ? FAULT_CONFIRMED : FAULT_MISMATCH;
+}
+
+static enum fault_verdict prove_processes_gone(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+{
+	int nr = tool_processes(op_text(op, "name"), NULL);
+
+	(void)other_boot;
+	snprintf(evidence, bytes, "%d processes are named %s", nr, op_text(op, "name"));
+	return nr == 0 ? FAULT_CONFIRMED : nr < 0 ? FAULT_INCONCLUSIVE : FAULT_MISMATCH;
 }
 
 static enum fault_verdict prove_marker_gone(const json_t *op, bool other_boot, char *evidence, size_t bytes)
@@ -263,15 +312,18 @@ static const struct opcode opcodes[] = {
 	{ "IFB_DEL", plan_ifb_del, prove_ifb_del },
 	{ "QDISC_SAME", plan_nothing, prove_qdisc_same },
 	{ "DM_TABLE", plan_dm_table, prove_dm_table },
+	{ "DRBD_CONNECT", plan_drbd_connect, prove_drbd_connect },
+	{ "DRBD_RESUME", plan_drbd_resume, prove_drbd_resume },
 	{ "NFSD_THREADS", plan_nfsd_threads, prove_nfsd_threads },
 	{ "NFT_GONE", plan_nothing, prove_nft_gone },
 	{ "HELD_GONE", plan_nothing, prove_held_gone },
+	{ "PROCESSES_GONE", plan_nothing, prove_processes_gone },
 	{ "MARKER_DEL", plan_marker_del, prove_marker_gone },
 };
 
 static const struct opcode *opcode_find(const json_t *op, struct err *err)
 {
-	static const char *const names[] = { "dev", "name", "id", "table", NULL };
+	static const char *const names[] = { "dev", "name", "id", "table", "resource", NULL };
 	const char *op_name = op_text(op, "op");
 
 	for (size_t i = 0; names[i]; i++) {

@@ -7,9 +7,12 @@
  *	{"op": "IFB_DEL", "dev"}			ip link del, of UNDO_IFB and no other; proved: it is gone
  *	{"op": "QDISC_SAME", "dev", "list"}		nothing to do; proved: the listing is the one of before
  *	{"op": "DM_TABLE", "name", "table"}		load, suspend, resume; proved: the table is that
+ *	{"op": "DRBD_CONNECT", "resource", "minor"}	proved: the peers talk to each other, be it to resync
+ *	{"op": "DRBD_RESUME", "minor"}			proved: I/O is not suspended
  *	{"op": "NFSD_THREADS", "threads"}		proved: so many threads
  *	{"op": "NFT_GONE", "table"}			nothing to do, the kernel does it; proved: no such table
  *	{"op": "HELD_GONE"}				nothing to do; proved: no nfsd thread waits in fanotify
+ *	{"op": "PROCESSES_GONE", "name"}		nothing to do, they die with the holder; proved: there is none of that name
  *	{"op": "MARKER_DEL", "id"}			the mark of the fault `none`
  */
 #ifndef SQUALL_CHAOS_UNDO_H

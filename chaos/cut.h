@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cut.h - drops the packets of a TCP port on the interfaces that the allow file names: what the faults that cut share.
+ *
+ * The rules are in an nft table with `flags owner`: the kernel destroys it when the nft process that made it dies, and nobody else can change
+ * it. That process reads from a pipe of the holder and gets SIGKILL with it, so the cut cannot outlive the holder. Source: nft(8), table flags.
+ */
+#ifndef SQUALL_CHAOS_CUT_H
+#define SQUALL_CHAOS_CUT_H
+
+#include <stddef.h>
+
+#include "faults.h"
+
+struct plan;
+
+extern const char *const cut_direction_names[];	/* both, in, out */
+extern const char *const cut_needs[];
+
+int cut_probe(const struct allow *allow, struct err *err);
+
+/** @param table  of its own, "squall_..." ; a string that stays. The run has an argument `direction`. */
+int cut_plan(struct fault_run *run, const char *table, unsigned int port, struct plan *plan, struct err *err);
+int cut_inject(struct fault_run *run, const struct plan *plan, struct err *err);
+enum fault_verdict cut_verify(struct fault_run *run, char *evidence, size_t bytes);
+void cut_heal(struct fault_run *run);
+
+#endif

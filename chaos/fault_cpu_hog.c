@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fault_cpu_hog.c - busy processes beside everything else that the host does.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "err.h"
+#include "hog.h"
+#include "plan.h"
+#include "tool.h"
+
+#define NAME "squall-cpu-hog"
+
+struct cpu_hog {
+	struct hogs hogs;
+	double seconds_last;
+};
+
+static int plan(struct fault_run *run, struct plan *plan, struct err *err)
+{
+	struct cpu_hog *hog = calloc(1, sizeof(*hog));
+	char text[96];
+
+	if (!hog)
+		return -ENOMEM;
+	hog->hogs.name = NAME;
+	run->state = hog;
+	snprintf(text, sizeof(text), "%u busy processes named " NAME, (unsigned int)fault_arg_u64(run, "processes"));
+	return hogs_plan(run, NAME, text, plan, err);
+}
+
+static void burn(uint64_t unused)
+{
+	volatile uint64_t n = unused;
+
+	for (;;)
+		n++;
+}
+
+static int inject(struct fault_run *run, const struct plan *plan, struct err *err)
+{
+	struct cpu_hog *hog = run->state;
+
+	(void)plan;
+	return hogs_start(&hog->hogs, (unsigned int)fault_arg_u64(run, "processes"), burn, 0, err);
+}
+
+/* User time of a process [s]: field 14 of proc_pid_stat(5). The name holds no blank. */
+static double cpu_seconds(pid_t pid)
+{
+	char path[64], text[512];
+	unsigned long ticks = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	if (tool_peek(path, text, sizeof(text)) <= 0)
+		return 0;
+	(void)sscanf(text, "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu", &ticks);
+	return (double)ticks / (double)sysconf(_SC_CLK_TCK);
+}
+
+static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t bytes)
+{
+	struct cpu_hog *hog = run->state;
+	unsigned int alive = hogs_alive(&hog->hogs);
+	double seconds = 0, more;
+
+	for (unsigned int i = 0; i < hog->hogs.nr; i++)
+		if (hog->hogs.pid[i] > 0)
+			seconds += cpu_seconds(hog->hogs.pid[i]);
+	more = seconds - hog->seconds_last;
+	hog->seconds_last = seconds;
+	snprintf(evidence, bytes, "%u of %u processes run; they took %.2f s of processor time since the last look", alive, hog->hogs.nr, more);
+	if (alive < hog->hogs.nr)
+		return FAULT_VANISHED;
+	return more > 0 ? FAULT_CONFIRMED : FAULT_INCONCLUSIVE;
+}
+
+static void heal(struct fault_run *run)
+{
+	struct cpu_hog *hog = run->state;
+
+	hogs_stop(&hog->hogs);
+}
+
+static void foresee(const struct fault_run *run, char *ret, size_t bytes)
+{
+	snprintf(ret, bytes, "DRBD stays Connected unless the host comes too late to answer a ping in 500ms (ping-timeout). %u busy processes take turns with"
+		 " all others of the host; threads of the kernel such as nfsd's have no precedence", (unsigned int)fault_arg_u64(run, "processes"));
+}
+
+static const struct fault_arg args[] = {
+	{ "processes", ARG_COUNT, 1, HOGS_MAX, NULL, NULL, NULL, "how many; one a processor leaves each the half of it" },
+	{ .name = NULL },
+};
+static const char *const needs[] = { NULL };
+
+const struct fault fault_cpu_hog = {
+	.name = "cpu-hog",
+	.breaks = "takes processor time with busy processes",
+	.where = "any host",
+	.page = "docs/faults/cpu-hog.scd",
+	.heal_class = HEAL_H0,
+	.args = args,
+	.needs = needs,
+	.plan = plan,
+	.inject = inject,
+	.verify = verify,
+	.foresee = foresee,
+	.heal = heal,
+};

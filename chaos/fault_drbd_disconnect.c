@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fault_drbd_disconnect.c - ends the connection of a resource as an administrator does: no stall, no copy, and a resync afterwards.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "drbd.h"
+#include "err.h"
+#include "plan.h"
+
+#include "faults.h"
+
+struct disconnect {
+	unsigned int minor;
+};
+
+static int probe(const struct allow *allow, struct err *err)
+{
+	if (allow->resources.nr == 0)
+		return err_set(err, -ENOPKG, "the allow file names no resource");
+	return 0;
+}
+
+/* Of one that is not connected, the undo would make a connection that was not there. */
+static int look_before(const struct fault_run *run, struct disconnect *d, struct err *err)
+{
+	struct drbd_line line;
+	int rc = drbd_minor(&run->allow, &d->minor, err);
+
+	if (rc == 0)
+		rc = drbd_line(d->minor, &line, err);
+	if (rc == 0 && !drbd_is_linked(line.state))
+		rc = err_set(err, -ENOTCONN, "%s is %s: there is no connection to end", run->allow.resources.name[0], line.state);
+	return rc;
+}
+
+static int plan(struct fault_run *run, struct plan *plan, struct err *err)
+{
+	const char *resource = run->dry ? "RESOURCE" : run->allow.resources.name[0];
+	struct disconnect *d = calloc(1, sizeof(*d));
+	int rc;
+
+	run->state = d;
+	if (!d)
+		return -ENOMEM;
+	rc = run->dry ? 0 : look_before(run, d, err);
+	if (rc == 0)
+		rc = plan_add_run(plan, err, "drbdadm disconnect %s", resource);
+	return rc < 0 ? rc : plan_add_undo(plan, json_pack("{s:s, s:s, s:i}", "op", "DRBD_CONNECT", "resource", resource, "minor", (int)d->minor), err);
+}
+
+static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t bytes)
+{
+	const struct disconnect *d = run->state;
+	struct drbd_line line;
+	struct err e = ERR_INIT;
+
+	if (drbd_line(d->minor, &line, &e) < 0) {
+		snprintf(evidence, bytes, "could not look: %.200s", e.text);
+		return FAULT_INCONCLUSIVE;
+	}
+	snprintf(evidence, bytes, "%s is %s", run->allow.resources.name[0], line.state);
+	return drbd_is_linked(line.state) ? FAULT_VANISHED : FAULT_CONFIRMED;
+}
+
+/* Seen in the lab: no stall (0.5 s), and writes that were faster, 142 -> 251 a second. */
+static void foresee(const struct fault_run *run, char *ret, size_t bytes)
+{
+	(void)run;
+	snprintf(ret, bytes, "DRBD is StandAlone here and waits for a connection on the peer. The primary's writes go on alone, without a copy and faster than"
+		 " before; what was written is resynced after the heal");
+}
+
+static const struct fault_arg args[] = { { .name = NULL } };
+static const char *const needs[] = { "drbdadm", NULL };
+
+const struct fault fault_drbd_disconnect = {
+	.name = "drbd-disconnect",
+	.breaks = "ends the connection of a DRBD resource",
+	.where = "a DRBD peer",
+	.page = "docs/faults/drbd-disconnect.scd",
+	.heal_class = HEAL_H2,
+	.args = args,
+	.needs = needs,
+	.probe = probe,
+	.plan = plan,
+	.verify = verify,
+	.foresee = foresee,
+};

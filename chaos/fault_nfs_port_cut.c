@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fault_nfs_port_cut.c - drops every packet of port 2049 on an NFS server: clients wait, and nothing tells them why.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "cut.h"
+#include "err.h"
+
+#define NFS_PORT 2049
+
+static int probe(const struct allow *allow, struct err *err)
+{
+	if (allow->exports.nr == 0)
+		return err_set(err, -ENOPKG, "the allow file names no export");
+	return cut_probe(allow, err);
+}
+
+static int plan(struct fault_run *run, struct plan *plan, struct err *err)
+{
+	return cut_plan(run, "squall_nfs_cut", NFS_PORT, plan, err);
+}
+
+static void foresee(const struct fault_run *run, char *ret, size_t bytes)
+{
+	(void)run;
+	snprintf(ret, bytes, "DRBD is not touched and stays Connected. Hard mounts wait, and go on after the heal when TCP or the client tries again, which may take"
+		 " as long as the cut; soft mounts fail after timeo x retrans. NFSv4 clients that are cut off longer than the lease (90s) lose their locks");
+}
+
+static const struct fault_arg args[] = {
+	{ "direction", ARG_ENUM, 0, 0, "both", cut_direction_names, NULL, "what is dropped, as this host sees it" },
+	{ .name = NULL },
+};
+
+const struct fault fault_nfs_port_cut = {
+	.name = "nfs-port-cut",
+	.breaks = "drops every packet of NFS, port 2049",
+	.where = "an NFS server",
+	.page = "docs/faults/nfs-port-cut.scd",
+	.heal_class = HEAL_H0,
+	.args = args,
+	.needs = cut_needs,
+	.probe = probe,
+	.plan = plan,
+	.inject = cut_inject,
+	.verify = cut_verify,
+	.foresee = foresee,
+	.heal = cut_heal,
+};
