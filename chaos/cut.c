@@ -37,13 +37,6 @@ struct cut {
 	uint64_t packets_last;
 };
 
-int cut_probe(const struct allow *allow, struct err *err)
-{
-	if (allow->interfaces.nr == 0)
-		return err_set(err, -ENOPKG, "the allow file names no interface");
-	return 0;
-}
-
 static bool cuts(const struct fault_run *run, const char *direction)
 {
 	const char *asked = fault_arg_text(run, "direction");
@@ -195,10 +188,8 @@ enum fault_verdict cut_verify(struct fault_run *run, char *evidence, size_t byte
 		snprintf(evidence, bytes, "the nft table %s is gone", cut->table);
 		return FAULT_VANISHED;
 	}
-	if (rc < 0) {
-		snprintf(evidence, bytes, "could not look: %.200s", e.text);
-		return FAULT_INCONCLUSIVE;
-	}
+	if (rc < 0)
+		return fault_unseen(rc, &e, evidence, bytes);
 	more = packets - cut->packets_last;
 	cut->packets_last = packets;
 	snprintf(evidence, bytes, "%" PRIu64 " packets of port %u dropped, %" PRIu64 " since the last look", packets, cut->port, more);

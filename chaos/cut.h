@@ -17,8 +17,6 @@ struct plan;
 extern const char *const cut_direction_names[];	/* both, in, out */
 extern const char *const cut_needs[];
 
-int cut_probe(const struct allow *allow, struct err *err);
-
 /** @param table  of its own, "squall_..." ; a string that stays. The run has an argument `direction`. */
 int cut_plan(struct fault_run *run, const char *table, unsigned int port, struct plan *plan, struct err *err);
 int cut_inject(struct fault_run *run, const struct plan *plan, struct err *err);

@@ -192,15 +192,15 @@ bool drbd_is_linked(const char *state)
 	return false;
 }
 
-int drbd_minor(const struct allow *allow, unsigned int *ret, struct err *err)
+int drbd_first(const struct allow *allow, unsigned int *ret_minor, struct drbd_line *ret, struct err *err)
 {
 	char *text = NULL;
 	int rc = tool_output(&text, err, "drbdadm sh-minor %s", allow->resources.name[0]);
 
-	if (rc == 0 && sscanf(text, "%u", ret) != 1)
+	if (rc == 0 && sscanf(text, "%u", ret_minor) != 1)
 		rc = err_set(err, -EBADMSG, "drbdadm sh-minor %s says no number", allow->resources.name[0]);
 	free(text);
-	return rc;
+	return rc < 0 ? rc : drbd_line(*ret_minor, ret, err);
 }
 
 void drbd_words(char *ret, size_t bytes)

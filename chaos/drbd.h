@@ -54,8 +54,8 @@ int drbd_line(unsigned int minor, struct drbd_line *ret, struct err *err);
 /** Whether the peers talk to each other in this state, be it only to resync. */
 bool drbd_is_linked(const char *state);
 
-/** The minor of the first allowed resource. Errors: as tool_output(); -EBADMSG */
-int drbd_minor(const struct allow *allow, unsigned int *ret, struct err *err);
+/** The first allowed resource: its minor, and the line of that. Errors: as tool_output() and drbd_line(); -EBADMSG */
+int drbd_first(const struct allow *allow, unsigned int *ret_minor, struct drbd_line *ret, struct err *err);
 
 /*
  * DRBD's timers as they are when nobody sets them, which the lab writes out. Source: drbd.conf(5), section net: timeout 6 s, ko-count 7, ping-int

@@ -16,21 +16,12 @@ struct disconnect {
 	unsigned int minor;
 };
 
-static int probe(const struct allow *allow, struct err *err)
-{
-	if (allow->resources.nr == 0)
-		return err_set(err, -ENOPKG, "the allow file names no resource");
-	return 0;
-}
-
 /* Of one that is not connected, the undo would make a connection that was not there. */
 static int look_before(const struct fault_run *run, struct disconnect *d, struct err *err)
 {
 	struct drbd_line line;
-	int rc = drbd_minor(&run->allow, &d->minor, err);
+	int rc = drbd_first(&run->allow, &d->minor, &line, err);
 
-	if (rc == 0)
-		rc = drbd_line(d->minor, &line, err);
 	if (rc == 0 && !drbd_is_linked(line.state))
 		rc = err_set(err, -ENOTCONN, "%s is %s: there is no connection to end", run->allow.resources.name[0], line.state);
 	return rc;
@@ -56,11 +47,10 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 	const struct disconnect *d = run->state;
 	struct drbd_line line;
 	struct err e = ERR_INIT;
+	int rc = drbd_line(d->minor, &line, &e);
 
-	if (drbd_line(d->minor, &line, &e) < 0) {
-		snprintf(evidence, bytes, "could not look: %.200s", e.text);
-		return FAULT_INCONCLUSIVE;
-	}
+	if (rc < 0)
+		return fault_unseen(rc, &e, evidence, bytes);
 	snprintf(evidence, bytes, "%s is %s", run->allow.resources.name[0], line.state);
 	return drbd_is_linked(line.state) ? FAULT_VANISHED : FAULT_CONFIRMED;
 }
@@ -82,9 +72,9 @@ const struct fault fault_drbd_disconnect = {
 	.where = "a DRBD peer",
 	.page = "docs/faults/drbd-disconnect.scd",
 	.heal_class = HEAL_H2,
+	.allowed = ALLOW_RESOURCE,
 	.args = args,
 	.needs = needs,
-	.probe = probe,
 	.plan = plan,
 	.verify = verify,
 	.foresee = foresee,

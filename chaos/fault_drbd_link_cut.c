@@ -2,18 +2,9 @@
 /*
  * fault_drbd_link_cut.c - drops every packet of port 7789, both ways or one.
  */
-#include <errno.h>
 #include <stdio.h>
 
 #include "cut.h"
-#include "err.h"
-
-static int probe(const struct allow *allow, struct err *err)
-{
-	if (allow->resources.nr == 0)
-		return err_set(err, -ENOPKG, "the allow file names no resource");
-	return cut_probe(allow, err);
-}
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
@@ -39,9 +30,9 @@ const struct fault fault_drbd_link_cut = {
 	.where = "a DRBD peer",
 	.page = "docs/faults/drbd-link-cut.scd",
 	.heal_class = HEAL_H0,
+	.allowed = ALLOW_RESOURCE | ALLOW_INTERFACE,
 	.args = args,
 	.needs = cut_needs,
-	.probe = probe,
 	.plan = plan,
 	.inject = cut_inject,
 	.verify = cut_verify,

@@ -54,6 +54,7 @@ const struct fault fault_drbd_link_delay = {
 	.where = "a DRBD peer",
 	.page = "docs/faults/drbd-link-delay.scd",
 	.heal_class = HEAL_H2,
+	.allowed = ALLOW_RESOURCE | ALLOW_INTERFACE,
 	.args = args,
 	.needs = netem_needs,
 	.probe = netem_probe,

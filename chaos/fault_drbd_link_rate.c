@@ -55,6 +55,7 @@ const struct fault fault_drbd_link_rate = {
 	.where = "a DRBD peer",
 	.page = "docs/faults/drbd-link-rate.scd",
 	.heal_class = HEAL_H2,
+	.allowed = ALLOW_RESOURCE | ALLOW_INTERFACE,
 	.args = args,
 	.needs = netem_needs,
 	.probe = netem_probe,

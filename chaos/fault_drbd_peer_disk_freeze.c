@@ -18,13 +18,6 @@ struct freeze {
 	char name[64];
 };
 
-static int probe(const struct allow *allow, struct err *err)
-{
-	if (allow->resources.nr == 0)
-		return err_set(err, -ENOPKG, "the allow file names no resource");
-	return 0;
-}
-
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
 	struct freeze *freeze = calloc(1, sizeof(*freeze));
@@ -51,11 +44,10 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 	struct err e = ERR_INIT;
 	char *info = NULL, words[128];
 	bool suspended;
+	int rc = tool_output(&info, &e, "dmsetup info %s", freeze->name);
 
-	if (tool_output(&info, &e, "dmsetup info %s", freeze->name) < 0) {
-		snprintf(evidence, bytes, "could not look: %.200s", e.text);
-		return FAULT_INCONCLUSIVE;
-	}
+	if (rc < 0)
+		return fault_unseen(rc, &e, evidence, bytes);
 	suspended = strstr(info, "SUSPENDED") != NULL;
 	free(info);
 	drbd_words(words, sizeof(words));
@@ -80,9 +72,9 @@ const struct fault fault_drbd_peer_disk_freeze = {
 	.where = "the DRBD secondary",
 	.page = "docs/faults/drbd-peer-disk-freeze.scd",
 	.heal_class = HEAL_H2,
+	.allowed = ALLOW_RESOURCE,
 	.args = args,
 	.needs = needs,
-	.probe = probe,
 	.plan = plan,
 	.verify = verify,
 	.foresee = foresee,

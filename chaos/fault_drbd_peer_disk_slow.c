@@ -32,13 +32,6 @@ struct slow {
 
 static const char *const io_names[] = { "writes", "all", NULL };
 
-static int probe(const struct allow *allow, struct err *err)
-{
-	if (allow->resources.nr == 0)
-		return err_set(err, -ENOPKG, "the allow file names no resource");
-	return 0;
-}
-
 /* Completed writes, or reads and writes, and the time they took. Source: the kernel's block/stat.rst, fields 1, 4, 5, 8. */
 static int read_stat(const struct slow *slow, bool all, uint64_t *ret_ios, uint64_t *ret_ms)
 {
@@ -135,10 +128,8 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 	free(table);
 	if (rc == 0)
 		rc = read_stat(slow, is_all(run), &ios, &ms);
-	if (rc < 0) {
-		snprintf(evidence, bytes, "could not look: %.200s", e.text[0] ? e.text : strerror(-rc));
-		return FAULT_INCONCLUSIVE;
-	}
+	if (rc < 0)
+		return fault_unseen(rc, &e, evidence, bytes);
 	drbd_words(words, sizeof(words));
 	ios -= slow->ios;
 	ms -= slow->ms;
@@ -177,9 +168,9 @@ const struct fault fault_drbd_peer_disk_slow = {
 	.where = "the DRBD secondary",
 	.page = "docs/faults/drbd-peer-disk-slow.scd",
 	.heal_class = HEAL_H2,
+	.allowed = ALLOW_RESOURCE,
 	.args = args,
 	.needs = needs,
-	.probe = probe,
 	.plan = plan,
 	.verify = verify,
 	.foresee = foresee,

@@ -16,20 +16,11 @@ struct suspend {
 	unsigned int minor;
 };
 
-static int probe(const struct allow *allow, struct err *err)
-{
-	if (allow->resources.nr == 0)
-		return err_set(err, -ENOPKG, "the allow file names no resource");
-	return 0;
-}
-
 static int look_before(const struct fault_run *run, struct suspend *s, struct err *err)
 {
 	struct drbd_line line;
-	int rc = drbd_minor(&run->allow, &s->minor, err);
+	int rc = drbd_first(&run->allow, &s->minor, &line, err);
 
-	if (rc == 0)
-		rc = drbd_line(s->minor, &line, err);
 	if (rc == 0 && line.flags[0] == 's')
 		rc = err_set(err, -EBUSY, "the I/O of %s is suspended already, not by this fault", run->allow.resources.name[0]);
 	return rc;
@@ -54,11 +45,10 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 	const struct suspend *s = run->state;
 	struct drbd_line line;
 	struct err e = ERR_INIT;
+	int rc = drbd_line(s->minor, &line, &e);
 
-	if (drbd_line(s->minor, &line, &e) < 0) {
-		snprintf(evidence, bytes, "could not look: %.200s", e.text);
-		return FAULT_INCONCLUSIVE;
-	}
+	if (rc < 0)
+		return fault_unseen(rc, &e, evidence, bytes);
 	snprintf(evidence, bytes, "minor %u is %s, flags %s", s->minor, line.state, line.flags);
 	return line.flags[0] == 's' ? FAULT_CONFIRMED : FAULT_VANISHED;
 }
@@ -80,9 +70,9 @@ const struct fault fault_drbd_suspend_io = {
 	.where = "the DRBD primary",
 	.page = "docs/faults/drbd-suspend-io.scd",
 	.heal_class = HEAL_H2,
+	.allowed = ALLOW_RESOURCE,
 	.args = args,
 	.needs = needs,
-	.probe = probe,
 	.plan = plan,
 	.verify = verify,
 	.foresee = foresee,

@@ -2,20 +2,11 @@
 /*
  * fault_nfs_port_cut.c - drops every packet of port 2049 on an NFS server: clients wait, and nothing tells them why.
  */
-#include <errno.h>
 #include <stdio.h>
 
 #include "cut.h"
-#include "err.h"
 
 #define NFS_PORT 2049
-
-static int probe(const struct allow *allow, struct err *err)
-{
-	if (allow->exports.nr == 0)
-		return err_set(err, -ENOPKG, "the allow file names no export");
-	return cut_probe(allow, err);
-}
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
@@ -40,9 +31,9 @@ const struct fault fault_nfs_port_cut = {
 	.where = "an NFS server",
 	.page = "docs/faults/nfs-port-cut.scd",
 	.heal_class = HEAL_H0,
+	.allowed = ALLOW_EXPORT | ALLOW_INTERFACE,
 	.args = args,
 	.needs = cut_needs,
-	.probe = probe,
 	.plan = plan,
 	.inject = cut_inject,
 	.verify = cut_verify,

@@ -238,6 +238,26 @@ int chaos_check(const char *fault, const struct yaml *args, const struct yaml *a
 	return rc;
 }
 
+enum fault_verdict fault_unseen(int rc, const struct err *err, char *evidence, size_t bytes)
+{
+	snprintf(evidence, bytes, "could not look: %.200s", err->text[0] ? err->text : strerror(-rc));
+	return FAULT_INCONCLUSIVE;
+}
+
+static int check_allowed(const struct fault *fault, const struct allow *allow, struct err *err)
+{
+	const struct {
+		unsigned int bit;
+		const char *name;
+		size_t nr;
+	} lists[] = { { ALLOW_RESOURCE, "resource", allow->resources.nr }, { ALLOW_EXPORT, "export", allow->exports.nr }, { ALLOW_INTERFACE, "interface", allow->interfaces.nr } };
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		if ((fault->allowed & lists[i].bit) && lists[i].nr == 0)
+			return err_set(err, -ENOPKG, "the allow file names no %s", lists[i].name);
+	return 0;
+}
+
 int fault_probe(const struct fault *fault, struct allow *ret_allow, struct err *err)
 {
 	char path[128];
@@ -251,7 +271,9 @@ int fault_probe(const struct fault *fault, struct allow *ret_allow, struct err *
 	for (size_t i = 0; fault->needs[i]; i++)
 		if (exec_find(fault->needs[i], path, sizeof(path)) < 0)
 			return err_set(err, -ENOPKG, "%s needs the program %s; squall doctor names its package", fault->name, fault->needs[i]);
-	rc = fault->probe ? fault->probe(ret_allow, err) : 0;
+	rc = check_allowed(fault, ret_allow, err);
+	if (rc == 0 && fault->probe)
+		rc = fault->probe(ret_allow, err);
 	return rc < 0 ? err_prefix(err, rc, "%s", fault->name) : 0;
 }
 

@@ -31,6 +31,8 @@ struct plan;
 enum fault_verdict { FAULT_CONFIRMED, FAULT_MISMATCH, FAULT_INCONCLUSIVE, FAULT_VANISHED };
 extern const char *const fault_verdict_names[];
 
+enum { ALLOW_RESOURCE = 1, ALLOW_EXPORT = 2, ALLOW_INTERFACE = 4 };
+
 enum arg_kind { ARG_DURATION, ARG_BITS, ARG_COUNT, ARG_ENUM };
 
 struct fault_arg {
@@ -60,6 +62,7 @@ struct fault {
 	const char *page;
 	enum heal_class heal_class;
 	bool instant;
+	unsigned int allowed;		/* what the allow file must name one of: ALLOW_... */
 	const struct fault_arg *args;	/* ends with name NULL */
 	const char *const *needs;	/* programs, NULL-terminated */
 	int (*probe)(const struct allow *allow, struct err *err);
@@ -83,6 +86,9 @@ int fault_check_json(const struct fault *fault, const json_t *args, struct err *
 
 /** A value of an argument that is no enum, as a person writes it: "300ms", "512kbit", "3". */
 void fault_number_text(const struct fault_arg *arg, uint64_t value, char *ret, size_t bytes);
+
+/** What verify() says when it could not look. @param rc, err  of what failed; the sentence may be missing. @return FAULT_INCONCLUSIVE */
+enum fault_verdict fault_unseen(int rc, const struct err *err, char *evidence, size_t bytes);
 
 /** An integer or a text of checked arguments. */
 uint64_t fault_arg_u64(const struct fault_run *run, const char *name);

@@ -36,8 +36,7 @@ struct netem_state {
 
 int netem_probe(const struct allow *allow, struct err *err)
 {
-	if (allow->resources.nr == 0 || allow->interfaces.nr == 0)
-		return err_set(err, -ENOPKG, "the allow file names no resource or no interface");
+	(void)allow;
 	if (access("/sys/module/ifb", F_OK) < 0)
 		return err_set(err, -ENOPKG, "the kernel module ifb is not loaded (modprobe ifb)");
 	return 0;
@@ -191,10 +190,8 @@ enum fault_verdict netem_verify(struct fault_run *run, char *evidence, size_t by
 		snprintf(evidence, bytes, "the filter on %s or netem on %s is gone", state->dev, UNDO_IFB);
 		return FAULT_VANISHED;
 	}
-	if (rc < 0) {
-		snprintf(evidence, bytes, "could not look: %.200s", e.text[0] ? e.text : strerror(-rc));
-		return FAULT_INCONCLUSIVE;
-	}
+	if (rc < 0)
+		return fault_unseen(rc, &e, evidence, bytes);
 	drbd_words(words, sizeof(words));
 	more = packets - state->packets_last;
 	state->packets_last = packets;
