@@ -13,6 +13,7 @@
 
 #include "err.h"
 #include "faults.h"
+#include "plan.h"
 #include "tool.h"
 #include "undo.h"
 
@@ -170,16 +171,22 @@ int drbd_parse_line(const char *text, unsigned int minor, struct drbd_line *ret)
 	return -ENOENT;
 }
 
-int drbd_line(unsigned int minor, struct drbd_line *ret, struct err *err)
+int drbd_line(const char *resource, struct drbd_line *ret, struct err *err)
 {
+	unsigned int minor;
 	char *text = NULL;
-	int rc = tool_read("/proc/drbd", &text, err);
+	int rc = tool_output(&text, err, "drbdadm sh-minor %s", resource);
 
+	if (rc == 0 && sscanf(text, "%u", &minor) != 1)
+		rc = err_set(err, -EBADMSG, "drbdadm sh-minor %s says no number", resource);
+	free(text);
+	if (rc == 0)
+		rc = tool_read("/proc/drbd", &text, err);
 	if (rc < 0)
 		return rc;
 	rc = drbd_parse_line(text, minor, ret);
 	free(text);
-	return rc < 0 ? err_set(err, rc, "/proc/drbd has no minor %u that is configured", minor) : 0;
+	return rc < 0 ? err_set(err, rc, "/proc/drbd has no line of %s, minor %u: it is not up", resource, minor) : 0;
 }
 
 bool drbd_is_linked(const char *state)
@@ -192,15 +199,15 @@ bool drbd_is_linked(const char *state)
 	return false;
 }
 
-int drbd_first(const struct allow *allow, unsigned int *ret_minor, struct drbd_line *ret, struct err *err)
+int drbd_add_linked(const struct fault_run *run, struct plan *plan, struct err *err)
 {
-	char *text = NULL;
-	int rc = tool_output(&text, err, "drbdadm sh-minor %s", allow->resources.name[0]);
+	const char *resource = run->allow.resources.name[0];
+	struct drbd_line line;
+	int rc = run->dry ? 0 : drbd_line(resource, &line, err);
 
-	if (rc == 0 && sscanf(text, "%u", ret_minor) != 1)
-		rc = err_set(err, -EBADMSG, "drbdadm sh-minor %s says no number", allow->resources.name[0]);
-	free(text);
-	return rc < 0 ? rc : drbd_line(*ret_minor, ret, err);
+	if (rc < 0 || run->dry || !drbd_is_linked(line.state))
+		return rc;
+	return plan_add_undo(plan, json_pack("{s:s, s:s}", "op", "DRBD_LINKED", "resource", resource), err);
 }
 
 void drbd_words(char *ret, size_t bytes)

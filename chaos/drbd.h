@@ -12,6 +12,8 @@
 #include "allow.h"
 
 struct err;
+struct fault_run;
+struct plan;
 
 struct drbd_socket {
 	char local[48], peer[48];	/* IPv4 */
@@ -48,14 +50,14 @@ struct drbd_line {
 /** Find the line of a minor in the text of /proc/drbd. Errors: -ENOENT */
 int drbd_parse_line(const char *text, unsigned int minor, struct drbd_line *ret);
 
-/** The same of this host now; does not block. Errors: -ENOENT no such minor; -errno of the file. */
-int drbd_line(unsigned int minor, struct drbd_line *ret, struct err *err);
+/** The line of a resource now; does not wait for its disk. Errors: as tool_output(); -EBADMSG; -ENOENT it is not configured here; -errno of the file */
+int drbd_line(const char *resource, struct drbd_line *ret, struct err *err);
 
 /** Whether the peers talk to each other in this state, be it only to resync. */
 bool drbd_is_linked(const char *state);
 
-/** The first allowed resource: its minor, and the line of that. Errors: as tool_output() and drbd_line(); -EBADMSG */
-int drbd_first(const struct allow *allow, unsigned int *ret_minor, struct drbd_line *ret, struct err *err);
+/** Of a fault that can end the connection: it is healed when the peers talk to each other again. Adds nothing where they do not now. Errors: as drbd_line() */
+int drbd_add_linked(const struct fault_run *run, struct plan *plan, struct err *err);
 
 /*
  * DRBD's timers as they are when nobody sets them, which the lab writes out. Source: drbd.conf(5), section net: timeout 6 s, ko-count 7, ping-int

@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "drbd.h"
 #include "err.h"
@@ -12,46 +11,37 @@
 
 #include "faults.h"
 
-struct disconnect {
-	unsigned int minor;
-};
-
 /* Of one that is not connected, the undo would make a connection that was not there. */
-static int look_before(const struct fault_run *run, struct disconnect *d, struct err *err)
+static int look_before(const char *resource, struct err *err)
 {
 	struct drbd_line line;
-	int rc = drbd_first(&run->allow, &d->minor, &line, err);
+	int rc = drbd_line(resource, &line, err);
 
 	if (rc == 0 && !drbd_is_linked(line.state))
-		rc = err_set(err, -ENOTCONN, "%s is %s: there is no connection to end", run->allow.resources.name[0], line.state);
+		rc = err_set(err, -ENOTCONN, "%s is %s: there is no connection to end", resource, line.state);
 	return rc;
 }
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
 	const char *resource = run->dry ? "RESOURCE" : run->allow.resources.name[0];
-	struct disconnect *d = calloc(1, sizeof(*d));
-	int rc;
+	int rc = run->dry ? 0 : look_before(resource, err);
 
-	run->state = d;
-	if (!d)
-		return -ENOMEM;
-	rc = run->dry ? 0 : look_before(run, d, err);
 	if (rc == 0)
 		rc = plan_add_run(plan, err, "drbdadm disconnect %s", resource);
-	return rc < 0 ? rc : plan_add_undo(plan, json_pack("{s:s, s:s, s:i}", "op", "DRBD_CONNECT", "resource", resource, "minor", (int)d->minor), err);
+	return rc < 0 ? rc : plan_add_undo(plan, json_pack("{s:s, s:s}", "op", "DRBD_CONNECT", "resource", resource), err);
 }
 
 static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t bytes)
 {
-	const struct disconnect *d = run->state;
+	const char *resource = run->allow.resources.name[0];
 	struct drbd_line line;
 	struct err e = ERR_INIT;
-	int rc = drbd_line(d->minor, &line, &e);
+	int rc = drbd_line(resource, &line, &e);
 
 	if (rc < 0)
 		return fault_unseen(rc, &e, evidence, bytes);
-	snprintf(evidence, bytes, "%s is %s", run->allow.resources.name[0], line.state);
+	snprintf(evidence, bytes, "%s is %s", resource, line.state);
 	return drbd_is_linked(line.state) ? FAULT_VANISHED : FAULT_CONFIRMED;
 }
 

@@ -5,10 +5,13 @@
 #include <stdio.h>
 
 #include "cut.h"
+#include "drbd.h"
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
-	return cut_plan(run, "squall_link_cut", DRBD_PORT, plan, err);
+	int rc = cut_plan(run, "squall_link_cut", DRBD_PORT, plan, err);
+
+	return rc < 0 ? rc : drbd_add_linked(run, plan, err);
 }
 
 /* Seen in the lab: Connected for 10.7 s, then WFConnection; one stall of 10.6 s. */
@@ -24,6 +27,8 @@ static const struct fault_arg args[] = {
 	{ .name = NULL },
 };
 
+static const char *const needs[] = { "nft", "drbdadm", NULL };
+
 const struct fault fault_drbd_link_cut = {
 	.name = "drbd-link-cut",
 	.breaks = "drops every packet of the DRBD link",
@@ -32,7 +37,7 @@ const struct fault fault_drbd_link_cut = {
 	.heal_class = HEAL_H0,
 	.allowed = ALLOW_RESOURCE | ALLOW_INTERFACE,
 	.args = args,
-	.needs = cut_needs,
+	.needs = needs,
 	.plan = plan,
 	.inject = cut_inject,
 	.verify = cut_verify,

@@ -34,6 +34,8 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 		rc = plan_add_run(plan, err, "dmsetup suspend --nolockfs %s", freeze->name);
 	if (rc == 0)
 		rc = plan_add_undo(plan, json_pack("{s:s, s:s, s:s}", "op", "DM_TABLE", "name", freeze->name, "table", table ? table : "TABLE"), err);
+	if (rc == 0)
+		rc = drbd_add_linked(run, plan, err);
 	free(table);
 	return rc;
 }
@@ -64,7 +66,7 @@ static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 }
 
 static const struct fault_arg args[] = { { .name = NULL } };
-static const char *const needs[] = { "dmsetup", "drbdsetup", NULL };
+static const char *const needs[] = { "dmsetup", "drbdsetup", "drbdadm", NULL };
 
 const struct fault fault_drbd_peer_disk_freeze = {
 	.name = "drbd-peer-disk-freeze",

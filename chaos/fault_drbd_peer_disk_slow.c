@@ -108,6 +108,8 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 		rc = plan_add_run(plan, err, "dmsetup resume %s", slow->name);
 	if (rc == 0)
 		rc = plan_add_undo(plan, json_pack("{s:s, s:s, s:s}", "op", "DM_TABLE", "name", slow->name, "table", table ? table : dry_table), err);
+	if (rc == 0)
+		rc = drbd_add_linked(run, plan, err);
 	free(table);
 	return rc;
 }
@@ -160,7 +162,7 @@ static const struct fault_arg args[] = {
 	{ "io", ARG_ENUM, 0, 0, "writes", io_names, NULL, "which requests" },
 	{ .name = NULL },
 };
-static const char *const needs[] = { "dmsetup", "drbdsetup", NULL };
+static const char *const needs[] = { "dmsetup", "drbdsetup", "drbdadm", NULL };
 
 const struct fault fault_drbd_peer_disk_slow = {
 	.name = "drbd-peer-disk-slow",

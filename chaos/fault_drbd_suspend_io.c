@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "drbd.h"
 #include "err.h"
@@ -12,44 +11,36 @@
 
 #include "faults.h"
 
-struct suspend {
-	unsigned int minor;
-};
-
-static int look_before(const struct fault_run *run, struct suspend *s, struct err *err)
+static int look_before(const char *resource, struct err *err)
 {
 	struct drbd_line line;
-	int rc = drbd_first(&run->allow, &s->minor, &line, err);
+	int rc = drbd_line(resource, &line, err);
 
 	if (rc == 0 && line.flags[0] == 's')
-		rc = err_set(err, -EBUSY, "the I/O of %s is suspended already, not by this fault", run->allow.resources.name[0]);
+		rc = err_set(err, -EBUSY, "the I/O of %s is suspended already, not by this fault", resource);
 	return rc;
 }
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
-	struct suspend *s = calloc(1, sizeof(*s));
-	int rc;
+	const char *resource = run->dry ? "RESOURCE" : run->allow.resources.name[0];
+	int rc = run->dry ? 0 : look_before(resource, err);
 
-	run->state = s;
-	if (!s)
-		return -ENOMEM;
-	rc = run->dry ? 0 : look_before(run, s, err);
 	if (rc == 0)
-		rc = plan_add_run(plan, err, "drbdsetup suspend-io %u", s->minor);
-	return rc < 0 ? rc : plan_add_undo(plan, json_pack("{s:s, s:i}", "op", "DRBD_RESUME", "minor", (int)s->minor), err);
+		rc = plan_add_run(plan, err, "drbdadm suspend-io %s", resource);
+	return rc < 0 ? rc : plan_add_undo(plan, json_pack("{s:s, s:s}", "op", "DRBD_RESUME", "resource", resource), err);
 }
 
 static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t bytes)
 {
-	const struct suspend *s = run->state;
+	const char *resource = run->allow.resources.name[0];
 	struct drbd_line line;
 	struct err e = ERR_INIT;
-	int rc = drbd_line(s->minor, &line, &e);
+	int rc = drbd_line(resource, &line, &e);
 
 	if (rc < 0)
 		return fault_unseen(rc, &e, evidence, bytes);
-	snprintf(evidence, bytes, "minor %u is %s, flags %s", s->minor, line.state, line.flags);
+	snprintf(evidence, bytes, "%s is %s, flags %s", resource, line.state, line.flags);
 	return line.flags[0] == 's' ? FAULT_CONFIRMED : FAULT_VANISHED;
 }
 
@@ -62,7 +53,7 @@ static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 }
 
 static const struct fault_arg args[] = { { .name = NULL } };
-static const char *const needs[] = { "drbdadm", "drbdsetup", NULL };
+static const char *const needs[] = { "drbdadm", NULL };
 
 const struct fault fault_drbd_suspend_io = {
 	.name = "drbd-suspend-io",

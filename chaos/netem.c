@@ -26,7 +26,7 @@
 #define PREF_FIRST 10
 
 const char *const netem_socket_names[] = { "data", "meta", "both", NULL };
-const char *const netem_needs[] = { "tc", "ip", "ss", NULL };
+const char *const netem_needs[] = { "tc", "ip", "ss", "drbdadm", NULL };
 
 struct netem_state {
 	char dev[16];
@@ -135,6 +135,8 @@ int netem_plan(struct fault_run *run, const char *netem, struct plan *plan, stru
 		rc = add_filters(state, netem_which(run), &link, run->dry, plan, err);
 	if (rc == 0)
 		rc = add_undo(state, before ? before : "", plan, err);
+	if (rc == 0)
+		rc = drbd_add_linked(run, plan, err);
 out:
 	free(before);
 	return rc;

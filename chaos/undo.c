@@ -19,7 +19,6 @@
 #include "plan.h"
 #include "tool.h"
 
-#define DRBD_MINOR_MAX 1048575		/* of Linux: 20 bits */
 #define UNDO_FOR_NS (60 * NS_PER_S)	/* a pool of nfsd that hangs lets go when the fault beside it is healed */
 #define UNDO_PAUSE_NS (300 * NS_PER_MS)
 
@@ -98,9 +97,7 @@ static int plan_drbd_connect(const json_t *op, struct plan *plan, struct err *er
 
 static int plan_drbd_resume(const json_t *op, struct plan *plan, struct err *err)
 {
-	if (op_number(op, "minor") < 0 || op_number(op, "minor") > DRBD_MINOR_MAX)
-		return err_set(err, -EBADMSG, "DRBD_RESUME out of range");
-	return plan_add_run(plan, err, "drbdsetup resume-io %" JSON_INTEGER_FORMAT, op_number(op, "minor"));
+	return plan_add_run(plan, err, "drbdadm resume-io %s", op_text(op, "resource"));
 }
 
 static void marker_path(const json_t *op, char *ret, size_t bytes)
@@ -232,14 +229,14 @@ static enum fault_verdict prove_nfsd_threads(const json_t *op, bool other_boot, 
 	return nr == op_number(op, "threads") ? FAULT_CONFIRMED : FAULT_MISMATCH;
 }
 
-static enum fault_verdict prove_drbd_connect(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+static enum fault_verdict prove_drbd_linked(const json_t *op, bool other_boot, char *evidence, size_t bytes)
 {
 	struct err e = ERR_INIT;
 	struct drbd_line line;
 
 	if (other_boot)
 		return FAULT_CONFIRMED;
-	if (drbd_line((unsigned int)op_number(op, "minor"), &line, &e) < 0)
+	if (drbd_line(op_text(op, "resource"), &line, &e) < 0)
 		return unknown(&e, evidence, bytes);
 	snprintf(evidence, bytes, "%s is %s", op_text(op, "resource"), line.state);
 	return drbd_is_linked(line.state) ? FAULT_CONFIRMED : FAULT_MISMATCH;
@@ -252,9 +249,9 @@ static enum fault_verdict prove_drbd_resume(const json_t *op, bool other_boot, c
 
 	if (other_boot)
 		return FAULT_CONFIRMED;
-	if (drbd_line((unsigned int)op_number(op, "minor"), &line, &e) < 0)
+	if (drbd_line(op_text(op, "resource"), &line, &e) < 0)
 		return unknown(&e, evidence, bytes);
-	snprintf(evidence, bytes, "minor %" JSON_INTEGER_FORMAT " is %s, flags %s", op_number(op, "minor"), line.state, line.flags);
+	snprintf(evidence, bytes, "%s is %s, flags %s", op_text(op, "resource"), line.state, line.flags);
 	return line.flags[0] == 's' ? FAULT_MISMATCH : FAULT_CONFIRMED;
 }
 
@@ -312,7 +309,8 @@ static const struct opcode opcodes[] = {
 	{ "IFB_DEL", plan_ifb_del, prove_ifb_del },
 	{ "QDISC_SAME", plan_nothing, prove_qdisc_same },
 	{ "DM_TABLE", plan_dm_table, prove_dm_table },
-	{ "DRBD_CONNECT", plan_drbd_connect, prove_drbd_connect },
+	{ "DRBD_CONNECT", plan_drbd_connect, prove_drbd_linked },
+	{ "DRBD_LINKED", plan_nothing, prove_drbd_linked },	/* by itself, once nothing is in its way */
 	{ "DRBD_RESUME", plan_drbd_resume, prove_drbd_resume },
 	{ "NFSD_THREADS", plan_nfsd_threads, prove_nfsd_threads },
 	{ "NFT_GONE", plan_nothing, prove_nft_gone },
