@@ -13,6 +13,8 @@
 #define CALIBRATE_SLOTS 8
 #define CALIBRATE_NS (5 * NS_PER_S)	/* when the profile has no phase of this name */
 #define START_AHEAD_NS (NS_PER_S / 2)
+#define SETTLED_NS (10 * NS_PER_S)
+#define SETTLE_MAX_NS (60 * NS_PER_S)
 
 static bool all_final(struct run *run, void *arg)
 {
@@ -100,6 +102,32 @@ uint64_t calibrate_each_ns(const struct profile *p)
 	return for_ns;
 }
 
+static bool is_settled(struct run *run, void *arg)
+{
+	(void)arg;
+	return clock_mono_ns() >= run->storage_busy_ns + SETTLED_NS;
+}
+
+/*
+ * What calibration has written reaches the disks some seconds later: xfs pushes its log every 30 s, the kernel dirty pages every 5 s. The baseline
+ * shall not begin with it, so T0 waits until DRBD has had no slow request for ten seconds. Without DRBD there is nothing that would tell.
+ */
+static int settle(struct run *run, struct err *err)
+{
+	uint64_t begin_ns = clock_mono_ns();
+	int rc;
+
+	if (run->drbd[0] == '\0')
+		return 0;
+	progress_say(run, "calibrate: until DRBD has had no request older than %.0f ms for %.0f s", (double)STORAGE_BUSY_NS / NS_PER_MS, (double)SETTLED_NS / NS_PER_S);
+	run->storage_busy_ns = begin_ns;
+	rc = run_pump(run, is_settled, NULL, begin_ns + SETTLE_MAX_NS, err);
+	if (rc == 0)
+		progress_say(run, "calibrate: after %.0f s DRBD still has slow requests; the baseline shows them", (double)SETTLE_MAX_NS / NS_PER_S);
+	(void)record_meta_double(run->record, "settle_ns", (double)(clock_mono_ns() - begin_ns), NULL);
+	return rc < 0 ? rc : 0;
+}
+
 int run_calibrate(struct run *run, struct err *err)
 {
 	uint64_t for_ns = calibrate_each_ns(&run->profile);
@@ -109,6 +137,8 @@ int run_calibrate(struct run *run, struct err *err)
 	for (unsigned int i = 0; i < run->profile.jobs_nr && rc >= 0; i++)
 		if (arrival_needs_capacity(&run->profile.jobs[i].arrival))
 			rc = measure(run, i, for_ns, err);
+	if (rc >= 0)
+		rc = settle(run, err);
 	run->calibrating = false;
 	run->t0_ns = 0;
 	return rc;

@@ -47,7 +47,7 @@ static void print_length(FILE *f, const struct profile *p)
 
 	fprintf(f, "length:  %s of load", units_exact_ns(load_ns, load, sizeof load));
 	if (jobs > 0)
-		fprintf(f, ", after %s in which capacity is measured (%u job%s, one after the other)", units_exact_ns(calibrate_ns, each, sizeof each), jobs,
+		fprintf(f, ", after %s in which capacity is measured (%u job%s, one after the other) and the storage comes to rest", units_exact_ns(calibrate_ns, each, sizeof each), jobs,
 			jobs == 1 ? "" : "s");
 	fprintf(f, "; %s at the most (guards.max_run)%s\n", units_exact_ns(p->max_run_ns, max, sizeof max),
 		p->max_run_ns < load_ns ? ": IT ENDS BEFORE ITS PHASES DO" : "");

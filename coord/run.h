@@ -28,6 +28,9 @@ struct hist;
 
 #define RUN_SETS_MAX 64
 
+/* A request of DRBD that is older than this, when nobody asks for anything, is still the work of who asked before. */
+#define STORAGE_BUSY_NS (20ULL * 1000000ULL)
+
 struct run_options {
 	const char *command;		/* "run" or "reproduce" */
 	const char *profile;		/* path */
@@ -91,6 +94,7 @@ struct run {
 	const volatile sig_atomic_t *stop_signal;
 	char primary[NAME_BYTES];	/* host where DRBD is primary, as last seen */
 	double nfsd_threads, nfsd_blocked, oldest_request_ns;
+	uint64_t storage_busy_ns;	/* when DRBD last had such a request; our clock */
 	char drbd[64];
 	struct hist *second;		/* responses of op "" of the last second */
 };
