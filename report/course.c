@@ -17,6 +17,15 @@
 #define IN_BAND 0.99
 #define LATE_NS (30 * SECOND)
 
+const struct layer layer_rows[] = {
+	{ "nfsd_hung_ratio_max", "nfsd.hung_ratio", false, "nfsd thread-time in waits of 500 ms and more, most", 100, " %" },
+	{ "nfsd_blocked_ratio_max", "nfsd.blocked_ratio", false, NULL, 100, " %" },	/* a healthy server has 100 % under writes */
+	{ "drbd_oldest_request_max_ns", "drbd.oldest_request_age", false, "DRBD's oldest request, greatest age", 1e-9, " s" },
+	{ "drbd_connected_min", "drbd.connected", true, "DRBD connected all the time (1 = yes)", 1, "" },
+	{ "oldest_op_max_ns", "load.oldest_op_age", false, "oldest op in flight, greatest age", 1e-9, " s" },
+	{ .key = NULL },
+};
+
 struct instants {
 	int64_t first_ns;	/* the first fault in force; -1 = none */
 	int64_t act_ns;		/* what ended the last one: its heal, or the reboot */
@@ -60,18 +69,10 @@ static json_t *layers(struct metrics *metrics, const struct instants *at)
 	int64_t to = at->first_ns < 0 ? metrics_end(metrics) : at->act_ns;
 	int64_t warm = baseline < METRICS_WINDOW_NS ? baseline : METRICS_WINDOW_NS;
 	json_t *all = json_object();
-	static const struct {
-		const char *key, *metric;
-		bool least;
-	} rows[] = { { "nfsd_hung_ratio_max", "nfsd.hung_ratio", false },
-		     { "nfsd_blocked_ratio_max", "nfsd.blocked_ratio", false },
-		     { "drbd_oldest_request_max_ns", "drbd.oldest_request_age", false },
-		     { "drbd_connected_min", "drbd.connected", true },
-		     { "oldest_op_max_ns", "load.oldest_op_age", false } };
 
-	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-		json_object_set_new(all, rows[i].key, json_pack("{s:o, s:o}", "baseline", extremes(metrics, rows[i].metric, warm, baseline, rows[i].least),
-								 "under_fault", extremes(metrics, rows[i].metric, from, to, rows[i].least)));
+	for (const struct layer *l = layer_rows; l->key; l++)
+		json_object_set_new(all, l->key, json_pack("{s:o, s:o}", "baseline", extremes(metrics, l->metric, warm, baseline, l->least), "under_fault",
+							   extremes(metrics, l->metric, from, to, l->least)));
 	return all;
 }
 

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "html.h"
+#include "judge.h"
 
 #define HUNG_SHOWN 200
 
@@ -220,24 +221,18 @@ static void put_cell(const struct page *page, const json_t *value, double unit, 
 
 void html_layers(const struct page *page)
 {
-	static const struct {
-		const char *key, *what, *unit;
-		double scale;
-	} rows[] = { { "nfsd_hung_ratio_max", "nfsd thread-time in waits of 500 ms and more, most", " %", 100 },
-		     { "drbd_oldest_request_max_ns", "DRBD's oldest request, greatest age", " s", 1e-9 },
-		     { "drbd_connected_min", "DRBD connected all the time (1 = yes)", "", 1 },
-		     { "oldest_op_max_ns", "oldest op in flight, greatest age", " s", 1e-9 } };
-
 	if (json_array_size(get(page->verdict, "faults")) == 0)
 		return;
 	(void)fputs("<section>\n<h2>The layers, before and under the faults</h2>\n<table class=\"numbers\"><thead><tr><th></th><th scope=\"col\">baseline</th><th scope=\"col\">under fault</th>"
 		    "</tr></thead>\n<tbody>\n", page->out);
-	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		const json_t *row = get(get(page->verdict, "layers"), rows[i].key);
+	for (const struct layer *l = layer_rows; l->key; l++) {
+		const json_t *row = get(get(page->verdict, "layers"), l->key);
 
-		(void)fprintf(page->out, "<tr><th scope=\"row\">%s</th>", rows[i].what);
-		put_cell(page, get(row, "baseline"), rows[i].scale, rows[i].unit);
-		put_cell(page, get(row, "under_fault"), rows[i].scale, rows[i].unit);
+		if (!l->what)
+			continue;
+		(void)fprintf(page->out, "<tr><th scope=\"row\">%s</th>", l->what);
+		put_cell(page, get(row, "baseline"), l->scale, l->unit);
+		put_cell(page, get(row, "under_fault"), l->scale, l->unit);
 		(void)fputs("</tr>\n", page->out);
 	}
 	(void)fputs("</tbody></table>\n</section>\n", page->out);

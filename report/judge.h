@@ -32,6 +32,17 @@ int judge_whole(struct record *record, const json_t *verdict, const struct profi
 /** "recovery", "herd", "ratios", "layers", "failed_while_others_ok": how it went, into the verdict. */
 int judge_course(struct record *record, struct metrics *metrics, const struct profile *profile, json_t *verdict, struct err *err);
 
+/* A row of "layers": {key: {"baseline", "under_fault"}}, each the extreme of a metric. */
+struct layer {
+	const char *key, *metric;
+	bool least;		/* the extreme is the least value, else the greatest */
+	const char *what;	/* for people; NULL = in verdict.json alone */
+	double scale;		/* from the metric's unit to that of people */
+	const char *unit;
+};
+
+extern const struct layer layer_rows[];	/* ends with key NULL */
+
 /* clients.c */
 /**
  * "clients": [{"host", "back_ns", "mounted_anew", "reconnects"}], an entry a load host; null = not measured. Empty without a fault.

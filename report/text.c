@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "judge.h"
 #include "percentiles.h"
 #include "record.h"
 #include "report.h"
@@ -191,25 +192,18 @@ static void print_ratio(const char *what, const json_t *value, const char *unit,
 
 static void print_course(const json_t *v, FILE *out)
 {
-	static const struct {
-		const char *key, *what;
-		double unit;
-	} rows[] = { { "nfsd_hung_ratio_max", "nfsd thread-time in waits of 500 ms and more, most", 1 },
-		     { "drbd_oldest_request_max_ns", "DRBD's oldest request, greatest age [s]", 1e9 },
-		     { "drbd_connected_min", "DRBD connected all the time (1 = yes)", 1 },
-		     { "oldest_op_max_ns", "oldest op in flight, greatest age [s]", 1e9 } };
 	const json_t *layers = json_object_get(v, "layers"), *herd = json_object_get(v, "herd"), *recovery = json_object_get(v, "recovery"), *of_job, *ratio;
 	const char *job, *phase;
 	char text[24];
 
 	if (json_array_size(json_object_get(v, "faults")) == 0)
 		return;
-	(void)fprintf(out, "\nlayers                                                 baseline  under fault\n");
-	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		const json_t *row = json_object_get(layers, rows[i].key), *base = json_object_get(row, "baseline"), *under = json_object_get(row, "under_fault");
+	(void)fprintf(out, "\nlayers                                               baseline   under fault\n");
+	for (const struct layer *l = layer_rows; l->key; l++) {
+		const json_t *row = json_object_get(layers, l->key), *base = json_object_get(row, "baseline"), *under = json_object_get(row, "under_fault");
 
-		if (json_is_number(base) && json_is_number(under))
-			(void)fprintf(out, "  %-52s %8.3g  %11.3g\n", rows[i].what, json_number_value(base) / rows[i].unit, json_number_value(under) / rows[i].unit);
+		if (l->what && json_is_number(base) && json_is_number(under))
+			(void)fprintf(out, "  %-50s %8.3g%-2s %9.3g%s\n", l->what, json_number_value(base) * l->scale, l->unit, json_number_value(under) * l->scale, l->unit);
 	}
 	(void)fputs("\nagainst the baseline\n", out);
 	json_object_foreach(json_object_get((json_t *)(uintptr_t)v, "ratios"), job, of_job)
