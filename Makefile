@@ -159,12 +159,14 @@ PREFIX ?= /usr/local
 man: deps ## the man pages of docs/, into build/man
 	$(Q)tools/man build/man
 
-install: all ## program, pages, profiles, completion: DESTDIR= PREFIX=/usr/local
+install: all ## program, pages, profiles, completion, systemd unit: DESTDIR= PREFIX=/usr/local
 	$(Q)tools/man build/man
 	$(Q)install -D -m 755 $(BUILD)/squall $(DESTDIR)$(PREFIX)/bin/squall
 	$(Q)for p in $$(cd build/man && find . -type f); do install -D -m 644 build/man/$$p $(DESTDIR)$(PREFIX)/share/man/$$p || exit 1; done
 	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/squall/profiles profiles/*.yaml
 	$(Q)install -D -m 644 tools/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/squall
+	$(Q)sed 's|@PREFIX@|$(PREFIX)|' tools/squall-heal.service >$(BUILD)/squall-heal.service
+	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system $(BUILD)/squall-heal.service
 
 clean: ## remove build/
 	rm -rf build
