@@ -205,6 +205,8 @@ static int fill(struct record *record, struct metrics *metrics, const struct pro
 	if (rc == 0)
 		rc = judge_course(record, metrics, profile, verdict, err);
 	if (rc == 0)
+		rc = judge_wire(record, verdict, err);
+	if (rc == 0)
 		conclude(verdict, profile, held == 1, reasons, doubts);
 	json_decref(reasons);
 	json_decref(doubts);

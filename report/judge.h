@@ -50,6 +50,13 @@ extern const struct layer layer_rows[];	/* ends with key NULL */
  */
 int judge_clients(struct record *record, int64_t act_ns, json_t *verdict, struct err *err);
 
+/* wire.c */
+/**
+ * "wire": [{"host", "ops", "reads", "rpcs", "read_rpcs", "by_rpc": {RPC: calls}}], an entry a host whose kernel counted calls on the mount: ops that
+ * were done, those of them that read, and the calls from the first second of the load to the last.
+ */
+int judge_wire(struct record *record, json_t *verdict, struct err *err);
+
 /** A text of a row; "" when it is NULL. */
 static inline const char *judge_text(void *row, int column)
 {

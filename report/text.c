@@ -15,6 +15,7 @@
 
 #define HUNG_SHOWN 10
 #define DAMAGE_SHOWN 5
+#define RPCS_SHOWN 6
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -243,6 +244,28 @@ static void print_clients(const json_t *v, FILE *out)
 	}
 }
 
+static void print_wire(const json_t *v, FILE *out)
+{
+	json_t *host, *nr;
+	const char *rpc;
+	size_t i;
+
+	json_array_foreach(json_object_get(v, "wire"), i, host) {
+		long long reads = number_of(host, "reads"), calls = number_of(host, "read_rpcs"), ops = number_of(host, "ops");
+		int shown = 0;
+
+		if (i == 0)
+			(void)fputs("\nwhat reached the server\n", out);
+		(void)fprintf(out, "  %-12s %lld ops, %lld RPCs", text_of(host, "host"), ops, number_of(host, "rpcs"));
+		json_object_foreach(json_object_get(host, "by_rpc"), rpc, nr)
+			if (shown++ < RPCS_SHOWN)
+				(void)fprintf(out, "%s %s %lld", shown == 1 ? ":" : ",", rpc, (long long)json_integer_value(nr));
+		(void)fputc('\n', out);
+		if (reads > calls)
+			(void)fprintf(out, "  %-12s at least %.0f %% of %lld reads were answered by its own page cache\n", "", 100.0 * (double)(reads - calls) / (double)reads, reads);
+	}
+}
+
 static void print_hung(const json_t *v, FILE *out)
 {
 	const json_t *list = json_object_get(v, "hung"), *op;
@@ -287,6 +310,7 @@ int report_text(struct record *record, const json_t *verdict, FILE *out)
 	print_signature(verdict, out);
 	print_course(verdict, out);
 	print_clients(verdict, out);
+	print_wire(verdict, out);
 	print_hung(verdict, out);
 	print_hosts(verdict, out);
 	return fflush(out) != 0 || ferror(out) ? -EIO : 0;

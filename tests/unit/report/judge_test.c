@@ -432,3 +432,26 @@ Test(judge, a_client_that_came_back_by_itself_is_told_from_one_that_was_mounted_
 	cr_expect_eq(json_integer_value(json_object_get(json_array_get(json_object_get(v, "clients"), 0), "mounted_anew")), 1);
 	json_decref(v);
 }
+
+Test(judge, the_ops_of_a_client_stand_beside_the_calls_of_its_mount)
+{
+	json_t *v, *wire, *host;
+
+	fixture_sql(record, "INSERT INTO hosts VALUES('d', 'load,observe', 0, 0, 0, NULL)");
+	fixture_sql(record, "INSERT INTO intervals(second, host, job, op, phase, ok, unknown) VALUES(3, 'c', 'web', 'read', 'baseline', 90, 0),"
+			    " (4, 'c', 'web', 'first_byte', 'baseline', 10, 0), (4, 'c', 'web', 'stat', 'baseline', 50, 0), (4, 'd', 'web', 'stat', 'baseline', 7, 0)");
+	/* READ: 40, and 5 on a new mount. LOOKUP: first seen in mid-run, so all 9 of it are of this run. GETATTR: what was before the run does not count. */
+	fixture_sql(record, "INSERT INTO samples(t_ns, host, metric, label, value) VALUES(500000000, 'c', 'mount.ops', 'READ', 1000), (9000000000, 'c', 'mount.ops', 'READ', 1040),"
+			    " (9500000000, 'c', 'mount.ops', 'READ', 5), (7000000000, 'c', 'mount.ops', 'LOOKUP', 9), (500000000, 'c', 'mount.ops', 'GETATTR', 77)");
+	v = fixture_judge(record);
+	wire = json_object_get(v, "wire");
+	host = json_array_get(wire, 0);
+	cr_expect_eq(json_array_size(wire), 1, "d has no counters: nothing is said of it");
+	cr_expect_str_eq(json_string_value(json_object_get(host, "host")), "c");
+	cr_expect_eq(json_integer_value(json_object_get(host, "ops")), 150);
+	cr_expect_eq(json_integer_value(json_object_get(host, "reads")), 100);
+	cr_expect_eq(json_integer_value(json_object_get(host, "rpcs")), 54);
+	cr_expect_eq(json_integer_value(json_object_get(host, "read_rpcs")), 45);
+	cr_expect_eq(json_object_size(json_object_get(host, "by_rpc")), 2);
+	json_decref(v);
+}
