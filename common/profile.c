@@ -52,7 +52,9 @@ static int parse_size(const struct yaml *node, struct dataset_spec *d, struct er
 
 static int parse_dataset(struct profile *p, const struct yaml *node, struct err *err)
 {
-	static const char *const keys[] = { "sites", "files_per_site", "depth", "size", NULL };
+	static const char *const keys[] = { "sites", "files_per_site", "depth", "size", "cache", NULL };
+	static const char *const caches[] = { "as-is", "cold", NULL };
+	unsigned int cache = 0;
 	uint64_t v[3] = { 1, 100, 2 };
 	const uint64_t max[3] = { 10000, 100000, 16 };
 	int rc;
@@ -64,6 +66,9 @@ static int parse_dataset(struct profile *p, const struct yaml *node, struct err 
 	for (int i = 0; i < 3 && rc == 0; i++)
 		if (yaml_get(node, keys[i]))
 			rc = yaml_to_u64(yaml_get(node, keys[i]), 1, max[i], &v[i], err);
+	if (rc == 0 && yaml_get(node, "cache"))
+		rc = yaml_to_enum(yaml_get(node, "cache"), caches, &cache, err);
+	p->cold = cache == 1;
 	p->dataset.sites = (unsigned int)v[0];
 	p->dataset.files_per_site = (unsigned int)v[1];
 	p->dataset.depth = (unsigned int)v[2];
@@ -307,6 +312,7 @@ static int fill_defaults(struct profile *p, struct err *err)
 
 	rc = rc ? rc : fill(p, err, "expect=%s", verdict_names[p->expect]);
 	rc = rc ? rc : fill(p, err, "guards.max_run=%llus", (unsigned long long)(p->max_run_ns / 1000000000));
+	rc = rc ? rc : fill(p, err, "dataset.cache=%s", p->cold ? "cold" : "as-is");
 	rc = rc ? rc : fill(p, err, "lab.clients=%u", p->lab.clients);
 	rc = rc ? rc : fill(p, err, "lab.nfsd_threads=%u", p->lab.nfsd_threads);
 	rc = rc ? rc : fill(p, err, "lab.filesystem=%s", p->lab.filesystem);

@@ -17,6 +17,7 @@
 #include "bus.h"
 #include "chaos.h"
 #include "clock.h"
+#include "cold.h"
 #include "err.h"
 #include "file.h"
 #include "load.h"
@@ -49,6 +50,7 @@ struct agent {
 	uint64_t cutoff_ns;		/* 0 = the load was not asked to stop */
 	uint64_t heard_ns;
 	struct hold holds[FAULTS_MAX];
+	struct cold cold;
 	bool gone;
 };
 
@@ -212,6 +214,24 @@ static void take_journal(struct agent *a)
 	json_decref(status);
 }
 
+/* The answer comes when it is done. */
+static void take_cold(struct agent *a)
+{
+	struct err err = ERR_INIT;
+	int rc = cold_start(&a->cold, &err);
+
+	if (rc < 0)
+		answer(a, "cold", rc, &err);
+}
+
+static void on_cold(struct agent *a)
+{
+	struct err err = ERR_INIT;
+	int rc = cold_end(&a->cold, &err);
+
+	answer(a, "cold", rc, &err);
+}
+
 static void take_lease(struct agent *a, const struct bus_message *m)
 {
 	for (int i = 0; i < FAULTS_MAX; i++)
@@ -246,6 +266,8 @@ static void on_message(struct agent *a, const struct bus_message *m)
 		take_heal(a, m->body);
 	else if (strcmp(m->kind, "journal") == 0)
 		take_journal(a);
+	else if (strcmp(m->kind, "cold") == 0)
+		take_cold(a);
 	else if (strcmp(m->kind, "stop") == 0 && a->load && a->cutoff_ns == 0) {
 		load_stop(a->load);
 		a->cutoff_ns = clock_mono_ns() + STOP_GRACE_NS;
@@ -310,7 +332,7 @@ static void read_events(struct agent *a, struct hold *h)
 
 static int wait_for_anything(struct agent *a)
 {
-	struct pollfd fds[BUS_PEERS_MAX + OBSERVE_FDS_MAX + FAULTS_MAX];
+	struct pollfd fds[BUS_PEERS_MAX + OBSERVE_FDS_MAX + FAULTS_MAX + 1], *cold;
 	int probe[OBSERVE_FDS_MAX], nr, probes, first_hold;
 	struct hold *of[FAULTS_MAX];
 	uint64_t now = clock_mono_ns();
@@ -328,8 +350,12 @@ static int wait_for_anything(struct agent *a)
 			of[nr - first_hold] = &a->holds[i];
 			fds[nr++] = (struct pollfd){ .fd = a->holds[i].hold.event_fd, .events = POLLIN };
 		}
-	if (poll(fds, (nfds_t)nr, timeout_ms) < 0 && errno != EINTR)
+	cold = &fds[nr];
+	*cold = (struct pollfd){ .fd = a->cold.pidfd, .events = POLLIN };	/* one below 0 is left out */
+	if (poll(fds, (nfds_t)nr + 1, timeout_ms) < 0 && errno != EINTR)
 		return -errno;
+	if (cold->revents)
+		on_cold(a);
 	for (int i = first_hold; i < nr; i++)
 		if (fds[i].revents)
 			read_events(a, of[i - first_hold]);
@@ -338,7 +364,7 @@ static int wait_for_anything(struct agent *a)
 
 int agent_serve(const struct agent_options *options, int fd, struct err *err)
 {
-	struct agent a = { .options = options, .profile = PROFILE_INIT, .heard_ns = clock_mono_ns() };
+	struct agent a = { .options = options, .profile = PROFILE_INIT, .heard_ns = clock_mono_ns(), .cold = COLD_INIT };
 	int rc = 0;
 
 	for (int i = 0; i < FAULTS_MAX; i++)
@@ -362,6 +388,7 @@ int agent_serve(const struct agent_options *options, int fd, struct err *err)
 	for (int i = 0; i < FAULTS_MAX; i++)
 		if (a.holds[i].idx >= 0)
 			chaos_hold_close(&a.holds[i].hold);	/* heals */
+	cold_release(&a.cold);
 	end_load(&a);
 	if (a.observe)
 		observe_stop(a.observe);

@@ -62,8 +62,8 @@ static void print_where(FILE *f, const struct profile *p, const struct run_optio
 			p->lab.clients, p->lab.clients == 1 ? "" : "s", p->lab.nfsd_threads, p->lab.filesystem);
 	else
 		fprintf(f, "where:   this host (%s): it raises the load%s\n", o->on, p->faults_nr > 0 ? ", and the faults are injected INTO IT" : "");
-	fprintf(f, "dataset: %u sites with %u files each, %s%" PRIu64 " bytes a file; built when it is not there\n", d->sites, d->files_per_site,
-		d->lognormal ? "log-normal sizes up to " : "", d->size_bytes);
+	fprintf(f, "dataset: %u sites with %u files each, %s%" PRIu64 " bytes a file; built when it is not there%s\n", d->sites, d->files_per_site,
+		d->lognormal ? "log-normal sizes up to " : "", d->size_bytes, p->cold ? "; before the load all hosts drop their caches" : "");
 	fprintf(f, "record:  %s/%s/UTC-%" PRIu64 "\n", o->out, p->name, p->seed);
 }
 

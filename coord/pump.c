@@ -110,6 +110,8 @@ static void on_final(struct run *run, struct host *host, json_t *body)
 		return;
 	}
 	(void)record_final(run->record, host->name, body, NULL);
+	if (json_integer_value(json_object_get(body, "dataset_bytes")) > 0)
+		(void)record_meta_double(run->record, "dataset_bytes", json_number_value(json_object_get(body, "dataset_bytes")), NULL);
 }
 
 static void dispatch(struct run *run, struct bus_message *m)

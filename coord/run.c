@@ -17,6 +17,7 @@
 #include "run.h"
 
 #define HEAL_NS (60 * NS_PER_S)
+#define COLD_NS (120 * NS_PER_S)	/* a server writes out what is dirty before */
 
 static volatile sig_atomic_t stop_signal;
 
@@ -208,6 +209,13 @@ static int phases(struct run *run, const char **ret_why, struct err *err)
 	return rc < 0 ? rc : 0;
 }
 
+/* On every host, clients and servers alike. */
+static int drop_caches(struct run *run, struct err *err)
+{
+	progress_say(run, "the caches of all hosts are dropped");
+	return run_ask_all(run, "", "cold", NULL, COLD_NS, err);
+}
+
 static int measure(struct run *run, json_t **ret_verdict, struct err *err)
 {
 	const char *why = NULL;
@@ -219,6 +227,8 @@ static int measure(struct run *run, json_t **ret_verdict, struct err *err)
 		rc = run_calibrate(run, err);
 	if (rc == 0)
 		rc = run_resolve(run, err);
+	if (rc == 0 && run->profile.cold)
+		rc = drop_caches(run, err);
 	if (rc == 0)
 		rc = phases(run, &why, err);
 	if (rc < 0 && rc != -EINTR)

@@ -196,6 +196,7 @@ struct profile {
 	char file[LINE_BYTES];
 	uint64_t seed;
 	struct dataset_spec dataset;
+	bool cold;			/* dataset.cache: all hosts drop their caches before T0 */
 	struct lab_spec lab;
 	struct job jobs[JOBS_MAX];
 	unsigned int jobs_nr;

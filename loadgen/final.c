@@ -280,7 +280,7 @@ json_t *load_final(struct load *load)
 	for (unsigned int i = 0; i < load->shared.jobs_nr; i++)
 		for (uint32_t s = 0; s < load->shared.run[i].shards_nr; s++)
 			dropped += load->shared.run[i].shard[s].pages_dropped;
-	return json_pack("{s:o, s:o, s:o, s:o, s:I, s:o, s:b, s:o, s:o*}", "jobs", jobs, "censored", censored_json(load), "hung", hung, "lag",
+	return json_pack("{s:o, s:o, s:o, s:o, s:I, s:o, s:b, s:o, s:o*, s:I}", "jobs", jobs, "censored", censored_json(load), "hung", hung, "lag",
 			 lag_json(load), "dropped_pages", (json_int_t)dropped, "left", left, "worker_died", load->died, "interval", interval,
-			 "damage", damage_json(load));
+			 "damage", damage_json(load), "dataset_bytes", (json_int_t)load->shared.control->dataset_bytes);
 }

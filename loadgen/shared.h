@@ -120,6 +120,7 @@ struct control {
 	int ready_rc;			/* of the worker's start; read after its pipe has spoken */
 	struct err ready_err;
 	struct dataset_spec spec;	/* of the manifest, so that the supervisor can name files */
+	uint64_t dataset_bytes;		/* all its files */
 	uint64_t chunk_bytes;		/* buffer of a thread */
 	struct damage_log damage;	/* what checks of reads have found */
 	struct hist *hiccup;		/* per phase; one writer, the hiccup process */

@@ -216,6 +216,8 @@ static int read_dataset(struct shared *shared, const struct load_plan *plan, str
 	if (!ret->complete)
 		return err_set(err, -ENOENT, "%s: the dataset was not built to its end; build or remove it", plan->dir);
 	shared->control->spec = ret->spec;
+	for (size_t i = 0; i < (size_t)ret->spec.sites * ret->spec.files_per_site; i++)
+		shared->control->dataset_bytes += ret->size_bytes[i];
 	return 0;
 }
 

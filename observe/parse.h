@@ -119,6 +119,15 @@ struct pressure_line {
 
 bool pressure_line_parse(const char *line, struct pressure_line *ret);
 
+/* memory: one line of /proc/meminfo. */
+struct memory_line {
+	char key[32];
+	uint64_t bytes;
+};
+
+/** @return false: not "Key: N kB". */
+bool memory_line_parse(const char *line, struct memory_line *ret);
+
 /** A record of /dev/kmsg: its text without prefix and dictionary. @return false: not of the kernel itself, or malformed. */
 bool kmsg_parse(const char *record, char *ret_text, size_t text_bytes);
 

@@ -10,6 +10,7 @@ const struct probe *const probes[] = {
 	&probe_mountstats,
 	&probe_disks,
 	&probe_pressure,
+	&probe_memory,
 	&probe_kernel_log,
 };
 

@@ -53,10 +53,10 @@ static json_t *split_roles(const char *text)
 
 static int add_host(void *row, void *arg)
 {
-	json_array_append_new(arg, json_pack("{s:s, s:o, s:I, s:I, s:I, s:o, s:o}", "name", judge_text(row, 0), "roles", split_roles(judge_text(row, 1)), "offset_ns",
+	json_array_append_new(arg, json_pack("{s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "name", judge_text(row, 0), "roles", split_roles(judge_text(row, 1)), "offset_ns",
 					     (json_int_t)sqlite3_column_int64(row, 2), "offset_error_ns", (json_int_t)sqlite3_column_int64(row, 3), "start_skew_ns",
 					     (json_int_t)sqlite3_column_int64(row, 4), "lag_p99_ns", integer_or_null(row, 6), "lost_at_ns",
-					     integer_or_null(row, 5)));
+					     integer_or_null(row, 5), "memory_bytes", integer_or_null(row, 7), "cached_at_start_bytes", integer_or_null(row, 8)));
 	return 0;
 }
 
@@ -119,7 +119,9 @@ static int add_tables(struct record *record, json_t *verdict, struct err *err)
 		{ "faults", "SELECT fault, host, verified, healed, inject_ns, heal_ns, healed_by, evidence FROM faults ORDER BY idx", add_fault },
 		{ "hung", "SELECT host, pid, tid, op, path, age_ns, wchan, stack FROM hung ORDER BY age_ns DESC", add_hung },
 		{ "hosts",
-		  "SELECT host, roles, offset_ns, offset_error_ns, start_skew_ns, lost_at_ns, (SELECT MAX(p99_ns) FROM lag WHERE lag.host = hosts.host)"
+		  "SELECT host, roles, offset_ns, offset_error_ns, start_skew_ns, lost_at_ns, (SELECT MAX(p99_ns) FROM lag WHERE lag.host = hosts.host),"
+		  " (SELECT value FROM samples AS s WHERE metric = 'memory.total' AND s.host = hosts.host LIMIT 1),"
+		  " (SELECT value FROM samples AS s WHERE metric = 'memory.cached' AND s.host = hosts.host AND t_ns >= 0 ORDER BY t_ns LIMIT 1)"
 		  " FROM hosts ORDER BY hosts.rowid",
 		  add_host },
 	};
@@ -180,6 +182,16 @@ static void conclude(json_t *verdict, const struct profile *profile, bool all_he
 	json_object_set(verdict, "doubts", doubts);
 }
 
+/* The working set, to be held against the memory of the hosts. */
+static void add_dataset(struct record *record, const struct profile *profile, json_t *verdict)
+{
+	char *bytes = record_meta_get(record, "dataset_bytes");
+
+	json_object_set_new(verdict, "dataset", json_pack("{s:o, s:s}", "bytes", bytes ? json_integer((json_int_t)strtod(bytes, NULL)) : json_null(), "cache",
+							  profile->cold ? "cold" : "as-is"));
+	free(bytes);
+}
+
 static int fill(struct record *record, struct metrics *metrics, const struct profile *profile, json_t *verdict, struct err *err)
 {
 	json_t *reasons = json_array(), *doubts = json_array(), *jobs = NULL;
@@ -194,6 +206,7 @@ static int fill(struct record *record, struct metrics *metrics, const struct pro
 	json_object_set_new(verdict, "jobs", jobs ? jobs : json_object());
 	if (rc == 0) {
 		add_sites(metrics, verdict);
+		add_dataset(record, profile, verdict);
 		rc = add_tables(record, verdict, err);
 	}
 	if (rc == 0)

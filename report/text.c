@@ -284,19 +284,30 @@ static void print_hung(const json_t *v, FILE *out)
 		(void)fprintf(out, "  and %zu more in verdict.json\n", json_array_size(list) - HUNG_SHOWN);
 }
 
+static double mib(const json_t *object, const char *key)
+{
+	return json_number_value(json_object_get(object, key)) / (1024 * 1024);
+}
+
 static void print_hosts(const json_t *v, FILE *out)
 {
-	size_t i;
-	const json_t *host;
+	const json_t *host, *dataset = json_object_get(v, "dataset");
 	char lag[24], error[24];
+	size_t i;
 
 	(void)fputs("\nhosts\n", out);
-	json_array_foreach(json_object_get(v, "hosts"), i, host)
-		(void)fprintf(out, "  %-12s clock known to %s%s%s\n", text_of(host, "name"),
+	if (mib(dataset, "bytes") > 0)
+		(void)fprintf(out, "  dataset      %.3g MiB, caches %s\n", mib(dataset, "bytes"), strcmp(text_of(dataset, "cache"), "cold") == 0 ? "dropped before the load" : "as they were");
+	json_array_foreach(json_object_get(v, "hosts"), i, host) {
+		(void)fprintf(out, "  %-12s clock known to %s%s%s", text_of(host, "name"),
 			      units_format_ns((uint64_t)number_of(host, "offset_error_ns"), error, sizeof error),
 			      json_is_integer(json_object_get(host, "lag_p99_ns")) ? ", lag p99 " : "",
 			      json_is_integer(json_object_get(host, "lag_p99_ns")) ?
 				      units_format_ns((uint64_t)number_of(host, "lag_p99_ns"), lag, sizeof lag) : "");
+		if (json_is_integer(json_object_get(host, "cached_at_start_bytes")))
+			(void)fprintf(out, ", %.3g of %.3g MiB cached at the start", mib(host, "cached_at_start_bytes"), mib(host, "memory_bytes"));
+		(void)fputc('\n', out);
+	}
 }
 
 int report_text(struct record *record, const json_t *verdict, FILE *out)

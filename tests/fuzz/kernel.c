@@ -14,6 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *text = fuzz_text(data, size), *message = malloc(64);
 	struct nfsd_thread_state thread;
 	struct pressure_line pressure;
+	struct memory_line memory;
 	struct disk_line disk;
 	uint64_t age = 0;
 
@@ -27,6 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CHECK(strlen(disk.name) < sizeof disk.name);
 	if (pressure_line_parse(text, &pressure))
 		CHECK(strlen(pressure.kind) < sizeof pressure.kind);
+	if (memory_line_parse(text, &memory))
+		CHECK(strlen(memory.key) < sizeof memory.key);
 	if (kmsg_parse(text, message, 64))
 		CHECK(strlen(message) < 64);
 	free(message);

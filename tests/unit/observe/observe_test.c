@@ -495,7 +495,7 @@ Test(observe, mountstats_emits_ops_that_were_used)
 	observe_stop(o);
 }
 
-Test(observe, disks_and_pressure_emit)
+Test(observe, disks_pressure_and_memory_emit)
 {
 	struct observe *o;
 
@@ -508,6 +508,10 @@ Test(observe, disks_and_pressure_emit)
 	observe_stop(o);
 	o = start(&probe_pressure, NULL);
 	cr_expect_eq(wait_value(o, "pressure.memory", "full"), 60.5);
+	observe_stop(o);
+	put_fixture("proc/meminfo", "meminfo.txt");
+	o = start(&probe_memory, NULL);
+	cr_expect_eq(wait_value(o, "memory.cached", NULL), 81920.0 * 1024);
 	observe_stop(o);
 }
 

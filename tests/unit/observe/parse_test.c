@@ -246,6 +246,19 @@ Test(parse, diskstats_gives_whole_disks)
 	free(text);
 }
 
+Test(parse, memory_is_in_bytes)
+{
+	char *text = fixture("meminfo.txt");
+	struct memory_line m;
+
+	cr_assert(memory_line_parse(text, &m));
+	cr_expect_str_eq(m.key, "MemTotal");
+	cr_expect_eq(m.bytes, 512000000u);
+	cr_expect_not(memory_line_parse("HugePages_Total:       0", &m), "a number of pages");
+	cr_expect_not(memory_line_parse("MemTotal: 99999999999999999999 kB", &m));
+	free(text);
+}
+
 Test(parse, pressure_gives_some_and_full)
 {
 	char *text = fixture("pressure-io.txt");

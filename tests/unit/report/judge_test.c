@@ -455,3 +455,20 @@ Test(judge, the_ops_of_a_client_stand_beside_the_calls_of_its_mount)
 	cr_expect_eq(json_object_size(json_object_get(host, "by_rpc")), 2);
 	json_decref(v);
 }
+
+Test(judge, what_was_cached_when_the_load_began_stands_with_each_host)
+{
+	const json_t *host;
+	json_t *v;
+
+	fixture_sql(record, "INSERT INTO meta VALUES('dataset_bytes', '4096.0')");
+	fixture_sql(record, "INSERT INTO samples(t_ns, host, metric, label, value) VALUES(-900000000, 'c', 'memory.cached', '', 7000), (100000000, 'c', 'memory.cached', '', 500),"
+			    " (9000000000, 'c', 'memory.cached', '', 9000), (100000000, 'c', 'memory.total', '', 100000)");
+	v = fixture_judge(record);
+	host = json_array_get(json_object_get(v, "hosts"), 0);
+	cr_expect_eq(json_integer_value(json_object_get(host, "cached_at_start_bytes")), 500);
+	cr_expect_eq(json_integer_value(json_object_get(host, "memory_bytes")), 100000);
+	cr_expect_eq(json_integer_value(json_object_get(json_object_get(v, "dataset"), "bytes")), 4096);
+	cr_expect_str_eq(json_string_value(json_object_get(json_object_get(v, "dataset"), "cache")), "as-is");
+	json_decref(v);
+}
