@@ -215,13 +215,15 @@ static int parse_jobs_and_faults(struct profile *p, struct err *err)
 			return yaml_error(c, err, "more than %d faults", FAULTS_MAX);
 		rc = profile_parse_fault(p, c, &p->faults[p->faults_nr++], err);
 	}
+	if (rc == 0)
+		rc = profile_expand_faults(p, err);
 	return rc == 0 ? profile_check_times(p, err) : rc;
 }
 
 static int parse_head(struct profile *p, struct err *err)
 {
 	static const char *const keys[] = { "name",   "seed",	   "dataset", "lab",	"jobs", "phases",
-					    "faults", "signature", "expect",  "guards", "arms", "pages", NULL };
+					    "faults", "signature", "expect",  "guards", "arms", "pages", "random_faults", NULL };
 	static const char *const expects[] = { "reproduced", "absent", NULL };
 	unsigned int expect = 1;
 	int rc = yaml_check_keys(p->tree, "the profile", keys, err);

@@ -23,6 +23,12 @@ int profile_check_pages(const struct profile *p, struct err *err);
 /** @return whether it works on what an earlier op of the same page has made. */
 bool profile_op_needs_page(enum op_kind kind);
 int profile_parse_fault(struct profile *p, const struct yaml *node, struct fault_plan *ret, struct err *err);
+/** One that random_faults may draw, with its weight: it has no instant of its own. */
+int profile_parse_choice(const struct yaml *node, struct fault_plan *ret, uint64_t *ret_weight, struct err *err);
+/** "storm+10s" */
+int profile_parse_when(const struct profile *p, const struct yaml *node, struct when *ret, struct err *err);
+/** Once the listed faults are known: those that `repeat` and `random_faults` add, the same for the same seed. */
+int profile_expand_faults(struct profile *p, struct err *err);
 /** Once all faults are known: what their instants name must exist. */
 int profile_check_times(struct profile *p, struct err *err);
 /** @return index of a phase by name, or -1. */

@@ -27,6 +27,7 @@
 #define PEER "coordinator"
 #define STOP_GRACE_NS (2 * NS_PER_S)
 #define EVENT_BYTES 65536
+#define HOLDS_MAX 16		/* at a time, on one host */
 
 struct hold {
 	int idx;			/* of the fault in the profile; -1 = free */
@@ -49,7 +50,7 @@ struct agent {
 	uint64_t next_interval_ns;	/* 0 = the load has not been started */
 	uint64_t cutoff_ns;		/* 0 = the load was not asked to stop */
 	uint64_t heard_ns;
-	struct hold holds[FAULTS_MAX];
+	struct hold holds[HOLDS_MAX];
 	struct cold cold;
 	bool gone;
 };
@@ -165,7 +166,7 @@ static int hold_fault(struct agent *a, const json_t *body, struct err *err)
 
 	if (!fault || !has_role(a, "chaos"))
 		return err_set(err, -EINVAL, "agent: this host does not have the role chaos");
-	for (int i = 0; i < FAULTS_MAX; i++) {
+	for (int i = 0; i < HOLDS_MAX; i++) {
 		struct hold *h = &a->holds[i];
 		int rc;
 
@@ -178,7 +179,7 @@ static int hold_fault(struct agent *a, const json_t *body, struct err *err)
 		}
 		return rc;
 	}
-	return err_set(err, -ENOSPC, "agent: more than %d faults at a time", FAULTS_MAX);
+	return err_set(err, -ENOSPC, "agent: more than %d faults at a time", HOLDS_MAX);
 }
 
 /* What becomes of a fault is told in events; also that there is no holder for it. */
@@ -195,7 +196,7 @@ static void take_heal(struct agent *a, const json_t *body)
 {
 	int idx = (int)json_integer_value(json_object_get(body, "idx"));
 
-	for (int i = 0; i < FAULTS_MAX; i++)
+	for (int i = 0; i < HOLDS_MAX; i++)
 		if (a->holds[i].idx >= 0 && (a->holds[i].idx == idx || idx < 0))
 			(void)chaos_hold_heal(&a->holds[i].hold);
 }
@@ -234,7 +235,7 @@ static void on_cold(struct agent *a)
 
 static void take_lease(struct agent *a, const struct bus_message *m)
 {
-	for (int i = 0; i < FAULTS_MAX; i++)
+	for (int i = 0; i < HOLDS_MAX; i++)
 		if (a->holds[i].idx >= 0)
 			(void)chaos_hold_renew(&a->holds[i].hold, AGENT_LEASE_NS);
 	say(a, "pong", json_pack("{s:O, s:I}", "seq", json_object_get(m->body, "seq"), "mono_ns", (json_int_t)clock_mono_ns()));
@@ -332,9 +333,9 @@ static void read_events(struct agent *a, struct hold *h)
 
 static int wait_for_anything(struct agent *a)
 {
-	struct pollfd fds[BUS_PEERS_MAX + OBSERVE_FDS_MAX + FAULTS_MAX + 1], *cold;
+	struct pollfd fds[BUS_PEERS_MAX + OBSERVE_FDS_MAX + HOLDS_MAX + 1], *cold;
 	int probe[OBSERVE_FDS_MAX], nr, probes, first_hold;
-	struct hold *of[FAULTS_MAX];
+	struct hold *of[HOLDS_MAX];
 	uint64_t now = clock_mono_ns();
 	int timeout_ms = 100;
 
@@ -345,7 +346,7 @@ static int wait_for_anything(struct agent *a)
 	for (int i = 0; i < probes; i++)
 		fds[nr++] = (struct pollfd){ .fd = probe[i], .events = POLLIN };
 	first_hold = nr;
-	for (int i = 0; i < FAULTS_MAX; i++)
+	for (int i = 0; i < HOLDS_MAX; i++)
 		if (a->holds[i].idx >= 0) {
 			of[nr - first_hold] = &a->holds[i];
 			fds[nr++] = (struct pollfd){ .fd = a->holds[i].hold.event_fd, .events = POLLIN };
@@ -367,7 +368,7 @@ int agent_serve(const struct agent_options *options, int fd, struct err *err)
 	struct agent a = { .options = options, .profile = PROFILE_INIT, .heard_ns = clock_mono_ns(), .cold = COLD_INIT };
 	int rc = 0;
 
-	for (int i = 0; i < FAULTS_MAX; i++)
+	for (int i = 0; i < HOLDS_MAX; i++)
 		a.holds[i].idx = -1;
 	a.bus = bus_new();
 	if (!a.bus) {
@@ -385,7 +386,7 @@ int agent_serve(const struct agent_options *options, int fd, struct err *err)
 		}
 		tick(&a, clock_mono_ns());
 	}
-	for (int i = 0; i < FAULTS_MAX; i++)
+	for (int i = 0; i < HOLDS_MAX; i++)
 		if (a.holds[i].idx >= 0)
 			chaos_hold_close(&a.holds[i].hold);	/* heals */
 	cold_release(&a.cold);

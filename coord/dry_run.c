@@ -20,16 +20,6 @@
 #define INSTANT_UNKNOWN UINT64_MAX
 #define PIECES_SHOWN 8
 
-/* From the start of the load. */
-static uint64_t phase_start(const struct profile *p, int idx)
-{
-	uint64_t at = 0;
-
-	for (int i = 0; i < idx; i++)
-		at += p->phases[i].calibrate ? 0 : p->phases[i].for_ns;
-	return at;
-}
-
 /* Each job whose rate is relative, one after the other. */
 static uint64_t calibration_of(const struct profile *p, unsigned int *ret_jobs)
 {
@@ -42,7 +32,7 @@ static uint64_t calibration_of(const struct profile *p, unsigned int *ret_jobs)
 static void print_length(FILE *f, const struct profile *p)
 {
 	unsigned int jobs;
-	uint64_t load_ns = phase_start(p, (int)p->phases_nr), calibrate_ns = calibration_of(p, &jobs);
+	uint64_t load_ns = profile_phase_start(p, p->phases_nr), calibrate_ns = calibration_of(p, &jobs);
 	char load[32], each[32], max[32];
 
 	fprintf(f, "length:  %s of load", units_exact_ns(load_ns, load, sizeof load));
@@ -74,8 +64,8 @@ static void print_phases(FILE *f, const struct profile *p)
 	fputs("phases, from the start of the load:\n", f);
 	for (unsigned int i = 0; i < p->phases_nr; i++)
 		if (!p->phases[i].calibrate)
-			fprintf(f, "  %-12s %s to %s\n", p->phases[i].name, units_exact_ns(phase_start(p, (int)i), from, sizeof from),
-				units_exact_ns(phase_start(p, (int)i + 1), to, sizeof to));
+			fprintf(f, "  %-12s %s to %s\n", p->phases[i].name, units_exact_ns(profile_phase_start(p, i), from, sizeof from),
+				units_exact_ns(profile_phase_start(p, i + 1), to, sizeof to));
 }
 
 static void print_ops(FILE *f, const struct job *j)
@@ -191,7 +181,7 @@ static uint64_t instant_of(const struct profile *p, const struct when *when, uns
 	int event;
 
 	if (when->phase_idx >= 0)
-		return phase_start(p, when->phase_idx) + when->offset_ns;
+		return profile_phase_start(p, (unsigned int)when->phase_idx) + when->offset_ns;
 	event = fault_by_name(p, when->name);
 	if (event >= 0 && depth < FAULTS_MAX)
 		at = instant_of(p, &p->faults[event].at, depth + 1);
@@ -224,7 +214,7 @@ static void times_of(const struct profile *p, const struct fault_plan *plan, uin
 	else if (plan->until.name[0] != '\0')
 		*ret_until = instant_of(p, &plan->until, 0);
 	else
-		*ret_until = phase_start(p, (int)p->phases_nr);
+		*ret_until = profile_phase_start(p, p->phases_nr);
 }
 
 static void print_when(FILE *f, const struct profile *p, const struct fault_plan *plan)
@@ -233,8 +223,10 @@ static void print_when(FILE *f, const struct profile *p, const struct fault_plan
 	char text[32];
 
 	times_of(p, plan, &at, &until);
-	fputs("    when:       at ", f);
+	fputs(plan->condition.text[0] != '\0' ? "    when:       from " : "    when:       at ", f);
 	print_instant(f, &plan->at, at);
+	if (plan->condition.text[0] != '\0')
+		fprintf(f, " on, once it is true that %s", plan->condition.text);
 	if (chaos_is_instant(plan->fault)) {
 		fputs("; an instant\n", f);
 		return;
@@ -262,7 +254,7 @@ static int print_fault(FILE *f, const struct run *run, unsigned int idx, struct 
 
 	if (rc < 0)
 		return rc;
-	fprintf(f, "  faults.%u: %s\n    host:       %s\n", idx, plan->fault, plan->on[0] != '\0' ? plan->on : "the DRBD primary of that moment");
+	fprintf(f, "  %s: %s\n    host:       %s\n", plan->key, plan->fault, plan->on[0] != '\0' ? plan->on : "the DRBD primary of that moment");
 	print_when(f, &run->profile, plan);
 	if (json_string_length(json_object_get(e, "arguments")) > 0)
 		fprintf(f, "    arguments:  %s\n", json_string_value(json_object_get(e, "arguments")));
@@ -359,8 +351,10 @@ static int faults_to_json(const struct run *run, json_t *ret_faults, struct err 
 		if (rc < 0)
 			return rc;
 		times_of(p, plan, &at, &until);
+		(void)json_object_set_new(e, "key", json_string(plan->key));
 		(void)json_object_set_new(e, "host", json_string(plan->on));	/* "" = the DRBD primary of that moment */
 		(void)json_object_set_new(e, "at_ns", instant_to_json(at));
+		(void)json_object_set_new(e, "when", json_string(plan->condition.text));	/* "" = at that instant, else the first second from it on */
 		(void)json_object_set_new(e, "until_ns", instant_to_json(until));
 		(void)json_array_append_new(ret_faults, e);
 	}
@@ -377,11 +371,11 @@ static int print_json(const struct run *run, const char *effective, struct err *
 	for (unsigned int i = 0; i < p->phases_nr; i++)
 		if (!p->phases[i].calibrate)
 			(void)json_array_append_new(phases, json_pack("{s:s, s:I, s:I}", "phase", p->phases[i].name, "start_ns",
-								      (json_int_t)phase_start(p, (int)i), "end_ns", (json_int_t)phase_start(p, (int)i + 1)));
+								      (json_int_t)profile_phase_start(p, i), "end_ns", (json_int_t)profile_phase_start(p, i + 1)));
 	for (unsigned int i = 0; i < p->jobs_nr; i++)
 		(void)json_array_append_new(jobs, job_to_json(p, &p->jobs[i]));
 	all = json_pack("{s:i, s:s, s:I, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:s, s:s}", "schema", 1, "profile", p->name, "seed", (json_int_t)p->seed, "on",
-			run->options->on, "load_ns", (json_int_t)phase_start(p, (int)p->phases_nr), "calibrate_ns", (json_int_t)calibration_of(p, &calibrated),
+			run->options->on, "load_ns", (json_int_t)profile_phase_start(p, p->phases_nr), "calibrate_ns", (json_int_t)calibration_of(p, &calibrated),
 			"max_run_ns", (json_int_t)p->max_run_ns, "phases", phases, "jobs", jobs, "faults", faults, "expect", verdict_names[p->expect],
 			"effective", effective);
 	if (rc == 0)

@@ -133,6 +133,7 @@ static bool tick(struct run *run, void *arg)
 	if (now >= (int64_t)run->next_progress_ns) {
 		run->next_progress_ns = (uint64_t)now / NS_PER_S * NS_PER_S + NS_PER_S;
 		progress_line(run, now);
+		schedule_look(run, now);
 		for (unsigned int i = 0; i < run->profile.guards_nr; i++)
 			if (report_guard_holds(run->record, run->profile.guards[i].text, now, NULL) == 1) {
 				*why = run->profile.guards[i].text;

@@ -70,6 +70,7 @@ struct run_fault {
 	int host;			/* -1 until it is injected */
 	json_t *args;
 	bool instant;
+	bool ripe;			/* what it waits for has been true */
 	int64_t inject_ns, heal_ns;	/* since T0; -1 = not yet */
 	char verified[16], healed[16], healed_by[NAME_BYTES], evidence[512];
 	uint64_t ok_at_back[HOSTS_MAX];	/* of an instant: what each host had done when the target was back */
@@ -145,6 +146,8 @@ int run_load_stop(struct run *run, struct err *err);
 /* schedule.c */
 int schedule_check(struct run *run, struct err *err);
 void schedule_tick(struct run *run, int64_t now);	/* since T0 */
+/** Once a second: whether what a fault waits for has become true. */
+void schedule_look(struct run *run, int64_t now);
 void schedule_event(struct run *run, struct host *host, int idx, const json_t *event);
 void schedule_host_back(struct run *run, struct host *host);
 void schedule_journal(struct run *run, struct host *host, const json_t *body);

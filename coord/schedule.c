@@ -32,6 +32,11 @@ int schedule_check(struct run *run, struct err *err)
 		if (rc < 0)
 			return f->args ? rc : err_prefix(err, rc, "%s:%u", p->file, f->line);
 		r->instant = chaos_is_instant(f->fault);
+		r->ripe = f->condition.text[0] == '\0';
+		if (f->again && !r->instant && f->for_ns == 0)
+			return err_set(err, -EINVAL, "%s:%u: %s is repeated and must be over before it comes again; add `for`", p->file, f->line, f->fault);
+		if (f->condition.text[0] != '\0')
+			rc = report_check_line(p, &f->condition, chaos_is_known, err);
 		if (chaos_heal_class(f->fault) == HEAL_H3 && !run->options->allow_reboot && strcmp(run->options->on, "lab") != 0)
 			return err_set(err, -EINVAL, "%s:%u: %s is healed by a reboot alone; add --allow-reboot if that is meant", p->file, f->line,
 				       f->fault);
@@ -150,7 +155,7 @@ void schedule_tick(struct run *run, int64_t now)
 		struct run_fault *f = &run->fault[i];
 		int64_t at = resolve(run, &run->profile.faults[i].at);
 
-		if (f->state == FAULT_WAITING && at >= 0 && now >= at)
+		if (f->state == FAULT_WAITING && f->ripe && at >= 0 && now >= at)
 			inject(run, i);
 		else if (f->state == FAULT_IN_FORCE && f->instant)
 			watch_instant(run, i);
@@ -159,6 +164,21 @@ void schedule_tick(struct run *run, int64_t now)
 			(void)bus_send(run->bus, run->host[f->host].name, "heal", json_pack("{s:i}", "idx", (int)i));
 			run_note(run, run->host[f->host].name, "heal", (int)i, now, "its time is over");
 		}
+	}
+}
+
+/* The last phase is clean: nothing begins in it any more. */
+void schedule_look(struct run *run, int64_t now)
+{
+	for (unsigned int i = 0; i < run->profile.faults_nr; i++) {
+		const struct named_line *condition = &run->profile.faults[i].condition;
+		int64_t at = resolve(run, &run->profile.faults[i].at);
+
+		if (run->fault[i].state != FAULT_WAITING || run->fault[i].ripe || at < 0 || now < at || now >= (int64_t)run->plan.phases[run->plan.phases_nr - 1].start_ns)
+			continue;
+		run->fault[i].ripe = report_guard_holds(run->record, condition->text, now, NULL) == 1;
+		if (run->fault[i].ripe)
+			run_note(run, "", "condition", (int)i, now, condition->text);
 	}
 }
 
@@ -254,8 +274,11 @@ void schedule_heal_all(struct run *run)
 	for (unsigned int i = 0; i < run->profile.faults_nr; i++) {
 		struct run_fault *f = &run->fault[i];
 
-		if (f->state == FAULT_WAITING)
+		if (f->state == FAULT_WAITING) {
 			f->state = FAULT_OVER;
+			if (!f->ripe)
+				(void)snprintf(f->evidence, sizeof f->evidence, "it was never true that %s", run->profile.faults[i].condition.text);
+		}
 		if (f->state != FAULT_ASKED && f->state != FAULT_IN_FORCE)
 			continue;
 		if (!f->instant)

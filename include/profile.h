@@ -19,7 +19,7 @@ struct yaml;
 #define NAME_BYTES 48		/* of anything with a name: job, phase, site, host, fault, signature line; with its NUL */
 #define JOBS_MAX 16
 #define PHASES_MAX 16
-#define FAULTS_MAX 16
+#define FAULTS_MAX 64		/* of a profile, with those that `repeat` and `random_faults` make */
 #define SIGNATURE_MAX 32
 #define GUARDS_MAX 16
 #define ARMS_MAX 16
@@ -152,19 +152,22 @@ struct when {
 	uint64_t offset_ns;
 };
 
-struct fault_plan {
-	char fault[NAME_BYTES];
-	char on[NAME_BYTES];		/* host; "" = the DRBD primary at that moment */
-	struct when at;
-	struct when until;		/* "" when for_ns is given or the fault is over by itself */
-	uint64_t for_ns;		/* 0: until is given, or the end of the last phase */
-	const struct yaml *args;	/* owned by profile.tree; NULL = all defaults */
+struct named_line {			/* a signature line, a guard, a condition, an override of an arm */
+	char name[NAME_BYTES];
+	char text[LINE_BYTES];
 	unsigned int line;
 };
 
-struct named_line {			/* a signature line, a guard, an override of an arm */
-	char name[NAME_BYTES];
-	char text[LINE_BYTES];
+struct fault_plan {
+	char key[NAME_BYTES];		/* where the profile says it: "faults.0", "faults.0 (2 of 5)", "random_faults.of.1" */
+	char fault[NAME_BYTES];
+	char on[NAME_BYTES];		/* host; "" = the DRBD primary at that moment */
+	struct when at;
+	struct named_line condition;	/* from `at` on it waits until this is true; text "" = it does not wait */
+	struct when until;		/* "" when for_ns is given or the fault is over by itself */
+	uint64_t for_ns;		/* 0: until is given, or the end of the last phase */
+	bool again;			/* it comes more than once: `for` must say when it is over */
+	const struct yaml *args;	/* owned by profile.tree; NULL = all defaults */
 	unsigned int line;
 };
 
@@ -231,6 +234,9 @@ void profile_release(struct profile *profile);
 
 /** The effective profile with every default written out, as YAML that profile_parse() reads back to the same. @param ret_text malloc'ed */
 int profile_print(const struct profile *profile, char **ret_text);
+
+/** @param idx  of a phase, or the number of phases for the end. @return when it begins, from the start of the load [ns] */
+uint64_t profile_phase_start(const struct profile *profile, unsigned int idx);
 
 /** @return whether a rate of the arrival is a share of capacity. */
 bool arrival_needs_capacity(const struct arrival *arrival);

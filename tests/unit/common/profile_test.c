@@ -101,6 +101,88 @@ Test(profile, an_order_has_a_name_and_zipf_an_exponent)
 	}
 }
 
+Test(profile, a_fault_that_is_repeated_stands_after_the_listed_ones)
+{
+	const char *const sets[] = { "faults=[{fault: none, at: baseline+1s, for: 1s, repeat: {times: 3, every: 2s}}, {fault: none, at: baseline, when: nfsd.blocked > 1}]", NULL };
+	struct profile p = PROFILE_INIT;
+	struct err err = ERR_INIT;
+
+	cr_assert_eq(profile_parse(good, "g.yaml", sets, &p, &err), 0, "%s", err.text);
+	cr_assert_eq(p.faults_nr, 4u);
+	cr_assert_str_eq(p.faults[1].key, "faults.1");
+	cr_assert_str_eq(p.faults[1].condition.text, "nfsd.blocked > 1");
+	cr_assert_str_eq(p.faults[0].condition.text, "");
+	cr_assert_str_eq(p.faults[3].key, "faults.0 (3 of 3)");
+	cr_assert_eq(p.faults[3].at.offset_ns, 5000000000u);
+	cr_assert_eq(p.faults[3].for_ns, 1000000000u);
+	profile_release(&p);
+}
+
+static void draw(unsigned int seed, struct profile *ret)
+{
+	static const char drawn[] = "random_faults={from: baseline+10s, until: end, gap: 20s, at_once: 2, of: [{fault: a, for: 30s, weight: 3}, {fault: b, for: 5s}, {fault: c, for: 9s}]}";
+	char seed_set[32];
+	const char *const sets[] = { drawn, "phases.0.for=8m", seed_set, NULL };
+	struct err err = ERR_INIT;
+
+	(void)snprintf(seed_set, sizeof seed_set, "seed=%u", seed);
+	*ret = (struct profile)PROFILE_INIT;
+	cr_assert_eq(profile_parse(good, "g.yaml", sets, ret, &err), 0, "%s", err.text);
+}
+
+static unsigned int in_force_with(const struct profile *p, unsigned int idx)
+{
+	uint64_t at = p->faults[idx].at.offset_ns;
+	unsigned int nr = 0;
+
+	for (unsigned int i = 0; i <= idx; i++) {
+		if (p->faults[i].at.offset_ns + p->faults[i].for_ns <= at)
+			continue;
+		nr++;
+		cr_assert(i == idx || strcmp(p->faults[i].fault, p->faults[idx].fault) != 0, "%s twice at a time", p->faults[i].fault);
+	}
+	return nr;
+}
+
+Test(profile, faults_drawn_at_random_keep_to_their_span_their_limit_and_their_weights)
+{
+	unsigned int drawn = 0, of_a = 0;
+
+	for (unsigned int seed = 1; seed <= 300; seed++) {
+		struct profile p;
+
+		draw(seed, &p);
+		for (unsigned int i = 0; i < p.faults_nr; i++) {
+			cr_assert(i == 0 || p.faults[i].at.offset_ns >= p.faults[i - 1].at.offset_ns);
+			cr_assert_geq(p.faults[i].at.offset_ns, 10000000000u);
+			cr_assert_leq(p.faults[i].at.offset_ns + p.faults[i].for_ns, 480000000000u);
+			cr_assert_leq(in_force_with(&p, i), 2u);
+			of_a += strcmp(p.faults[i].fault, "a") == 0;
+		}
+		drawn += p.faults_nr;
+		profile_release(&p);
+	}
+	/* 3 of 5 draws are of a; a gap is 20 s and more, by what has to wait: of 470 s less than 23.5 a run, more than half of that. */
+	cr_assert_float_eq((double)of_a / drawn, 0.6, 0.02, "%u of %u", of_a, drawn);
+	cr_assert(drawn < 300 * 23.5 && drawn > 300 * 12, "%u", drawn);
+}
+
+Test(profile, the_same_seed_draws_the_same_faults_and_another_one_others)
+{
+	struct profile one, same, other;
+
+	draw(5, &one);
+	draw(5, &same);
+	draw(6, &other);
+	cr_assert_eq(one.faults_nr, same.faults_nr);
+	for (unsigned int i = 0; i < one.faults_nr; i++)
+		cr_assert(one.faults[i].at.offset_ns == same.faults[i].at.offset_ns && strcmp(one.faults[i].fault, same.faults[i].fault) == 0);
+	cr_assert_neq(one.faults[0].at.offset_ns, other.faults[0].at.offset_ns);
+	profile_release(&one);
+	profile_release(&same);
+	profile_release(&other);
+}
+
 /* Each bad profile is the good one with one assignment. */
 Test(profile, what_is_wrong_is_refused_with_its_line_and_the_next_step)
 {
