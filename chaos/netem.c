@@ -3,7 +3,7 @@
  * netem.c - plans and proves netem on the flow of DRBD.
  *
  * One socket is matched by its four-tuple; both are matched by port 7789 at either end, which outlives a reconnect. The effect is proved by
- * packets that went through the netem queue; filter and queue are looked for again every second.
+ * packets that came into the netem queue; filter and queue are looked for again every second.
  */
 #include "netem.h"
 
@@ -31,7 +31,7 @@ const char *const netem_needs[] = { "tc", "ip", "ss", "drbdadm", NULL };
 struct netem_state {
 	char dev[16];
 	unsigned int filters;
-	unsigned long long packets_last;
+	unsigned long long seen_last;	/* [packets] */
 };
 
 int netem_probe(const struct allow *allow, struct err *err)
@@ -142,20 +142,19 @@ out:
 	return rc;
 }
 
-int netem_parse(const char *text, unsigned long long *ret_packets, unsigned long long *ret_waiting)
+int netem_parse(const char *text, struct netem_counts *ret)
 {
 	const char *p = strstr(text, "qdisc netem"), *sent, *backlog;
-	unsigned long long bytes;
 
-	*ret_packets = *ret_waiting = 0;
+	*ret = (struct netem_counts){ .passed = 0 };
 	if (!p)
 		return -ENOENT;
 	sent = strstr(p, "Sent ");
 	backlog = strstr(p, "backlog ");
-	if (!sent || sscanf(sent, "Sent %llu bytes %llu pkt", &bytes, ret_packets) != 2)
+	if (!sent || sscanf(sent, "Sent %*u bytes %llu pkt (dropped %llu", &ret->passed, &ret->lost) != 2)
 		return -EBADMSG;
 	if (backlog)
-		(void)sscanf(backlog, "backlog %*[0-9KMGb] %llup", ret_waiting);
+		(void)sscanf(backlog, "backlog %*[0-9KMGb] %llup", &ret->waiting);
 	return 0;
 }
 
@@ -177,7 +176,8 @@ static int filters_there(const struct netem_state *state, struct err *err)
 enum fault_verdict netem_verify(struct fault_run *run, char *evidence, size_t bytes)
 {
 	struct netem_state *state = run->state;
-	unsigned long long packets, waiting, more;
+	unsigned long long seen;
+	struct netem_counts n;
 	struct err e = ERR_INIT;
 	char *text = NULL, words[128];
 	int rc;
@@ -186,7 +186,7 @@ enum fault_verdict netem_verify(struct fault_run *run, char *evidence, size_t by
 	if (rc == 0)
 		rc = tool_output(&text, &e, "tc -s qdisc show dev %s", UNDO_IFB);
 	if (rc == 0)
-		rc = netem_parse(text, &packets, &waiting);
+		rc = netem_parse(text, &n);
 	free(text);
 	if (rc == -ENOENT) {
 		snprintf(evidence, bytes, "the filter on %s or netem on %s is gone", state->dev, UNDO_IFB);
@@ -195,8 +195,9 @@ enum fault_verdict netem_verify(struct fault_run *run, char *evidence, size_t by
 	if (rc < 0)
 		return fault_unseen(rc, &e, evidence, bytes);
 	drbd_words(words, sizeof(words));
-	more = packets - state->packets_last;
-	state->packets_last = packets;
-	snprintf(evidence, bytes, "%llu packets of the DRBD link went through netem, %llu since the last look, %llu wait%s", packets, more, waiting, words);
-	return packets + waiting > 0 ? FAULT_CONFIRMED : FAULT_INCONCLUSIVE;
+	seen = n.passed + n.lost + n.waiting;
+	snprintf(evidence, bytes, "%llu packets of the DRBD link came into netem, %llu since the last look: %llu went through, %llu were lost, %llu wait%s", seen,
+		 seen - state->seen_last, n.passed, n.lost, n.waiting, words);
+	state->seen_last = seen;
+	return seen > 0 ? FAULT_CONFIRMED : FAULT_INCONCLUSIVE;
 }

@@ -30,7 +30,12 @@ enum netem_socket netem_which(const struct fault_run *run);
 
 enum fault_verdict netem_verify(struct fault_run *run, char *evidence, size_t bytes);
 
-/** The counters of the first netem qdisc in `tc -s qdisc show`. Errors: -ENOENT no netem there */
-int netem_parse(const char *text, unsigned long long *ret_packets, unsigned long long *ret_waiting);
+/** [packets] What became of those that were sent into a netem queue. */
+struct netem_counts {
+	unsigned long long passed, lost, waiting;
+};
+
+/** The counters of the first netem qdisc in `tc -s qdisc show`. Errors: -ENOENT no netem there; -EBADMSG */
+int netem_parse(const char *text, struct netem_counts *ret);
 
 #endif
