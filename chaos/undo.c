@@ -54,9 +54,11 @@ static int plan_qdisc_del(const json_t *op, struct plan *plan, struct err *err)
 
 static int plan_ifb_del(const json_t *op, struct plan *plan, struct err *err)
 {
-	if (strcmp(op_text(op, "dev"), UNDO_IFB) != 0)
-		return err_set(err, -EBADMSG, "IFB_DEL of '%s'", op_text(op, "dev"));
-	return plan_add_run(plan, err, "ip link del %s", UNDO_IFB);
+	const char *dev = op_text(op, "dev");
+
+	if (strcmp(dev, UNDO_IFB_DRBD) != 0 && strcmp(dev, UNDO_IFB_NFS) != 0)
+		return err_set(err, -EBADMSG, "IFB_DEL of '%s'", dev);
+	return plan_add_run(plan, err, "ip link del %s", dev);
 }
 
 static int plan_nothing(const json_t *op, struct plan *plan, struct err *err)
@@ -170,11 +172,10 @@ static bool is_gone(const char *dev)
 
 static enum fault_verdict prove_ifb_del(const json_t *op, bool other_boot, char *evidence, size_t bytes)
 {
-	(void)op;
 	(void)other_boot;
-	if (is_gone(UNDO_IFB))
+	if (is_gone(op_text(op, "dev")))
 		return FAULT_CONFIRMED;
-	snprintf(evidence, bytes, "the interface " UNDO_IFB " is still there");
+	snprintf(evidence, bytes, "the interface %s is still there", op_text(op, "dev"));
 	return FAULT_MISMATCH;
 }
 

@@ -4,7 +4,7 @@
  *
  *	{"op": "FILTER_DEL", "dev", "pref"}		tc filter del dev D egress pref P
  *	{"op": "QDISC_DEL", "dev", "parent"}		parent: "clsact"
- *	{"op": "IFB_DEL", "dev"}			ip link del, of UNDO_IFB and no other; proved: it is gone
+ *	{"op": "IFB_DEL", "dev"}			ip link del, of UNDO_IFB_... and no other; proved: it is gone
  *	{"op": "QDISC_SAME", "dev", "list"}		nothing to do; proved: the listing is the one of before
  *	{"op": "DM_TABLE", "name", "table"}		load, suspend, resume; proved: the table is that
  *	{"op": "DRBD_CONNECT", "resource", "minor"}	proved: the peers talk to each other, be it to resync
@@ -27,8 +27,9 @@
 struct err;
 struct plan;
 
-/* The interface that netem sits on: made by the fault and deleted after it, so that no interface of the host is touched. */
-#define UNDO_IFB "squall-ifb"
+/* The interfaces that netem sits on: made by the fault and deleted after it, so that no interface of the host is touched. */
+#define UNDO_IFB_DRBD "squall-ifb"
+#define UNDO_IFB_NFS "squall-ifb-nfs"
 
 /** Turn opcodes into actions. Errors: -EBADMSG unknown opcode, or a name or number that is not right. */
 int undo_plan(const json_t *undo, struct plan *ret_plan, struct err *err);

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * nfs.c - asks ss for the connections of port 2049. Mounts and exports are not touched: what hangs there cannot hang us.
+ */
+#include "nfs.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <ifaddrs.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "err.h"
+#include "tool.h"
+
+#define LINE_BYTES 512
+
+static int list_connections(const char *address, char **ret_text, struct err *err)
+{
+	return tool_output(ret_text, err, "ss -tneH " NFS_CONNECTIONS, NFS_PORT, NFS_PORT, address);
+}
+
+/* "0  0  10.0.1.11:2049  10.0.1.21:785  timer:(keepalive,1min,0) ino:0 sk:3f"; the state stands before it when ss was not asked for one alone. */
+static int parse_line(const char *line, struct nfs_connection *ret)
+{
+	const char *cookie = strstr(line, " sk:");
+
+	if (isalpha((unsigned char)*line))
+		line += strcspn(line, " ");
+	if (!cookie || sscanf(line, "%*u %*u %*[0-9.]:%*u %15[0-9.]:%*u", ret->peer) != 1)
+		return -EINVAL;
+	ret->cookie = strtoull(cookie + strlen(" sk:"), NULL, 16);
+	return 0;
+}
+
+size_t nfs_parse_connections(const char *text, struct nfs_connection *ret, size_t max)
+{
+	size_t nr = 0;
+
+	while (*text && nr <= max) {
+		char line[LINE_BYTES];
+		struct nfs_connection c;
+		size_t n = strcspn(text, "\n");
+
+		(void)snprintf(line, sizeof(line), "%.*s", (int)n, text);
+		if (parse_line(line, &c) == 0 && nr++ < max)
+			ret[nr - 1] = c;
+		text += n;
+		text += *text == '\n';
+	}
+	return nr;
+}
+
+int nfs_connections(const char *address, struct nfs_connection *ret, size_t max, struct err *err)
+{
+	char *text = NULL;
+	size_t nr;
+	int rc = list_connections(address, &text, err);
+
+	if (rc < 0)
+		return rc;
+	nr = nfs_parse_connections(text, ret, max);
+	free(text);
+	return nr > max ? err_set(err, -E2BIG, "%s has more than %zu NFS connections", address, max) : (int)nr;
+}
+
+/* One more address of an interface that may be touched. */
+static int look_at(const struct ifaddrs *i, struct nfs_link *link, struct err *err)
+{
+	char *text = NULL, address[INET_ADDRSTRLEN];
+	bool used;
+	int rc;
+
+	inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr, address, sizeof(address));
+	rc = list_connections(address, &text, err);
+	if (rc < 0)
+		return rc;
+	used = *text != '\0';
+	free(text);
+	if (used && link->address[0] != '\0')
+		return err_set(err, -EINVAL, "NFS runs over %s and %s: let the allow file name the interface of one of them alone", link->address, address);
+	if (used) {
+		(void)snprintf(link->dev, sizeof(link->dev), "%s", i->ifa_name);
+		(void)snprintf(link->address, sizeof(link->address), "%s", address);
+	}
+	return 0;
+}
+
+int nfs_link_find(const struct allow *allow, struct nfs_link *ret, struct err *err)
+{
+	struct nfs_link link = { .dev = "" };
+	struct ifaddrs *list;
+	int rc = 0;
+
+	if (getifaddrs(&list) < 0)
+		return err_set(err, -errno, "cannot list the addresses of this host: %m");
+	for (const struct ifaddrs *i = list; i && rc == 0; i = i->ifa_next)
+		if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET && allow_has(&allow->interfaces, i->ifa_name))
+			rc = look_at(i, &link, err);
+	freeifaddrs(list);
+	if (rc == 0 && link.address[0] == '\0')
+		rc = err_set(err, -ENOTCONN, "no IPv4 connection of port %d runs over an interface of the allow file: is a client mounted?", NFS_PORT);
+	if (rc == 0)
+		*ret = link;
+	return rc;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * nfs.h - the NFS connections of this host, as server or as client, as ss sees them. Nothing here changes anything.
+ */
+#ifndef SQUALL_CHAOS_NFS_H
+#define SQUALL_CHAOS_NFS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "allow.h"
+
+struct err;
+
+#define NFS_PORT 2049
+#define NFS_CONNECTIONS_MAX 4096
+
+/* Where the connections run. */
+struct nfs_link {
+	char dev[16];		/* an interface of the allow file */
+	char address[16];	/* of this host, IPv4 */
+};
+
+struct nfs_connection {
+	char peer[16];		/* IPv4 */
+	uint64_t cookie;	/* of the socket; the kernel gives it to no other. Source: sock_diag(7), idiag_cookie */
+};
+
+/* For ss: the connections over an address of this host. The numbers are NFS_PORT twice, the text is the address. */
+#define NFS_CONNECTIONS "state established ( sport = :%d or dport = :%d ) and src %s"
+
+/**
+ * Find the interface of the allow file that NFS runs over.
+ * Errors: -ENOTCONN there is no connection; -EINVAL more than one address has some; as tool_output().
+ */
+int nfs_link_find(const struct allow *allow, struct nfs_link *ret, struct err *err);
+
+/** Read connections from the output of ss -tneH. @return how many were found, up to max + 1 */
+size_t nfs_parse_connections(const char *text, struct nfs_connection *ret, size_t max);
+
+/** The connections over an address of this host now. @return how many, or as tool_output(); -E2BIG more than max */
+int nfs_connections(const char *address, struct nfs_connection *ret, size_t max, struct err *err);
+
+#endif
