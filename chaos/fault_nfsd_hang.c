@@ -60,14 +60,14 @@ static const char *export_of(const struct fault_run *run)
 /* A mark lies on a whole mount: of an export that is none, it would lie on the filesystem that we live on ourselves. */
 static int check_is_mount(const char *path, struct err *err)
 {
-	char line[1024], where[512];
 	FILE *f = fopen("/proc/self/mountinfo", "re");
+	struct tool_mount mount;
 	bool found = false;
 
 	if (!f)
 		return err_set(err, -errno, "cannot read /proc/self/mountinfo: %m");
-	while (fgets(line, sizeof(line), f))
-		found |= sscanf(line, "%*s %*s %*s %*s %511s", where) == 1 && strcmp(where, path) == 0 && strcmp(path, "/") != 0;
+	while (tool_next_mount(f, &mount))
+		found |= strcmp(mount.where, path) == 0 && strcmp(path, "/") != 0;
 	fclose(f);
 	return found ? 0 : err_set(err, -EINVAL, "the export %s is not the root of a mount of its own", path);
 }

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/fs.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include "clock.h"
 #include "drbd.h"
 #include "err.h"
+#include "freeze.h"
 #include "journal.h"
 #include "plan.h"
 #include "tool.h"
@@ -100,6 +102,22 @@ static int plan_drbd_connect(const json_t *op, struct plan *plan, struct err *er
 static int plan_drbd_resume(const json_t *op, struct plan *plan, struct err *err)
 {
 	return plan_add_run(plan, err, "drbdadm resume-io %s", op_text(op, "resource"));
+}
+
+/* A path stands in a command as one word. */
+static int check_path(const json_t *op, struct err *err)
+{
+	const char *path = op_text(op, "path");
+	bool is_word = path[0] != '\0' && path[0] != '-' && path[strcspn(path, "'\n")] == '\0';
+
+	return is_word ? 0 : err_set(err, -EBADMSG, "%s of a path that is none", op_text(op, "op"));
+}
+
+static int plan_fs_thaw(const json_t *op, struct plan *plan, struct err *err)
+{
+	int rc = check_path(op, err);
+
+	return rc < 0 ? rc : plan_add_run(plan, err, FREEZE_NAME " --unfreeze '%s'", op_text(op, "path"));
 }
 
 static void marker_path(const json_t *op, char *ret, size_t bytes)
@@ -230,6 +248,29 @@ static enum fault_verdict prove_nfsd_threads(const json_t *op, bool other_boot, 
 	return nr == op_number(op, "threads") ? FAULT_CONFIRMED : FAULT_MISMATCH;
 }
 
+/*
+ * No file tells of it. FITHAW does, and heals what it finds. A freeze that waits for writers of a hung disk comes later: as long as there is one, nothing
+ * is proved.
+ */
+static enum fault_verdict prove_fs_thaw(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+{
+	const char *path = op_text(op, "path");
+	struct err e = ERR_INIT;
+	int rc;
+
+	if (other_boot)
+		return FAULT_CONFIRMED;
+	if (tool_processes(FREEZE_NAME, NULL) != 0) {
+		snprintf(evidence, bytes, "a freeze of %s is still under way", path);
+		return FAULT_MISMATCH;
+	}
+	rc = freeze_ask(path, FITHAW, &e);
+	if (rc < 0 && rc != -EINVAL && rc != -EOPNOTSUPP)
+		return unknown(&e, evidence, bytes);
+	snprintf(evidence, bytes, "the file system of %s %s frozen", path, rc == 0 ? "was still" : "is not");
+	return rc == 0 ? FAULT_MISMATCH : FAULT_CONFIRMED;
+}
+
 static enum fault_verdict prove_drbd_linked(const json_t *op, bool other_boot, char *evidence, size_t bytes)
 {
 	struct err e = ERR_INIT;
@@ -314,6 +355,7 @@ static const struct opcode opcodes[] = {
 	{ "DRBD_LINKED", plan_nothing, prove_drbd_linked },	/* by itself, once nothing is in its way */
 	{ "DRBD_RESUME", plan_drbd_resume, prove_drbd_resume },
 	{ "NFSD_THREADS", plan_nfsd_threads, prove_nfsd_threads },
+	{ "FS_THAW", plan_fs_thaw, prove_fs_thaw },
 	{ "NFT_GONE", plan_nothing, prove_nft_gone },
 	{ "HELD_GONE", plan_nothing, prove_held_gone },
 	{ "PROCESSES_GONE", plan_nothing, prove_processes_gone },
