@@ -21,11 +21,6 @@
 
 #include "faults.h"
 
-static const char *export_of(const struct fault_run *run)
-{
-	return run->dry ? "EXPORT" : run->allow.exports.name[0];
-}
-
 static bool holds(const struct tool_mount *mount, const char *path)
 {
 	size_t n = strlen(mount->where);
@@ -81,7 +76,7 @@ static int check_takes_writes(const char *path, struct err *err)
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
-	const char *path = export_of(run);
+	const char *path = fault_export(run);
 	int rc = run->dry ? 0 : check_is_apart(path, err);
 
 	if (rc == 0 && !run->dry)
@@ -94,7 +89,7 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 /* FIFREEZE says that it is frozen already; one that succeeds has found it thawed by somebody, and is taken back. */
 static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t bytes)
 {
-	const char *path = export_of(run);
+	const char *path = fault_export(run);
 	struct err e = ERR_INIT, ignored = ERR_INIT;
 	int rc = freeze_ask(path, FIFREEZE, &e);
 

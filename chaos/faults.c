@@ -83,6 +83,11 @@ const char *fault_arg_text(const struct fault_run *run, const char *name)
 	return text ? text : "";
 }
 
+const char *fault_export(const struct fault_run *run)
+{
+	return run->dry ? "EXPORT" : run->allow.exports.name[0];
+}
+
 static size_t enum_nr(const struct fault_arg *arg)
 {
 	size_t nr = 0;

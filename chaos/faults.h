@@ -95,6 +95,9 @@ enum fault_verdict fault_unseen(int rc, const struct err *err, char *evidence, s
 uint64_t fault_arg_u64(const struct fault_run *run, const char *name);
 const char *fault_arg_text(const struct fault_run *run, const char *name);
 
+/** The export that a fault acts on: the first of the allow file; "EXPORT" in a dry run. */
+const char *fault_export(const struct fault_run *run);
+
 /** Is the allow file there, are we root, are the commands there, does the fault itself find what it needs? */
 int fault_probe(const struct fault *fault, struct allow *ret_allow, struct err *err);
 
