@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * nfs.c - asks ss for the connections of port 2049. Mounts and exports are not touched: what hangs there cannot hang us.
+ * nfs.c - asks ss for the connections of port 2049, and exportfs for exports. No mount and no export is touched: what hangs there cannot hang us.
  */
 #include "nfs.h"
 
@@ -106,4 +106,53 @@ int nfs_link_find(const struct allow *allow, struct nfs_link *ret, struct err *e
 	if (rc == 0)
 		*ret = link;
 	return rc;
+}
+
+static bool is_about(const char *line, const char *path)
+{
+	size_t n = strlen(path);
+
+	return strncmp(line, path, n) == 0 && (line[n] == ' ' || line[n] == '\t');
+}
+
+int nfs_exports(const char *path, char **ret_lines, struct err *err)
+{
+	char *text = NULL, *to;
+	int rc = tool_output(&text, err, "exportfs -s");
+
+	if (rc < 0)
+		return rc;
+	to = text;
+	for (char *line = text; *line;) {
+		size_t n = strcspn(line, "\n");
+
+		n += line[n] == '\n';
+		if (is_about(line, path)) {
+			memmove(to, line, n);
+			to += n;
+		}
+		line += n;
+	}
+	*to = '\0';
+	*ret_lines = text;
+	return 0;
+}
+
+int nfs_parse_exports(const char *lines, const char *path, struct nfs_export *ret, size_t max, struct err *err)
+{
+	size_t nr = 0;
+
+	for (const char *line = lines; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+		const char *rest = is_about(line, path) ? line + strlen(path) : "";
+		struct nfs_export e;
+		int end = 0;
+
+		(void)sscanf(rest, " %127[^(' \t\n](%511[^)' \t\n])%n", e.client, e.options, &end);
+		if (end == 0 || (rest[end] != '\n' && rest[end] != '\0') || e.client[0] == '-')
+			return err_set(err, -EBADMSG, "'%.*s' exports %s to nobody", (int)strcspn(line, "\n"), line, path);
+		if (nr == max)
+			return err_set(err, -E2BIG, "%s is exported to more than %zu clients", path, max);
+		ret[nr++] = e;
+	}
+	return (int)nr;
 }

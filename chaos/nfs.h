@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * nfs.h - the NFS connections of this host, as server or as client, as ss sees them. Nothing here changes anything.
+ * nfs.h - the NFS connections of this host, as ss sees them, and its exports, as exportfs does. Nothing here changes anything.
  */
 #ifndef SQUALL_CHAOS_NFS_H
 #define SQUALL_CHAOS_NFS_H
@@ -14,6 +14,7 @@ struct err;
 
 #define NFS_PORT 2049
 #define NFS_CONNECTIONS_MAX 4096
+#define NFS_EXPORTS_MAX 16	/* of one path, to clients that are named differently */
 
 /* Where the connections run. */
 struct nfs_link {
@@ -40,5 +41,16 @@ size_t nfs_parse_connections(const char *text, struct nfs_connection *ret, size_
 
 /** The connections over an address of this host now. @return how many, or as tool_output(); -E2BIG more than max */
 int nfs_connections(const char *address, struct nfs_connection *ret, size_t max, struct err *err);
+
+struct nfs_export {
+	char client[ALLOW_NAME_BYTES];	/* "*", a name, a network, "@netgroup" */
+	char options[512];
+};
+
+/** The lines of `exportfs -s` about a path, such as "/srv/home  *(rw,sync)". @param ret_lines  malloc'ed; "" = it is not exported. Errors: as tool_output() */
+int nfs_exports(const char *path, char **ret_lines, struct err *err);
+
+/** What such lines say. @return how many. Errors: -EBADMSG a line that is none, or has a word that is none; -E2BIG more than max */
+int nfs_parse_exports(const char *lines, const char *path, struct nfs_export *ret, size_t max, struct err *err);
 
 #endif

@@ -18,6 +18,7 @@
 #include "err.h"
 #include "freeze.h"
 #include "journal.h"
+#include "nfs.h"
 #include "plan.h"
 #include "tool.h"
 
@@ -118,6 +119,22 @@ static int plan_fs_thaw(const json_t *op, struct plan *plan, struct err *err)
 	int rc = check_path(op, err);
 
 	return rc < 0 ? rc : plan_add_run(plan, err, FREEZE_NAME " --unfreeze '%s'", op_text(op, "path"));
+}
+
+static int plan_exports(const json_t *op, struct plan *plan, struct err *err)
+{
+	const char *path = op_text(op, "path");
+	struct nfs_export to[NFS_EXPORTS_MAX];
+	int rc = check_path(op, err), nr;
+
+	if (rc < 0)
+		return rc;
+	nr = nfs_parse_exports(op_text(op, "lines"), path, to, NFS_EXPORTS_MAX, err);
+	if (nr < 0)
+		return nr;
+	for (int i = 0; i < nr && rc == 0; i++)
+		rc = plan_add_run(plan, err, "exportfs -o %s '%s:%s'", to[i].options, to[i].client, path);
+	return rc < 0 ? rc : plan_add_run(plan, err, "exportfs -f");	/* the kernel has kept what it was told meanwhile */
 }
 
 static void marker_path(const json_t *op, char *ret, size_t bytes)
@@ -271,6 +288,40 @@ static enum fault_verdict prove_fs_thaw(const json_t *op, bool other_boot, char 
 	return rc == 0 ? FAULT_MISMATCH : FAULT_CONFIRMED;
 }
 
+/* In whatever order. */
+static bool has_lines(const char *text, const char *lines)
+{
+	for (const char *line = lines; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+		size_t n = strcspn(line, "\n");
+		const char *at = text;
+
+		while (at && (strncmp(at, line, n) != 0 || (at[n] != '\n' && at[n] != '\0'))) {
+			at = strchr(at, '\n');
+			at = at ? at + 1 : NULL;
+		}
+		if (!at)
+			return false;
+	}
+	return true;
+}
+
+static enum fault_verdict prove_exports(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+{
+	const char *before = op_text(op, "lines");
+	struct err e = ERR_INIT;
+	char *now = NULL;
+	bool same;
+
+	if (other_boot)
+		return FAULT_CONFIRMED;
+	if (nfs_exports(op_text(op, "path"), &now, &e) < 0)
+		return unknown(&e, evidence, bytes);
+	same = has_lines(now, before) && has_lines(before, now);
+	free(now);
+	snprintf(evidence, bytes, "%s is %sexported as before", op_text(op, "path"), same ? "" : "not ");
+	return same ? FAULT_CONFIRMED : FAULT_MISMATCH;
+}
+
 static enum fault_verdict prove_drbd_linked(const json_t *op, bool other_boot, char *evidence, size_t bytes)
 {
 	struct err e = ERR_INIT;
@@ -356,6 +407,7 @@ static const struct opcode opcodes[] = {
 	{ "DRBD_RESUME", plan_drbd_resume, prove_drbd_resume },
 	{ "NFSD_THREADS", plan_nfsd_threads, prove_nfsd_threads },
 	{ "FS_THAW", plan_fs_thaw, prove_fs_thaw },
+	{ "EXPORTS", plan_exports, prove_exports },
 	{ "NFT_GONE", plan_nothing, prove_nft_gone },
 	{ "HELD_GONE", plan_nothing, prove_held_gone },
 	{ "PROCESSES_GONE", plan_nothing, prove_processes_gone },

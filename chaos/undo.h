@@ -11,6 +11,7 @@
  *	{"op": "DRBD_RESUME", "minor"}			proved: I/O is not suspended
  *	{"op": "NFSD_THREADS", "threads"}		proved: so many threads
  *	{"op": "FS_THAW", "path"}			proved: FITHAW finds nothing frozen, and no freeze is under way
+	{"op": "EXPORTS", "path", "lines"}		proved: the lines of exportfs -s about the path are those
 	{"op": "NFT_GONE", "table"}			nothing to do, the kernel does it; proved: no such table
  *	{"op": "HELD_GONE"}				nothing to do; proved: no nfsd thread waits in fanotify
  *	{"op": "PROCESSES_GONE", "name"}		nothing to do, they die with the holder; proved: there is none of that name

@@ -36,6 +36,17 @@ Test(undo, a_file_system_is_thawed_by_its_path)
 	expect("[{\"op\": \"FS_THAW\"}]", NULL);
 }
 
+Test(undo, a_path_is_exported_to_whom_it_was)
+{
+	expect("[{\"op\": \"EXPORTS\", \"path\": \"/srv/home\", \"lines\": \"/srv/home  *(sync,rw)\\n/srv/home  10.0.0.0/8(sync,ro,sec=sys:krb5)\\n\"}]",
+	       "exportfs -o sync,rw '*:/srv/home'\nexportfs -o sync,ro,sec=sys:krb5 '10.0.0.0/8:/srv/home'\nexportfs -f\n");
+	expect("[{\"op\": \"EXPORTS\", \"path\": \"/srv/home\", \"lines\": \"/srv/home2  *(rw)\\n\"}]", NULL);
+	expect("[{\"op\": \"EXPORTS\", \"path\": \"/srv/home\", \"lines\": \"/srv/home  -u(rw)\\n\"}]", NULL);
+	expect("[{\"op\": \"EXPORTS\", \"path\": \"/srv/home\", \"lines\": \"/srv/home  *(rw) *(ro)\\n\"}]", NULL);
+	expect("[{\"op\": \"EXPORTS\", \"path\": \"/srv/home\", \"lines\": \"/srv/home  *(rw\"}]", NULL);
+	expect("[{\"op\": \"EXPORTS\", \"path\": \"-r\", \"lines\": \"-r  *(rw)\\n\"}]", NULL);
+}
+
 Test(undo, only_interfaces_of_our_own_are_deleted)
 {
 	expect("[{\"op\": \"IFB_DEL\", \"dev\": \"squall-ifb\"}, {\"op\": \"IFB_DEL\", \"dev\": \"squall-ifb-nfs\"}]",
