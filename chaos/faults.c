@@ -72,6 +72,13 @@ bool chaos_is_instant(const char *fault)
 	return f && f->instant;
 }
 
+bool chaos_takes_host(const char *fault)
+{
+	const struct fault *f = fault_find(fault);
+
+	return f && f->takes_host;
+}
+
 uint64_t fault_arg_u64(const struct fault_run *run, const char *name)
 {
 	return (uint64_t)json_integer_value(json_object_get(run->args, name));

@@ -61,7 +61,8 @@ struct fault {
 	const char *where;
 	const char *page;
 	enum heal_class heal_class;
-	bool instant;
+	bool instant;			/* it is done when it is injected */
+	bool takes_host;		/* an instant after which there is no holder to prove it */
 	unsigned int allowed;		/* what the allow file must name one of: ALLOW_... */
 	const struct fault_arg *args;	/* ends with name NULL */
 	const char *const *needs;	/* programs, NULL-terminated */
