@@ -33,6 +33,8 @@ const struct fault *const faults[] = {
 	&fault_net_delay,
 	&fault_net_loss,
 	&fault_net_rate,
+	&fault_conn_kill,
+	&fault_server_cache_drop,
 	&fault_cpu_hog,
 	&fault_memory_hog,
 	&fault_host_reboot,
