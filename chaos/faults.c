@@ -33,6 +33,7 @@ const struct fault *const faults[] = {
 	&fault_net_delay,
 	&fault_net_loss,
 	&fault_net_rate,
+	&fault_net_cut,
 	&fault_conn_kill,
 	&fault_server_cache_drop,
 	&fault_cpu_hog,

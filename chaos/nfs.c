@@ -67,6 +67,24 @@ int nfs_connections(const char *address, struct nfs_connection *ret, size_t max,
 	return nr > max ? err_set(err, -E2BIG, "%s has more than %zu NFS connections", address, max) : (int)nr;
 }
 
+static int by_address(const void *a, const void *b)
+{
+	uint32_t x = ntohl(inet_addr(((const struct nfs_connection *)a)->peer)), y = ntohl(inet_addr(((const struct nfs_connection *)b)->peer));
+
+	return (x > y) - (x < y);
+}
+
+size_t nfs_peers(struct nfs_connection *connections, size_t nr)
+{
+	size_t kept = 0;
+
+	qsort(connections, nr, sizeof(*connections), by_address);
+	for (size_t i = 0; i < nr; i++)
+		if (kept == 0 || by_address(&connections[kept - 1], &connections[i]) != 0)
+			connections[kept++] = connections[i];
+	return kept;
+}
+
 /* One more address of an interface that may be touched. */
 static int look_at(const struct ifaddrs *i, struct nfs_link *link, struct err *err)
 {

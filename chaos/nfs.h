@@ -42,6 +42,9 @@ size_t nfs_parse_connections(const char *text, struct nfs_connection *ret, size_
 /** The connections over an address of this host now. @return how many, or as tool_output(); -E2BIG more than max */
 int nfs_connections(const char *address, struct nfs_connection *ret, size_t max, struct err *err);
 
+/** Sort connections by the addresses of their peers, each kept once. @return how many are left */
+size_t nfs_peers(struct nfs_connection *connections, size_t nr);
+
 struct nfs_export {
 	char client[ALLOW_NAME_BYTES];	/* "*", a name, a network, "@netgroup" */
 	char options[512];

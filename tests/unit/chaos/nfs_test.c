@@ -35,6 +35,17 @@ Test(nfs, peers_and_cookies_are_read_from_ss)
 	cr_expect_eq(nfs_parse_connections("", c, 2), 0);
 }
 
+Test(nfs, peers_stand_once_in_the_order_of_their_addresses)
+{
+	struct nfs_connection c[] = { { "10.0.1.100", 1 }, { "10.0.1.21", 2 }, { "9.255.0.1", 3 }, { "10.0.1.21", 4 }, { "192.168.0.1", 5 } };
+	static const char *const sorted[] = { "9.255.0.1", "10.0.1.21", "10.0.1.100", "192.168.0.1" };
+
+	cr_assert_eq(nfs_peers(c, 5), 4);
+	for (size_t i = 0; i < 4; i++)
+		cr_expect_str_eq(c[i].peer, sorted[i]);
+	cr_expect_eq(nfs_peers(c, 0), 0);
+}
+
 static void enter(void)
 {
 	lab_enter("interfaces: [lo]\nmax_time: 1m\n");
