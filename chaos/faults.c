@@ -27,6 +27,7 @@ const struct fault *const faults[] = {
 	&fault_drbd_peer_disk_freeze,
 	&fault_nfsd_threads,
 	&fault_nfsd_hang,
+	&fault_nfsd_stop,
 	&fault_nfs_port_cut,
 	&fault_nfs_freeze,
 	&fault_nfs_unexport,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * nfs.c - asks ss for the connections of port 2049, and exportfs for exports. No mount and no export is touched: what hangs there cannot hang us.
+ * nfs.c - asks ss, exportfs and nfsd. No mount and no export is touched: what hangs there cannot hang us.
  */
 #include "nfs.h"
 
@@ -14,7 +14,10 @@
 #include <string.h>
 
 #include "err.h"
+#include "faults.h"
+#include "plan.h"
 #include "tool.h"
+#include "undo.h"
 
 #define LINE_BYTES 512
 
@@ -173,4 +176,44 @@ int nfs_parse_exports(const char *lines, const char *path, struct nfs_export *re
 		ret[nr++] = e;
 	}
 	return (int)nr;
+}
+
+/* What the kernel makes of a line of portlist listens on every address. "tcp LISTEN 0 64 0.0.0.0:2049 0.0.0.0:*" */
+static int check_listeners(struct err *err)
+{
+	static const char *const every[] = { " 0.0.0.0:2049 ", " [::]:2049 ", " *:2049 " };
+	char *text = NULL, *rest, *line;
+	int rc = tool_output(&text, err, "ss -ltunH sport = :%d", NFS_PORT);
+
+	rest = text;
+	while (rc == 0 && (line = strsep(&rest, "\n"))) {
+		bool known = *line == '\0';
+
+		for (size_t i = 0; i < sizeof(every) / sizeof(every[0]); i++)
+			known |= strstr(line, every[i]) != NULL;
+		if (!known)
+			rc = err_set(err, -EINVAL, "nfsd listens on one address alone, which could not be made again: %s", line);
+	}
+	free(text);
+	return rc;
+}
+
+int nfsd_add_serving(const struct fault_run *run, struct plan *plan, struct err *err)
+{
+	unsigned int threads = 8;
+	char *ports = NULL;
+	int rc = 0;
+
+	if (!run->dry)
+		rc = undo_nfsd_pool(&threads, err);
+	if (rc == 0 && threads == 0)
+		rc = err_set(err, -EINVAL, "nfsd has no thread: it does not run");
+	if (rc == 0 && !run->dry)
+		rc = check_listeners(err);
+	if (rc == 0 && !run->dry)
+		rc = tool_read(UNDO_NFSD_PORTS, &ports, err);
+	if (rc == 0)
+		rc = plan_add_undo(plan, json_pack("{s:s, s:i, s:s}", "op", "NFSD_SERVE", "threads", (int)threads, "ports", ports ? ports : "tcp 2049\n"), err);
+	free(ports);
+	return rc;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * nfs.h - the NFS connections of this host, as ss sees them, and its exports, as exportfs does. Nothing here changes anything.
+ * nfs.h - the NFS of this host: connections as ss sees them, exports as exportfs does, listeners as nfsd does. Nothing here changes anything.
  */
 #ifndef SQUALL_CHAOS_NFS_H
 #define SQUALL_CHAOS_NFS_H
@@ -11,6 +11,8 @@
 #include "allow.h"
 
 struct err;
+struct fault_run;
+struct plan;
 
 #define NFS_PORT 2049
 #define NFS_CONNECTIONS_MAX 4096
@@ -55,5 +57,11 @@ int nfs_exports(const char *path, char **ret_lines, struct err *err);
 
 /** What such lines say. @return how many. Errors: -EBADMSG a line that is none, or has a word that is none; -E2BIG more than max */
 int nfs_parse_exports(const char *lines, const char *path, struct nfs_export *ret, size_t max, struct err *err);
+
+/**
+ * Of a fault that stops nfsd: it is healed when nfsd has the threads and the listeners of now.
+ * Errors: -EINVAL it does not run, or has a listener that could not be made again as it is; as tool_read()
+ */
+int nfsd_add_serving(const struct fault_run *run, struct plan *plan, struct err *err);
 
 #endif

@@ -85,14 +85,59 @@ static int plan_dm_table(const json_t *op, struct plan *plan, struct err *err)
 	return rc < 0 ? rc : plan_add_run(plan, err, "dmsetup resume %s", name);
 }
 
+static int check_threads(const json_t *op, struct err *err)
+{
+	if (op_number(op, "threads") < 1 || op_number(op, "threads") > 4096)
+		return err_set(err, -EBADMSG, "%s of a number of threads that is out of range", op_text(op, "op"));
+	return 0;
+}
+
 static int plan_nfsd_threads(const json_t *op, struct plan *plan, struct err *err)
 {
 	char text[24];
+	int rc = check_threads(op, err);
 
-	if (op_number(op, "threads") < 1 || op_number(op, "threads") > 4096)
-		return err_set(err, -EBADMSG, "NFSD_THREADS out of range");
+	if (rc < 0)
+		return rc;
 	snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT "\n", op_number(op, "threads"));
-	return plan_add_write(plan, "/proc/fs/nfsd/threads", text, err);
+	return plan_add_write(plan, UNDO_NFSD_THREADS, text, err);
+}
+
+/* What nfsd can listen on, by its own words. Each makes a listener of IPv4 and one of IPv6. Source: fs/nfsd/nfsctl.c, __write_ports_addxprt() */
+static const char *const nfsd_ports[] = { "tcp 2049\n", "udp 2049\n" };
+
+static size_t count_of(const char *text, const char *line)
+{
+	size_t nr = 0;
+
+	for (const char *p = text; (p = strstr(p, line)) != NULL; p += strlen(line))
+		nr++;
+	return nr;
+}
+
+static bool are_ports(const char *text)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < sizeof(nfsd_ports) / sizeof(nfsd_ports[0]); i++)
+		bytes += count_of(text, nfsd_ports[i]) * strlen(nfsd_ports[i]);
+	return bytes > 0 && bytes == strlen(text);
+}
+
+/* Listeners are made before threads, or the kernel makes those that it thinks best. */
+static int plan_nfsd_serve(const json_t *op, struct plan *plan, struct err *err)
+{
+	const char *ports = op_text(op, "ports");
+	int rc = check_threads(op, err);
+
+	if (rc == 0 && !are_ports(ports))
+		rc = err_set(err, -EBADMSG, "NFSD_SERVE of a listener that is neither 'tcp 2049' nor 'udp 2049'");
+	if (rc == 0)
+		rc = plan_add_write(plan, UNDO_NFSD_THREADS, "0\n", err);
+	for (size_t i = 0; i < sizeof(nfsd_ports) / sizeof(nfsd_ports[0]) && rc == 0; i++)
+		if (strstr(ports, nfsd_ports[i]))
+			rc = plan_add_write(plan, UNDO_NFSD_PORTS, nfsd_ports[i], err);
+	return rc < 0 ? rc : plan_nfsd_threads(op, plan, err);
 }
 
 static int plan_drbd_connect(const json_t *op, struct plan *plan, struct err *err)
@@ -169,7 +214,7 @@ int undo_nfsd_pool(unsigned int *ret, struct err *err)
 	char *text = NULL;
 	int rc;
 
-	rc = tool_read("/proc/fs/nfsd/threads", &text, err);
+	rc = tool_read(UNDO_NFSD_THREADS, &text, err);
 	if (rc == 0)
 		*ret = (unsigned int)strtoul(text, NULL, 10);
 	free(text);
@@ -263,6 +308,26 @@ static enum fault_verdict prove_nfsd_threads(const json_t *op, bool other_boot, 
 		return unknown(&e, evidence, bytes);
 	snprintf(evidence, bytes, "nfsd has %u threads, %" JSON_INTEGER_FORMAT " before", nr, op_number(op, "threads"));
 	return nr == op_number(op, "threads") ? FAULT_CONFIRMED : FAULT_MISMATCH;
+}
+
+static enum fault_verdict prove_nfsd_serve(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+{
+	enum fault_verdict v = prove_nfsd_threads(op, other_boot, evidence, bytes);
+	struct err e = ERR_INIT;
+	bool same = true;
+	char *ports;
+	size_t used;
+
+	if (v != FAULT_CONFIRMED || other_boot)
+		return v;
+	if (tool_read(UNDO_NFSD_PORTS, &ports, &e) < 0)
+		return unknown(&e, evidence, bytes);
+	for (size_t i = 0; i < sizeof(nfsd_ports) / sizeof(nfsd_ports[0]); i++)
+		same &= count_of(ports, nfsd_ports[i]) == count_of(op_text(op, "ports"), nfsd_ports[i]);
+	free(ports);
+	used = strlen(evidence);
+	snprintf(evidence + used, bytes - used, ", and %s listeners", same ? "the same" : "other");
+	return same ? FAULT_CONFIRMED : FAULT_MISMATCH;
 }
 
 /*
@@ -408,6 +473,7 @@ static const struct opcode opcodes[] = {
 	{ "NFSD_THREADS", plan_nfsd_threads, prove_nfsd_threads },
 	{ "FS_THAW", plan_fs_thaw, prove_fs_thaw },
 	{ "EXPORTS", plan_exports, prove_exports },
+	{ "NFSD_SERVE", plan_nfsd_serve, prove_nfsd_serve },
 	{ "NFT_GONE", plan_nothing, prove_nft_gone },
 	{ "HELD_GONE", plan_nothing, prove_held_gone },
 	{ "PROCESSES_GONE", plan_nothing, prove_processes_gone },

@@ -47,6 +47,18 @@ Test(undo, a_path_is_exported_to_whom_it_was)
 	expect("[{\"op\": \"EXPORTS\", \"path\": \"-r\", \"lines\": \"-r  *(rw)\\n\"}]", NULL);
 }
 
+Test(undo, nfsd_listens_before_it_has_threads)
+{
+	expect("[{\"op\": \"NFSD_SERVE\", \"threads\": 8, \"ports\": \"tcp 2049\\ntcp 2049\\n\"}]",
+	       "write \"0\" to /proc/fs/nfsd/threads\nwrite \"tcp 2049\" to /proc/fs/nfsd/portlist\nwrite \"8\" to /proc/fs/nfsd/threads\n");
+	expect("[{\"op\": \"NFSD_SERVE\", \"threads\": 1, \"ports\": \"udp 2049\\ntcp 2049\\n\"}]",
+	       "write \"0\" to /proc/fs/nfsd/threads\nwrite \"tcp 2049\" to /proc/fs/nfsd/portlist\nwrite \"udp 2049\" to /proc/fs/nfsd/portlist\n"
+	       "write \"1\" to /proc/fs/nfsd/threads\n");
+	expect("[{\"op\": \"NFSD_SERVE\", \"threads\": 8, \"ports\": \"rdma 20049\\ntcp 2049\\n\"}]", NULL);
+	expect("[{\"op\": \"NFSD_SERVE\", \"threads\": 8, \"ports\": \"\"}]", NULL);
+	expect("[{\"op\": \"NFSD_SERVE\", \"threads\": 0, \"ports\": \"tcp 2049\\n\"}]", NULL);
+}
+
 Test(undo, only_interfaces_of_our_own_are_deleted)
 {
 	expect("[{\"op\": \"IFB_DEL\", \"dev\": \"squall-ifb\"}, {\"op\": \"IFB_DEL\", \"dev\": \"squall-ifb-nfs\"}]",
