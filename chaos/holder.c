@@ -324,6 +324,16 @@ static int strike_host(struct holder *h, struct err *err)
 	return plan_run(&h->plan, err);
 }
 
+/* What could not be undone is not begun. */
+static int check_undo(const struct plan *plan, struct err *err)
+{
+	struct plan undo = PLAN_INIT;
+	int rc = undo_plan(plan->undo, &undo, err);
+
+	plan_release(&undo);
+	return rc;
+}
+
 static int inject(struct holder *h, struct err *err)
 {
 	const struct fault *f = h->run.fault;
@@ -333,6 +343,8 @@ static int inject(struct holder *h, struct err *err)
 	rc = fault_probe(f, &h->run.allow, err);
 	if (rc == 0)
 		rc = f->plan(&h->run, &h->plan, err);
+	if (rc == 0)
+		rc = check_undo(&h->plan, err);
 	if (rc == 0)
 		rc = start_guard(h, err);
 	if (rc == 0 && (why = why_heal(h)) != NULL)
