@@ -21,17 +21,16 @@
 #include "err.h"
 #include "exec.h"
 #include "file.h"
+#include "nfs.h"
 #include "plan.h"
 #include "tool.h"
-
-#define INTERFACE_RULES 2	/* of an interface and a direction: the port at either end */
 
 const char *const cut_direction_names[] = { "both", "in", "out", NULL };
 const char *const cut_needs[] = { "nft", NULL };
 
 struct cut {
 	const char *table;
-	unsigned int port;
+	unsigned int port, rules;
 	pid_t nft;		/* owner of the table; 0 = not started */
 	int input_fd;
 	uint64_t packets_last;
@@ -44,41 +43,71 @@ static bool cuts(const struct fault_run *run, const char *direction)
 	return strcmp(asked, "both") == 0 || strcmp(asked, direction) == 0;
 }
 
-static unsigned int rules_wanted(const struct fault_run *run)
+/* @param peer  "" = all */
+static void add_rules(const struct fault_run *run, struct cut *cut, const char *dev, const char *peer, char *text, size_t bytes)
 {
-	return INTERFACE_RULES * (unsigned int)run->allow.interfaces.nr * (cuts(run, "in") + cuts(run, "out"));
-}
+	static const char *const direction[] = { "in", "out" }, *const chain[] = { "i iifname", "o oifname" }, *const address[] = { "ip saddr", "ip daddr" };
+	static const char *const port[] = { "sport", "dport" };	/* at whichever end this host is */
+	char of_peer[48] = "";
 
-static void add_rules(const struct fault_run *run, const struct cut *cut, const char *dev, char *text, size_t bytes)
-{
-	static const char *const direction[] = { "in", "out" }, *const chain[] = { "i iifname", "o oifname" }, *const port[] = { "sport", "dport" };
-
-	for (int c = 0; c < 2; c++)
-		for (int p = 0; p < INTERFACE_RULES && cuts(run, direction[c]); p++) {
+	for (int c = 0; c < 2; c++) {
+		if (*peer)
+			snprintf(of_peer, sizeof(of_peer), "%s %s ", address[c], peer);
+		for (int p = 0; p < 2 && cuts(run, direction[c]); p++, cut->rules++) {
 			size_t n = strlen(text);
 
-			snprintf(text + n, bytes - n, "add rule inet %s %s \"%s\" tcp %s %u counter drop\n", cut->table, chain[c], dev, port[p], cut->port);
+			snprintf(text + n, bytes - n, "add rule inet %s %s \"%s\" %stcp %s %u counter drop\n", cut->table, chain[c], dev, of_peer, port[p],
+				 cut->port);
 		}
+	}
+}
+
+/* The state of the run, and the commands that make a table without rules. */
+static struct cut *begin(struct fault_run *run, const char *table, unsigned int port, char *ret_text, size_t bytes)
+{
+	struct cut *cut = calloc(1, sizeof(*cut));
+
+	run->state = cut;
+	if (!cut)
+		return NULL;
+	*cut = (struct cut){ .table = table, .port = port, .input_fd = -1 };
+	snprintf(ret_text, bytes, "add table inet %s { flags owner; }\nadd chain inet %s i { type filter hook input priority 0; }\n"
+		 "add chain inet %s o { type filter hook output priority 0; }\n", table, table, table);
+	return cut;
+}
+
+static int finish(const struct cut *cut, const char *text, struct plan *plan, struct err *err)
+{
+	int rc = plan_add_hold(plan, "nft -i, held open through a pipe: the table dies with it", text, err);
+
+	return rc < 0 ? rc : plan_add_undo(plan, json_pack("{s:s, s:s}", "op", "NFT_GONE", "table", cut->table), err);
 }
 
 int cut_plan(struct fault_run *run, const char *table, unsigned int port, struct plan *plan, struct err *err)
 {
-	struct cut *cut = calloc(1, sizeof(*cut));
 	char text[ACTION_TEXT_BYTES];
-	int rc;
+	struct cut *cut = begin(run, table, port, text, sizeof(text));
 
 	if (!cut)
 		return -ENOMEM;
-	*cut = (struct cut){ .table = table, .port = port, .input_fd = -1 };
-	run->state = cut;
-	snprintf(text, sizeof(text), "add table inet %s { flags owner; }\nadd chain inet %s i { type filter hook input priority 0; }\n"
-		 "add chain inet %s o { type filter hook output priority 0; }\n", table, table, table);
 	if (run->dry)
-		add_rules(run, cut, "DEV", text, sizeof(text));
+		add_rules(run, cut, "DEV", "", text, sizeof(text));
 	for (size_t i = 0; !run->dry && i < run->allow.interfaces.nr; i++)
-		add_rules(run, cut, run->allow.interfaces.name[i], text, sizeof(text));
-	rc = plan_add_hold(plan, "nft -i, held open through a pipe: the table dies with it", text, err);
-	return rc < 0 ? rc : plan_add_undo(plan, json_pack("{s:s, s:s}", "op", "NFT_GONE", "table", table), err);
+		add_rules(run, cut, run->allow.interfaces.name[i], "", text, sizeof(text));
+	return finish(cut, text, plan, err);
+}
+
+int cut_plan_peers(struct fault_run *run, const char *table, unsigned int port, const char *dev, const struct nfs_connection *peers, size_t peers_nr,
+		   struct plan *plan, struct err *err)
+{
+	char text[ACTION_TEXT_BYTES];
+	struct cut *cut = begin(run, table, port, text, sizeof(text));
+
+	if (!cut)
+		return -ENOMEM;
+	for (size_t i = 0; i < peers_nr; i++)
+		add_rules(run, cut, dev, peers[i].peer, text, sizeof(text));
+	return finish(cut, text, plan, err);
 }
 
 static void become_nft(const char *program, pid_t parent, int in)
@@ -147,10 +176,10 @@ static int count(const struct cut *cut, uint64_t *ret_packets, unsigned int *ret
 
 int cut_inject(struct fault_run *run, const struct plan *plan, struct err *err)
 {
-	const unsigned int wanted = rules_wanted(run);
 	uint64_t end_ns = clock_mono_ns() + FAULT_COMMAND_NS, packets;
 	const char *text = plan->actions[0].text;
 	struct cut *cut = run->state;
+	const unsigned int wanted = cut->rules;
 	unsigned int rules = 0;
 	int rc;
 
@@ -184,7 +213,7 @@ enum fault_verdict cut_verify(struct fault_run *run, char *evidence, size_t byte
 	unsigned int rules;
 	int rc = count(cut, &packets, &rules, &e);
 
-	if (rc == -ENOENT || (rc == 0 && rules < rules_wanted(run))) {
+	if (rc == -ENOENT || (rc == 0 && rules < cut->rules)) {
 		snprintf(evidence, bytes, "the nft table %s is gone", cut->table);
 		return FAULT_VANISHED;
 	}

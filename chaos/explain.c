@@ -74,6 +74,14 @@ static void expiry_of(const struct fault *fault, uint64_t lease_ns, uint64_t max
 			       " it fell silent (lease); at once when that dies or squall chaos heal is run", max, lease);
 }
 
+/* Instead of commands. */
+static const char *nothing_to_undo(const struct fault *fault)
+{
+	if (fault->takes_host)
+		return "nothing: it is over with the boot";
+	return fault->instant ? "nothing: it is over when it is done" : "nothing to run: it goes with its holder";
+}
+
 int chaos_explain(const char *fault, const json_t *args, uint64_t lease_ns, uint64_t max_ns, json_t **ret_explained, struct err *err)
 {
 	struct fault_run run = { .fault = fault_find(fault), .args = args, .dry = true, .id = "ID" };
@@ -95,8 +103,7 @@ int chaos_explain(const char *fault, const json_t *args, uint64_t lease_ns, uint
 	expiry_of(run.fault, lease_ns, max_ns, expiry, sizeof(expiry));
 	*ret_explained = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:s, s:s, s:b, s:I, s:I}", "fault", fault, "breaks", run.fault->breaks, "where",
 				   run.fault->where, "arguments", arguments, "inject", lines_of(&plan, "nothing"), "undo",
-				   lines_of(&heal, run.fault->heal_class == HEAL_H3 ? "nothing: it is over with the boot" :
-					    "nothing to run: it goes with its holder"), "heal_class", heal_class_names[run.fault->heal_class], "heal",
+				   lines_of(&heal, nothing_to_undo(run.fault)), "heal_class", heal_class_names[run.fault->heal_class], "heal",
 				   heal_words[run.fault->heal_class], "regime", regime, "expiry", expiry, "instant", run.fault->instant, "lease_ns",
 				   (json_int_t)lease_ns, "max_ns", (json_int_t)max_ns);
 	if (!*ret_explained)

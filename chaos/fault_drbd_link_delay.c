@@ -9,17 +9,6 @@
 #include "netem.h"
 #include "units.h"
 
-static int plan(struct fault_run *run, struct plan *plan, struct err *err)
-{
-	char delay[32], jitter[32], netem[96];
-	uint64_t jitter_ns = fault_arg_u64(run, "jitter");
-
-	units_exact_ns(fault_arg_u64(run, "delay"), delay, sizeof(delay));
-	units_exact_ns(jitter_ns, jitter, sizeof(jitter));
-	snprintf(netem, sizeof(netem), "delay %s%s%s limit 10000", delay, jitter_ns ? " " : "", jitter_ns ? jitter : "");
-	return netem_plan(run, netem, plan, err);
-}
-
 /* Seen in the lab: 1 s on both sockets stays Connected under writes, and flaps about every 7 s without. */
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
@@ -56,9 +45,9 @@ const struct fault fault_drbd_link_delay = {
 	.heal_class = HEAL_H2,
 	.allowed = ALLOW_RESOURCE | ALLOW_INTERFACE,
 	.args = args,
-	.needs = netem_needs,
+	.needs = netem_drbd_needs,
 	.probe = netem_probe,
-	.plan = plan,
+	.plan = netem_plan_drbd,
 	.verify = netem_verify,
 	.foresee = foresee,
 };

@@ -2,18 +2,9 @@
 /*
  * fault_drbd_link_loss.c - loses some of the packets of the DRBD link: TCP sends them again, and writes wait now and then.
  */
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "netem.h"
-
-static int plan(struct fault_run *run, struct plan *plan, struct err *err)
-{
-	char netem[64];
-
-	snprintf(netem, sizeof(netem), "loss %" PRIu64 "%% limit 10000", fault_arg_u64(run, "percent"));
-	return netem_plan(run, netem, plan, err);
-}
 
 /* Seen in the lab: 30 % on both sockets stays Connected, half of the writes take 51 ms and the slowest 1.9 s; all of the data socket for 20 s, too. */
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
@@ -45,9 +36,9 @@ const struct fault fault_drbd_link_loss = {
 	.heal_class = HEAL_H2,
 	.allowed = ALLOW_RESOURCE | ALLOW_INTERFACE,
 	.args = args,
-	.needs = netem_needs,
+	.needs = netem_drbd_needs,
 	.probe = netem_probe,
-	.plan = plan,
+	.plan = netem_plan_drbd,
 	.verify = netem_verify,
 	.foresee = foresee,
 };

@@ -2,25 +2,12 @@
 /*
  * fault_drbd_link_rate.c - a DRBD link of few bits per second: writes queue up behind each other, DRBD stays Connected.
  */
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "clock.h"
 #include "drbd.h"
 #include "netem.h"
 #include "units.h"
-
-static int plan(struct fault_run *run, struct plan *plan, struct err *err)
-{
-	uint64_t rate = fault_arg_u64(run, "rate");
-	char netem[96];
-
-	if (rate % 1000 == 0)
-		snprintf(netem, sizeof(netem), "rate %" PRIu64 "kbit limit 10000", rate / 1000);
-	else
-		snprintf(netem, sizeof(netem), "rate %" PRIu64 "bit limit 10000", rate);
-	return netem_plan(run, netem, plan, err);
-}
 
 #define WRITE_BYTES 4096	/* what a small write takes along; headers are left out */
 
@@ -57,9 +44,9 @@ const struct fault fault_drbd_link_rate = {
 	.heal_class = HEAL_H2,
 	.allowed = ALLOW_RESOURCE | ALLOW_INTERFACE,
 	.args = args,
-	.needs = netem_needs,
+	.needs = netem_drbd_needs,
 	.probe = netem_probe,
-	.plan = plan,
+	.plan = netem_plan_drbd,
 	.verify = netem_verify,
 	.foresee = foresee,
 };

@@ -57,6 +57,7 @@ const struct fault fault_host_reboot = {
 	.page = "docs/faults/host-reboot.scd",
 	.heal_class = HEAL_H3,
 	.instant = true,
+	.takes_host = true,
 	.args = args,
 	.needs = needs,
 	.probe = probe,

@@ -5,8 +5,7 @@
 #include <stdio.h>
 
 #include "cut.h"
-
-#define NFS_PORT 2049
+#include "nfs.h"
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {

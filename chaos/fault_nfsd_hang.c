@@ -52,22 +52,17 @@ static int probe(const struct allow *allow, struct err *err)
 	return 0;
 }
 
-static const char *export_of(const struct fault_run *run)
-{
-	return run->dry ? "EXPORT" : run->allow.exports.name[0];
-}
-
 /* A mark lies on a whole mount: of an export that is none, it would lie on the filesystem that we live on ourselves. */
 static int check_is_mount(const char *path, struct err *err)
 {
-	char line[1024], where[512];
 	FILE *f = fopen("/proc/self/mountinfo", "re");
+	struct tool_mount mount;
 	bool found = false;
 
 	if (!f)
 		return err_set(err, -errno, "cannot read /proc/self/mountinfo: %m");
-	while (fgets(line, sizeof(line), f))
-		found |= sscanf(line, "%*s %*s %*s %*s %511s", where) == 1 && strcmp(where, path) == 0 && strcmp(path, "/") != 0;
+	while (tool_next_mount(f, &mount))
+		found |= strcmp(mount.where, path) == 0 && strcmp(path, "/") != 0;
 	fclose(f);
 	return found ? 0 : err_set(err, -EINVAL, "the export %s is not the root of a mount of its own", path);
 }
@@ -83,11 +78,11 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 	hang->fan_fd = hang->stop_fd = -1;
 	hang->wanted = (unsigned int)fault_arg_u64(run, "threads");
 	run->state = hang;
-	rc = run->dry ? 0 : check_is_mount(export_of(run), err);
+	rc = run->dry ? 0 : check_is_mount(fault_export(run), err);
 	if (rc < 0)
 		return rc;
 	snprintf(text, sizeof(text), "fanotify_mark FAN_MARK_MOUNT FAN_ACCESS_PERM %s\nleave %u accesses of nfsd threads without an answer, allow all others\n",
-		 export_of(run), hang->wanted);
+		 fault_export(run), hang->wanted);
 	rc = plan_add_hold(plan, "fanotify, held open: the kernel lets all go when the holder dies", text, err);
 	return rc < 0 ? rc : plan_add_undo(plan, json_pack("{s:s}", "op", "HELD_GONE"), err);
 }
@@ -159,8 +154,8 @@ static int inject(struct fault_run *run, const struct plan *plan, struct err *er
 	if (rc != 0)
 		return err_set(err, -rc, "cannot start the thread that answers: %s", strerror(rc));
 	hang->started = true;
-	if (fanotify_mark(hang->fan_fd, FAN_MARK_ADD | FAN_MARK_MOUNT, FAN_ACCESS_PERM, AT_FDCWD, export_of(run)) < 0)
-		return err_set(err, -errno, "cannot watch the mount of %s: %m", export_of(run));
+	if (fanotify_mark(hang->fan_fd, FAN_MARK_ADD | FAN_MARK_MOUNT, FAN_ACCESS_PERM, AT_FDCWD, fault_export(run)) < 0)
+		return err_set(err, -errno, "cannot watch the mount of %s: %m", fault_export(run));
 	return 0;
 }
 

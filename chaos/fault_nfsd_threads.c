@@ -17,13 +17,11 @@
 
 #include "faults.h"
 
-#define THREADS "/proc/fs/nfsd/threads"
-
 static int probe(const struct allow *allow, struct err *err)
 {
 	(void)allow;
-	if (access(THREADS, W_OK) < 0)
-		return err_set(err, -ENOPKG, "%s is missing: no nfsd here", THREADS);
+	if (access(UNDO_NFSD_THREADS, W_OK) < 0)
+		return err_set(err, -ENOPKG, "%s is missing: no nfsd here", UNDO_NFSD_THREADS);
 	return 0;
 }
 
@@ -40,7 +38,7 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 	if (!run->dry && before <= wanted)
 		return err_set(err, -EINVAL, "nfsd has %u threads: lowering it to %u takes none away", before, wanted);
 	snprintf(text, sizeof(text), "%u\n", wanted);
-	rc = plan_add_write(plan, THREADS, text, err);
+	rc = plan_add_write(plan, UNDO_NFSD_THREADS, text, err);
 	return rc < 0 ? rc : plan_add_undo(plan, json_pack("{s:s, s:i}", "op", "NFSD_THREADS", "threads", (int)before), err);
 }
 

@@ -27,7 +27,16 @@ const struct fault *const faults[] = {
 	&fault_drbd_peer_disk_freeze,
 	&fault_nfsd_threads,
 	&fault_nfsd_hang,
+	&fault_nfsd_stop,
 	&fault_nfs_port_cut,
+	&fault_nfs_freeze,
+	&fault_nfs_unexport,
+	&fault_net_delay,
+	&fault_net_loss,
+	&fault_net_rate,
+	&fault_net_cut,
+	&fault_conn_kill,
+	&fault_server_cache_drop,
 	&fault_cpu_hog,
 	&fault_memory_hog,
 	&fault_host_reboot,
@@ -67,6 +76,13 @@ bool chaos_is_instant(const char *fault)
 	return f && f->instant;
 }
 
+bool chaos_takes_host(const char *fault)
+{
+	const struct fault *f = fault_find(fault);
+
+	return f && f->takes_host;
+}
+
 uint64_t fault_arg_u64(const struct fault_run *run, const char *name)
 {
 	return (uint64_t)json_integer_value(json_object_get(run->args, name));
@@ -77,6 +93,11 @@ const char *fault_arg_text(const struct fault_run *run, const char *name)
 	const char *text = json_string_value(json_object_get(run->args, name));
 
 	return text ? text : "";
+}
+
+const char *fault_export(const struct fault_run *run)
+{
+	return run->dry ? "EXPORT" : run->allow.exports.name[0];
 }
 
 static size_t enum_nr(const struct fault_arg *arg)

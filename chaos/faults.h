@@ -61,7 +61,8 @@ struct fault {
 	const char *where;
 	const char *page;
 	enum heal_class heal_class;
-	bool instant;
+	bool instant;			/* it is done when it is injected */
+	bool takes_host;		/* an instant after which there is no holder to prove it */
 	unsigned int allowed;		/* what the allow file must name one of: ALLOW_... */
 	const struct fault_arg *args;	/* ends with name NULL */
 	const char *const *needs;	/* programs, NULL-terminated */
@@ -76,6 +77,8 @@ struct fault {
 extern const struct fault *const faults[];	/* NULL-terminated: the table of contents */
 extern const struct fault fault_none, fault_drbd_link_delay, fault_drbd_link_loss, fault_drbd_link_rate, fault_drbd_link_cut, fault_drbd_disconnect,
 	fault_drbd_suspend_io, fault_drbd_peer_disk_slow, fault_drbd_peer_disk_freeze, fault_nfsd_threads, fault_nfsd_hang, fault_nfs_port_cut,
+	fault_nfsd_stop, fault_nfs_freeze, fault_nfs_unexport, fault_net_delay, fault_net_loss, fault_net_rate, fault_net_cut,
+	fault_conn_kill, fault_server_cache_drop,
 	fault_cpu_hog, fault_memory_hog, fault_host_reboot;
 
 /** @return the row or NULL. */
@@ -93,6 +96,9 @@ enum fault_verdict fault_unseen(int rc, const struct err *err, char *evidence, s
 /** An integer or a text of checked arguments. */
 uint64_t fault_arg_u64(const struct fault_run *run, const char *name);
 const char *fault_arg_text(const struct fault_run *run, const char *name);
+
+/** The export that a fault acts on: the first of the allow file; "EXPORT" in a dry run. */
+const char *fault_export(const struct fault_run *run);
 
 /** Is the allow file there, are we root, are the commands there, does the fault itself find what it needs? */
 int fault_probe(const struct fault *fault, struct allow *ret_allow, struct err *err);

@@ -5,7 +5,7 @@
  *	agent ──control pipe──> holder <──pidfd──> guard
  *	                          │
  *	  start guard ─> journal ─> inject ─> [ verify every second ] ─> heal ─> prove ─> strike out ─> "healed"
- *	                                        until: "heal", EOF, lease, time, a signal, the guard's death
+ *	                                        until: "heal", EOF, lease, time, a signal, the guard's death; an instant is done after one look
  *
  * The holder cannot renew its own lease. It opens nothing below the tested export. Whatever it starts dies with it.
  */
@@ -248,21 +248,30 @@ static void wait_until(struct holder *h, uint64_t at_ns)
 	(void)poll(p, 3, at_ns > now_ns ? (int)((at_ns - now_ns) / NS_PER_MS) + 1 : 0);
 }
 
+/* @return whether it is there, or may be. */
+static bool look(struct holder *h)
+{
+	char evidence[EVIDENCE_BYTES] = "";
+	enum fault_verdict v = h->run.fault->verify(&h->run, evidence, sizeof(evidence));
+
+	if (v == FAULT_VANISHED)
+		holder_event(HOLDER_FD_EVENTS, "vanished", evidence, NULL);
+	else
+		holder_event(HOLDER_FD_EVENTS, "verify", evidence, json_pack("{s:s}", "verdict", fault_verdict_names[v]));
+	return v != FAULT_VANISHED;
+}
+
 static const char *hold(struct holder *h)
 {
 	const char *why = NULL;
-	bool vanished = false;
+	bool there = true;
 
 	while (!why) {
 		uint64_t next_ns = clock_mono_ns() + VERIFY_EVERY_NS;
-		char evidence[EVIDENCE_BYTES] = "";
-		enum fault_verdict v = vanished ? FAULT_VANISHED : h->run.fault->verify(&h->run, evidence, sizeof(evidence));
 
-		if (v == FAULT_VANISHED && !vanished)
-			holder_event(HOLDER_FD_EVENTS, "vanished", evidence, NULL);
-		else if (v != FAULT_VANISHED)
-			holder_event(HOLDER_FD_EVENTS, "verify", evidence, json_pack("{s:s}", "verdict", fault_verdict_names[v]));
-		vanished = v == FAULT_VANISHED;
+		there = there && look(h);
+		if (h->run.fault->instant)
+			return "done";
 		while (!(why = why_heal(h)) && clock_mono_ns() < next_ns)
 			wait_until(h, next_ns);
 	}
@@ -296,7 +305,7 @@ static int fail(struct holder *h, const struct err *err)
 	return 1;
 }
 
-/* An instant has no life after it: what is to be known of it is said before. */
+/* There is no life after it: what is to be known of it is said before. */
 static int strike_host(struct holder *h, struct err *err)
 {
 	struct pollfd p = { .fd = HOLDER_FD_CONTROL, .events = POLLIN };
@@ -315,6 +324,16 @@ static int strike_host(struct holder *h, struct err *err)
 	return plan_run(&h->plan, err);
 }
 
+/* What could not be undone is not begun. */
+static int check_undo(const struct plan *plan, struct err *err)
+{
+	struct plan undo = PLAN_INIT;
+	int rc = undo_plan(plan->undo, &undo, err);
+
+	plan_release(&undo);
+	return rc;
+}
+
 static int inject(struct holder *h, struct err *err)
 {
 	const struct fault *f = h->run.fault;
@@ -325,6 +344,8 @@ static int inject(struct holder *h, struct err *err)
 	if (rc == 0)
 		rc = f->plan(&h->run, &h->plan, err);
 	if (rc == 0)
+		rc = check_undo(&h->plan, err);
+	if (rc == 0)
 		rc = start_guard(h, err);
 	if (rc == 0 && (why = why_heal(h)) != NULL)
 		rc = err_set(err, -ECANCELED, "called off before it began: %s", why);
@@ -332,7 +353,7 @@ static int inject(struct holder *h, struct err *err)
 		rc = write_entry(h, err);
 	if (rc < 0)
 		return rc;
-	if (f->instant)
+	if (f->takes_host)
 		return strike_host(h, err);
 	return f->inject ? f->inject(&h->run, &h->plan, err) : plan_run(&h->plan, err);
 }

@@ -1,37 +1,46 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * netem.c - plans and proves netem on the flow of DRBD.
+ * netem.c - plans and proves netem on a flow.
  *
- * One socket is matched by its four-tuple; both are matched by port 7789 at either end, which outlives a reconnect. The effect is proved by
- * packets that went through the netem queue; filter and queue are looked for again every second.
+ * One socket of DRBD is matched by its four-tuple; both, and NFS, are matched by the port at either end, which outlives a reconnect. The effect is
+ * proved by packets that came into the netem queue; filter and queue are looked for again every second.
  */
 #include "netem.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <net/if.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
 #include "drbd.h"
 #include "err.h"
+#include "nfs.h"
 #include "plan.h"
 #include "tool.h"
 #include "undo.h"
+#include "units.h"
 
 #define IFB_MTU 9000		/* at least that of any NIC in front of it, or packets are dropped */
+#define QUEUE_PACKETS 10000	/* what waits is not dropped for its number */
 #define PREF_FIRST 10
+#define MATCHES_MAX 2
 
 const char *const netem_socket_names[] = { "data", "meta", "both", NULL };
-const char *const netem_needs[] = { "tc", "ip", "ss", "drbdadm", NULL };
+const char *const netem_drbd_needs[] = { "tc", "ip", "ss", "drbdadm", NULL };
+const char *const netem_nfs_needs[] = { "tc", "ip", "ss", NULL };
 
-struct netem_state {
+/* Packets that leave by an interface and match a filter. Also the state of the run. */
+struct flow {
+	const char *what;		/* for people */
+	const char *ifb;		/* the interface of our own that has the netem: of each kind of flow one, so that both can be slow at a time */
 	char dev[16];
-	unsigned int filters;
-	unsigned long long packets_last;
+	char match[MATCHES_MAX][160];	/* keys of flower, for a filter each */
+	unsigned int matches_nr;
+	unsigned long long seen_last;	/* [packets] */
 };
 
 int netem_probe(const struct allow *allow, struct err *err)
@@ -42,59 +51,15 @@ int netem_probe(const struct allow *allow, struct err *err)
 	return 0;
 }
 
-static int add_undo(const struct netem_state *state, const char *before, struct plan *plan, struct err *err)
+static void add_match(struct flow *flow, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void add_match(struct flow *flow, const char *format, ...)
 {
-	int rc = 0;
+	va_list ap;
 
-	for (unsigned int i = 0; i < state->filters && rc == 0; i++)
-		rc = plan_add_undo(plan, json_pack("{s:s, s:s, s:i}", "op", "FILTER_DEL", "dev", state->dev, "pref", (int)(PREF_FIRST + i)), err);
-	if (rc == 0)
-		rc = plan_add_undo(plan, json_pack("{s:s, s:s, s:s}", "op", "QDISC_DEL", "dev", state->dev, "parent", "clsact"), err);
-	if (rc == 0)
-		rc = plan_add_undo(plan, json_pack("{s:s, s:s}", "op", "IFB_DEL", "dev", UNDO_IFB), err);
-	if (rc == 0)
-		rc = plan_add_undo(plan, json_pack("{s:s, s:s, s:s}", "op", "QDISC_SAME", "dev", state->dev, "list", before), err);
-	return rc;
-}
-
-static int add_filter(struct plan *plan, const char *dev, unsigned int pref, const char *match, struct err *err)
-{
-	return plan_add_run(plan, err, "tc filter add dev %s egress protocol ip pref %u handle 1 flower ip_proto tcp %s action mirred egress redirect dev %s",
-			    dev, pref, match, UNDO_IFB);
-}
-
-static int add_filters(struct netem_state *state, enum netem_socket which, const struct drbd_link *link, bool dry, struct plan *plan, struct err *err)
-{
-	const struct drbd_socket *s = which == NETEM_META ? &link->meta : &link->data;
-	char match[160];
-	int rc;
-
-	if (which == NETEM_BOTH) {
-		snprintf(match, sizeof(match), "dst_ip %s src_port %d", dry ? "PEER" : s->peer, DRBD_PORT);
-		rc = add_filter(plan, state->dev, PREF_FIRST, match, err);
-		snprintf(match, sizeof(match), "dst_ip %s dst_port %d", dry ? "PEER" : s->peer, DRBD_PORT);
-		state->filters = 2;
-		return rc < 0 ? rc : add_filter(plan, state->dev, PREF_FIRST + 1, match, err);
-	}
-	if (dry)
-		snprintf(match, sizeof(match), "dst_ip PEER src_port %s dst_port %s", which == NETEM_META ? "META_LOCAL_PORT" : "DATA_LOCAL_PORT",
-			 which == NETEM_META ? "META_PEER_PORT" : "DATA_PEER_PORT");
-	else
-		snprintf(match, sizeof(match), "dst_ip %s src_port %u dst_port %u", s->peer, s->local_port, s->peer_port);
-	state->filters = 1;
-	return add_filter(plan, state->dev, PREF_FIRST, match, err);
-}
-
-/* The listing before, and a refusal when what we would add is there already. */
-static int look_before(const char *dev, char **ret_before, struct err *err)
-{
-	int rc = undo_qdisc_list(dev, ret_before, err);
-
-	if (rc == 0 && (strstr(*ret_before, "clsact") || strstr(*ret_before, "ingress")))
-		rc = err_set(err, -EBUSY, "%s holds a clsact or ingress qdisc already: another fault, or someone else's", dev);
-	if (rc == 0 && if_nametoindex(UNDO_IFB) != 0)
-		rc = err_set(err, -EBUSY, "the interface " UNDO_IFB " is there already: another fault (squall chaos status)");
-	return rc;
+	va_start(ap, format);
+	(void)vsnprintf(flow->match[flow->matches_nr++], sizeof(flow->match[0]), format, ap);
+	va_end(ap);
 }
 
 enum netem_socket netem_which(const struct fault_run *run)
@@ -107,65 +72,165 @@ enum netem_socket netem_which(const struct fault_run *run)
 	return (enum netem_socket)which;
 }
 
-int netem_plan(struct fault_run *run, const char *netem, struct plan *plan, struct err *err)
+static int find_drbd(const struct fault_run *run, enum netem_socket which, struct flow *flow, struct err *err)
 {
-	struct netem_state *state = calloc(1, sizeof(*state));
-	struct drbd_link link = { .dev = "DEV" };
+	struct drbd_link link = { .dev = "DEV", .data.peer = "PEER", .meta.peer = "PEER" };
+	const struct drbd_socket *s = which == NETEM_META ? &link.meta : &link.data;
+	const char *name = which == NETEM_META ? "META" : "DATA";
+	int rc = run->dry ? 0 : drbd_link_find(&run->allow, &link, err);
+
+	memcpy(flow->dev, link.dev, sizeof(flow->dev));
+	if (which == NETEM_BOTH) {
+		add_match(flow, "dst_ip %s src_port %d", s->peer, DRBD_PORT);
+		add_match(flow, "dst_ip %s dst_port %d", s->peer, DRBD_PORT);
+	} else if (run->dry) {
+		add_match(flow, "dst_ip PEER src_port %s_LOCAL_PORT dst_port %s_PEER_PORT", name, name);
+	} else {
+		add_match(flow, "dst_ip %s src_port %u dst_port %u", s->peer, s->local_port, s->peer_port);
+	}
+	return rc;
+}
+
+static int find_nfs(const struct fault_run *run, struct flow *flow, struct err *err)
+{
+	struct nfs_link link = { .dev = "DEV" };
+	int rc = run->dry ? 0 : nfs_link_find(&run->allow, &link, err);
+
+	memcpy(flow->dev, link.dev, sizeof(flow->dev));
+	add_match(flow, "src_port %d", NFS_PORT);
+	add_match(flow, "dst_port %d", NFS_PORT);
+	return rc;
+}
+
+/* The words after `netem`, from the arguments that the fault has. */
+static void netem_words(const struct fault_run *run, char *ret, size_t bytes)
+{
+	uint64_t jitter_ns = fault_arg_u64(run, "jitter"), rate = fault_arg_u64(run, "rate");
+	char delay[32], jitter[32];
+
+	if (json_object_get(run->args, "delay"))
+		snprintf(ret, bytes, "delay %s%s%s limit %d", units_exact_ns(fault_arg_u64(run, "delay"), delay, sizeof(delay)), jitter_ns ? " " : "",
+			 jitter_ns ? units_exact_ns(jitter_ns, jitter, sizeof(jitter)) : "", QUEUE_PACKETS);
+	else if (json_object_get(run->args, "percent"))
+		snprintf(ret, bytes, "loss %" PRIu64 "%% limit %d", fault_arg_u64(run, "percent"), QUEUE_PACKETS);
+	else
+		snprintf(ret, bytes, "rate %" PRIu64 "%s limit %d", rate % 1000 ? rate : rate / 1000, rate % 1000 ? "bit" : "kbit", QUEUE_PACKETS);
+}
+
+/* The listing before, and a refusal when what we would add is there already. */
+static int look_before(const struct flow *flow, char **ret_before, struct err *err)
+{
+	int rc = undo_qdisc_list(flow->dev, ret_before, err);
+
+	if (rc == 0 && (strstr(*ret_before, "clsact") || strstr(*ret_before, "ingress")))
+		rc = err_set(err, -EBUSY, "%s holds a clsact or ingress qdisc already: another fault, or someone else's", flow->dev);
+	if (rc == 0 && if_nametoindex(flow->ifb) != 0)
+		rc = err_set(err, -EBUSY, "the interface %s is there already: another fault (squall chaos status)", flow->ifb);
+	return rc;
+}
+
+static int add_actions(const struct flow *flow, const char *netem, struct plan *plan, struct err *err)
+{
+	int rc = plan_add_run(plan, err, "ip link add name %s mtu %d type ifb", flow->ifb, IFB_MTU);
+
+	if (rc == 0)
+		rc = plan_add_run(plan, err, "ip link set %s up", flow->ifb);
+	if (rc == 0)
+		rc = plan_add_run(plan, err, "tc qdisc add dev %s clsact", flow->dev);
+	if (rc == 0)
+		rc = plan_add_run(plan, err, "tc qdisc add dev %s root netem %s", flow->ifb, netem);
+	for (unsigned int i = 0; i < flow->matches_nr && rc == 0; i++)
+		rc = plan_add_run(plan, err, "tc filter add dev %s egress protocol ip pref %u handle 1 flower ip_proto tcp %s action mirred egress redirect dev %s",
+				  flow->dev, PREF_FIRST + i, flow->match[i], flow->ifb);
+	return rc;
+}
+
+static int add_undo(const struct flow *flow, const char *before, struct plan *plan, struct err *err)
+{
+	int rc = 0;
+
+	for (unsigned int i = 0; i < flow->matches_nr && rc == 0; i++)
+		rc = plan_add_undo(plan, json_pack("{s:s, s:s, s:i}", "op", "FILTER_DEL", "dev", flow->dev, "pref", (int)(PREF_FIRST + i)), err);
+	if (rc == 0)
+		rc = plan_add_undo(plan, json_pack("{s:s, s:s, s:s}", "op", "QDISC_DEL", "dev", flow->dev, "parent", "clsact"), err);
+	if (rc == 0)
+		rc = plan_add_undo(plan, json_pack("{s:s, s:s}", "op", "IFB_DEL", "dev", flow->ifb), err);
+	if (rc == 0)
+		rc = plan_add_undo(plan, json_pack("{s:s, s:s, s:s}", "op", "QDISC_SAME", "dev", flow->dev, "list", before), err);
+	return rc;
+}
+
+static int plan_flow(struct fault_run *run, const struct flow *found, const char *netem, struct plan *plan, struct err *err)
+{
+	struct flow *flow = calloc(1, sizeof(*flow));
 	char *before = NULL;
 	int rc = 0;
 
-	run->state = state;
-	if (!state)
+	run->state = flow;
+	if (!flow)
 		return -ENOMEM;
+	*flow = *found;
 	if (!run->dry)
-		rc = drbd_link_find(&run->allow, &link, err);
-	if (rc == 0 && !run->dry)
-		rc = look_before(link.dev, &before, err);
-	if (rc < 0)
-		goto out;
-	memcpy(state->dev, link.dev, sizeof(state->dev));
-	rc = plan_add_run(plan, err, "ip link add name %s mtu %d type ifb", UNDO_IFB, IFB_MTU);
+		rc = look_before(flow, &before, err);
 	if (rc == 0)
-		rc = plan_add_run(plan, err, "ip link set %s up", UNDO_IFB);
+		rc = add_actions(flow, netem, plan, err);
 	if (rc == 0)
-		rc = plan_add_run(plan, err, "tc qdisc add dev %s clsact", state->dev);
-	if (rc == 0)
-		rc = plan_add_run(plan, err, "tc qdisc add dev %s root netem %s", UNDO_IFB, netem);
-	if (rc == 0)
-		rc = add_filters(state, netem_which(run), &link, run->dry, plan, err);
-	if (rc == 0)
-		rc = add_undo(state, before ? before : "", plan, err);
-	if (rc == 0)
-		rc = drbd_add_linked(run, plan, err);
-out:
+		rc = add_undo(flow, before ? before : "", plan, err);
 	free(before);
 	return rc;
 }
 
-int netem_parse(const char *text, unsigned long long *ret_packets, unsigned long long *ret_waiting)
+int netem_plan(struct fault_run *run, enum netem_socket which, const char *netem, struct plan *plan, struct err *err)
+{
+	struct flow flow = { .what = "the DRBD link", .ifb = UNDO_IFB_DRBD };
+	int rc = find_drbd(run, which, &flow, err);
+
+	if (rc == 0)
+		rc = plan_flow(run, &flow, netem, plan, err);
+	return rc < 0 ? rc : drbd_add_linked(run, plan, err);
+}
+
+int netem_plan_drbd(struct fault_run *run, struct plan *plan, struct err *err)
+{
+	char netem[96];
+
+	netem_words(run, netem, sizeof(netem));
+	return netem_plan(run, netem_which(run), netem, plan, err);
+}
+
+int netem_plan_nfs(struct fault_run *run, struct plan *plan, struct err *err)
+{
+	struct flow flow = { .what = "NFS", .ifb = UNDO_IFB_NFS };
+	char netem[96];
+	int rc = find_nfs(run, &flow, err);
+
+	netem_words(run, netem, sizeof(netem));
+	return rc < 0 ? rc : plan_flow(run, &flow, netem, plan, err);
+}
+
+int netem_parse(const char *text, struct netem_counts *ret)
 {
 	const char *p = strstr(text, "qdisc netem"), *sent, *backlog;
-	unsigned long long bytes;
 
-	*ret_packets = *ret_waiting = 0;
+	*ret = (struct netem_counts){ .passed = 0 };
 	if (!p)
 		return -ENOENT;
 	sent = strstr(p, "Sent ");
 	backlog = strstr(p, "backlog ");
-	if (!sent || sscanf(sent, "Sent %llu bytes %llu pkt", &bytes, ret_packets) != 2)
+	if (!sent || sscanf(sent, "Sent %*u bytes %llu pkt (dropped %llu", &ret->passed, &ret->lost) != 2)
 		return -EBADMSG;
 	if (backlog)
-		(void)sscanf(backlog, "backlog %*[0-9KMGb] %llup", ret_waiting);
+		(void)sscanf(backlog, "backlog %*[0-9KMGb] %llup", &ret->waiting);
 	return 0;
 }
 
-static int filters_there(const struct netem_state *state, struct err *err)
+static int filters_there(const struct flow *flow, struct err *err)
 {
 	char *text = NULL, needle[32];
 	int rc;
 
-	rc = tool_output(&text, err, "tc filter show dev %s egress", state->dev);
-	for (unsigned int i = 0; rc == 0 && i < state->filters; i++) {
+	rc = tool_output(&text, err, "tc filter show dev %s egress", flow->dev);
+	for (unsigned int i = 0; rc == 0 && i < flow->matches_nr; i++) {
 		snprintf(needle, sizeof(needle), "pref %u flower", PREF_FIRST + i);
 		if (!strstr(text, needle))
 			rc = -ENOENT;
@@ -176,27 +241,29 @@ static int filters_there(const struct netem_state *state, struct err *err)
 
 enum fault_verdict netem_verify(struct fault_run *run, char *evidence, size_t bytes)
 {
-	struct netem_state *state = run->state;
-	unsigned long long packets, waiting, more;
+	struct flow *flow = run->state;
+	unsigned long long seen;
+	struct netem_counts n;
 	struct err e = ERR_INIT;
 	char *text = NULL, words[128];
 	int rc;
 
-	rc = filters_there(state, &e);
+	rc = filters_there(flow, &e);
 	if (rc == 0)
-		rc = tool_output(&text, &e, "tc -s qdisc show dev %s", UNDO_IFB);
+		rc = tool_output(&text, &e, "tc -s qdisc show dev %s", flow->ifb);
 	if (rc == 0)
-		rc = netem_parse(text, &packets, &waiting);
+		rc = netem_parse(text, &n);
 	free(text);
 	if (rc == -ENOENT) {
-		snprintf(evidence, bytes, "the filter on %s or netem on %s is gone", state->dev, UNDO_IFB);
+		snprintf(evidence, bytes, "the filter on %s or netem on %s is gone", flow->dev, flow->ifb);
 		return FAULT_VANISHED;
 	}
 	if (rc < 0)
 		return fault_unseen(rc, &e, evidence, bytes);
 	drbd_words(words, sizeof(words));
-	more = packets - state->packets_last;
-	state->packets_last = packets;
-	snprintf(evidence, bytes, "%llu packets of the DRBD link went through netem, %llu since the last look, %llu wait%s", packets, more, waiting, words);
-	return packets + waiting > 0 ? FAULT_CONFIRMED : FAULT_INCONCLUSIVE;
+	seen = n.passed + n.lost + n.waiting;
+	snprintf(evidence, bytes, "%llu packets of %s came into netem, %llu since the last look: %llu went through, %llu were lost, %llu wait%s", seen, flow->what,
+		 seen - flow->seen_last, n.passed, n.lost, n.waiting, words);
+	flow->seen_last = seen;
+	return seen > 0 ? FAULT_CONFIRMED : FAULT_INCONCLUSIVE;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * netem.h - netem on DRBD's flow and no other: what the faults of the link share.
+ * netem.h - netem on one flow and no other, DRBD's or that of NFS: what the faults that make a network slow share.
  *
- *	eth2 egress --flower: the socket's ports--> mirred redirect --> an interface of our own with netem --> out of eth2
+ *	eth2 egress --flower: the flow's ports--> mirred redirect --> an interface of our own with netem --> out of eth2
  *
  * The root qdisc of the interface is not touched. Source: tc-netem(8), tc-flower(8), tc-mirred(8).
  */
@@ -18,19 +18,30 @@ struct plan;
 enum netem_socket { NETEM_DATA, NETEM_META, NETEM_BOTH };
 extern const char *const netem_socket_names[];
 
-extern const char *const netem_needs[];
+extern const char *const netem_drbd_needs[], *const netem_nfs_needs[];
 
 int netem_probe(const struct allow *allow, struct err *err);
 
-/** @param netem  the words after `netem`, such as "delay 2s 500ms limit 10000". */
-int netem_plan(struct fault_run *run, const char *netem, struct plan *plan, struct err *err);
+/** The link of DRBD. @param netem  the words after `netem`, such as "delay 2s 500ms limit 10000". Errors: as drbd_link_find(); -EBUSY there is one already */
+int netem_plan(struct fault_run *run, enum netem_socket which, const char *netem, struct plan *plan, struct err *err);
 
-/** Which of the sockets a run was asked for. */
+/** The same, of a fault whose arguments say which socket, and what: delay and jitter, percent (of loss) or rate. */
+int netem_plan_drbd(struct fault_run *run, struct plan *plan, struct err *err);
+
+/** What this host sends over NFS, to clients as a server and to servers as a client. Arguments as above, without the socket. Errors: as nfs_link_find(); -EBUSY */
+int netem_plan_nfs(struct fault_run *run, struct plan *plan, struct err *err);
+
+/** Which of DRBD's sockets a run was asked for. */
 enum netem_socket netem_which(const struct fault_run *run);
 
 enum fault_verdict netem_verify(struct fault_run *run, char *evidence, size_t bytes);
 
-/** The counters of the first netem qdisc in `tc -s qdisc show`. Errors: -ENOENT no netem there */
-int netem_parse(const char *text, unsigned long long *ret_packets, unsigned long long *ret_waiting);
+/** [packets] What became of those that were sent into a netem queue. */
+struct netem_counts {
+	unsigned long long passed, lost, waiting;
+};
+
+/** The counters of the first netem qdisc in `tc -s qdisc show`. Errors: -ENOENT no netem there; -EBADMSG */
+int netem_parse(const char *text, struct netem_counts *ret);
 
 #endif

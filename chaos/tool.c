@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "err.h"
@@ -102,6 +103,19 @@ int tool_peek(const char *path, char *ret, size_t bytes)
 	if (n > 0 && ret[n - 1] == '\n')
 		ret[--n] = '\0';
 	return (int)n;
+}
+
+bool tool_next_mount(FILE *mountinfo, struct tool_mount *ret)
+{
+	unsigned int major, minor;
+	char line[4096];
+
+	while (fgets(line, sizeof(line), mountinfo))
+		if (sscanf(line, "%*s %*s %u:%u %*s %511s", &major, &minor, ret->where) == 3) {
+			ret->device = makedev(major, minor);
+			return true;
+		}
+	return false;
 }
 
 int tool_processes(const char *name, const char *wchan)

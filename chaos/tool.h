@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tool.h - ask the host: output of a program, content of a file that may hang, processes of a name.
+ * tool.h - ask the host: output of a program, content of a file that may hang, processes of a name, mounts.
  */
 #ifndef SQUALL_CHAOS_TOOL_H
 #define SQUALL_CHAOS_TOOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 struct err;
@@ -23,6 +25,14 @@ int tool_read(const char *path, char **ret_text, struct err *err);
 
 /** A file of /proc/PID or /sys that cannot block. @return bytes or -errno; ret is NUL-terminated, last newline cut off */
 int tool_peek(const char *path, char *ret, size_t bytes);
+
+struct tool_mount {
+	dev_t device;
+	char where[512];
+};
+
+/** The next line of an open /proc/self/mountinfo; touches nothing of what is mounted. @return false at the end */
+bool tool_next_mount(FILE *mountinfo, struct tool_mount *ret);
 
 /** Processes of a name, such as the threads nfsd. @param wchan  only those that wait there; NULL = all. Blocks on nothing. @return how many, or -errno */
 int tool_processes(const char *name, const char *wchan);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/fs.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,9 @@
 #include "clock.h"
 #include "drbd.h"
 #include "err.h"
+#include "freeze.h"
 #include "journal.h"
+#include "nfs.h"
 #include "plan.h"
 #include "tool.h"
 
@@ -54,9 +57,11 @@ static int plan_qdisc_del(const json_t *op, struct plan *plan, struct err *err)
 
 static int plan_ifb_del(const json_t *op, struct plan *plan, struct err *err)
 {
-	if (strcmp(op_text(op, "dev"), UNDO_IFB) != 0)
-		return err_set(err, -EBADMSG, "IFB_DEL of '%s'", op_text(op, "dev"));
-	return plan_add_run(plan, err, "ip link del %s", UNDO_IFB);
+	const char *dev = op_text(op, "dev");
+
+	if (strcmp(dev, UNDO_IFB_DRBD) != 0 && strcmp(dev, UNDO_IFB_NFS) != 0)
+		return err_set(err, -EBADMSG, "IFB_DEL of '%s'", dev);
+	return plan_add_run(plan, err, "ip link del %s", dev);
 }
 
 static int plan_nothing(const json_t *op, struct plan *plan, struct err *err)
@@ -80,14 +85,59 @@ static int plan_dm_table(const json_t *op, struct plan *plan, struct err *err)
 	return rc < 0 ? rc : plan_add_run(plan, err, "dmsetup resume %s", name);
 }
 
+static int check_threads(const json_t *op, struct err *err)
+{
+	if (op_number(op, "threads") < 1 || op_number(op, "threads") > 4096)
+		return err_set(err, -EBADMSG, "%s of a number of threads that is out of range", op_text(op, "op"));
+	return 0;
+}
+
 static int plan_nfsd_threads(const json_t *op, struct plan *plan, struct err *err)
 {
 	char text[24];
+	int rc = check_threads(op, err);
 
-	if (op_number(op, "threads") < 1 || op_number(op, "threads") > 4096)
-		return err_set(err, -EBADMSG, "NFSD_THREADS out of range");
+	if (rc < 0)
+		return rc;
 	snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT "\n", op_number(op, "threads"));
-	return plan_add_write(plan, "/proc/fs/nfsd/threads", text, err);
+	return plan_add_write(plan, UNDO_NFSD_THREADS, text, err);
+}
+
+/* What nfsd can listen on, by its own words. Each makes a listener of IPv4 and one of IPv6. Source: fs/nfsd/nfsctl.c, __write_ports_addxprt() */
+static const char *const nfsd_ports[] = { "tcp 2049\n", "udp 2049\n" };
+
+static size_t count_of(const char *text, const char *line)
+{
+	size_t nr = 0;
+
+	for (const char *p = text; (p = strstr(p, line)) != NULL; p += strlen(line))
+		nr++;
+	return nr;
+}
+
+static bool are_ports(const char *text)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < sizeof(nfsd_ports) / sizeof(nfsd_ports[0]); i++)
+		bytes += count_of(text, nfsd_ports[i]) * strlen(nfsd_ports[i]);
+	return bytes > 0 && bytes == strlen(text);
+}
+
+/* Listeners are made before threads, or the kernel makes those that it thinks best. */
+static int plan_nfsd_serve(const json_t *op, struct plan *plan, struct err *err)
+{
+	const char *ports = op_text(op, "ports");
+	int rc = check_threads(op, err);
+
+	if (rc == 0 && !are_ports(ports))
+		rc = err_set(err, -EBADMSG, "NFSD_SERVE of a listener that is neither 'tcp 2049' nor 'udp 2049'");
+	if (rc == 0)
+		rc = plan_add_write(plan, UNDO_NFSD_THREADS, "0\n", err);
+	for (size_t i = 0; i < sizeof(nfsd_ports) / sizeof(nfsd_ports[0]) && rc == 0; i++)
+		if (strstr(ports, nfsd_ports[i]))
+			rc = plan_add_write(plan, UNDO_NFSD_PORTS, nfsd_ports[i], err);
+	return rc < 0 ? rc : plan_nfsd_threads(op, plan, err);
 }
 
 static int plan_drbd_connect(const json_t *op, struct plan *plan, struct err *err)
@@ -98,6 +148,38 @@ static int plan_drbd_connect(const json_t *op, struct plan *plan, struct err *er
 static int plan_drbd_resume(const json_t *op, struct plan *plan, struct err *err)
 {
 	return plan_add_run(plan, err, "drbdadm resume-io %s", op_text(op, "resource"));
+}
+
+/* A path stands in a command as one word. */
+static int check_path(const json_t *op, struct err *err)
+{
+	const char *path = op_text(op, "path");
+	bool is_word = path[0] != '\0' && path[0] != '-' && path[strcspn(path, "'\n")] == '\0';
+
+	return is_word ? 0 : err_set(err, -EBADMSG, "%s of a path that is none", op_text(op, "op"));
+}
+
+static int plan_fs_thaw(const json_t *op, struct plan *plan, struct err *err)
+{
+	int rc = check_path(op, err);
+
+	return rc < 0 ? rc : plan_add_run(plan, err, FREEZE_NAME " --unfreeze '%s'", op_text(op, "path"));
+}
+
+static int plan_exports(const json_t *op, struct plan *plan, struct err *err)
+{
+	const char *path = op_text(op, "path");
+	struct nfs_export to[NFS_EXPORTS_MAX];
+	int rc = check_path(op, err), nr;
+
+	if (rc < 0)
+		return rc;
+	nr = nfs_parse_exports(op_text(op, "lines"), path, to, NFS_EXPORTS_MAX, err);
+	if (nr < 0)
+		return nr;
+	for (int i = 0; i < nr && rc == 0; i++)
+		rc = plan_add_run(plan, err, "exportfs -o %s '%s:%s'", to[i].options, to[i].client, path);
+	return rc < 0 ? rc : plan_add_run(plan, err, "exportfs -f");	/* the kernel has kept what it was told meanwhile */
 }
 
 static void marker_path(const json_t *op, char *ret, size_t bytes)
@@ -132,7 +214,7 @@ int undo_nfsd_pool(unsigned int *ret, struct err *err)
 	char *text = NULL;
 	int rc;
 
-	rc = tool_read("/proc/fs/nfsd/threads", &text, err);
+	rc = tool_read(UNDO_NFSD_THREADS, &text, err);
 	if (rc == 0)
 		*ret = (unsigned int)strtoul(text, NULL, 10);
 	free(text);
@@ -170,11 +252,10 @@ static bool is_gone(const char *dev)
 
 static enum fault_verdict prove_ifb_del(const json_t *op, bool other_boot, char *evidence, size_t bytes)
 {
-	(void)op;
 	(void)other_boot;
-	if (is_gone(UNDO_IFB))
+	if (is_gone(op_text(op, "dev")))
 		return FAULT_CONFIRMED;
-	snprintf(evidence, bytes, "the interface " UNDO_IFB " is still there");
+	snprintf(evidence, bytes, "the interface %s is still there", op_text(op, "dev"));
 	return FAULT_MISMATCH;
 }
 
@@ -227,6 +308,83 @@ static enum fault_verdict prove_nfsd_threads(const json_t *op, bool other_boot, 
 		return unknown(&e, evidence, bytes);
 	snprintf(evidence, bytes, "nfsd has %u threads, %" JSON_INTEGER_FORMAT " before", nr, op_number(op, "threads"));
 	return nr == op_number(op, "threads") ? FAULT_CONFIRMED : FAULT_MISMATCH;
+}
+
+static enum fault_verdict prove_nfsd_serve(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+{
+	enum fault_verdict v = prove_nfsd_threads(op, other_boot, evidence, bytes);
+	struct err e = ERR_INIT;
+	bool same = true;
+	char *ports;
+	size_t used;
+
+	if (v != FAULT_CONFIRMED || other_boot)
+		return v;
+	if (tool_read(UNDO_NFSD_PORTS, &ports, &e) < 0)
+		return unknown(&e, evidence, bytes);
+	for (size_t i = 0; i < sizeof(nfsd_ports) / sizeof(nfsd_ports[0]); i++)
+		same &= count_of(ports, nfsd_ports[i]) == count_of(op_text(op, "ports"), nfsd_ports[i]);
+	free(ports);
+	used = strlen(evidence);
+	snprintf(evidence + used, bytes - used, ", and %s listeners", same ? "the same" : "other");
+	return same ? FAULT_CONFIRMED : FAULT_MISMATCH;
+}
+
+/*
+ * No file tells of it. FITHAW does, and heals what it finds. A freeze that waits for writers of a hung disk comes later: as long as there is one, nothing
+ * is proved.
+ */
+static enum fault_verdict prove_fs_thaw(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+{
+	const char *path = op_text(op, "path");
+	struct err e = ERR_INIT;
+	int rc;
+
+	if (other_boot)
+		return FAULT_CONFIRMED;
+	if (tool_processes(FREEZE_NAME, NULL) != 0) {
+		snprintf(evidence, bytes, "a freeze of %s is still under way", path);
+		return FAULT_MISMATCH;
+	}
+	rc = freeze_ask(path, FITHAW, &e);
+	if (rc < 0 && rc != -EINVAL && rc != -EOPNOTSUPP)
+		return unknown(&e, evidence, bytes);
+	snprintf(evidence, bytes, "the file system of %s %s frozen", path, rc == 0 ? "was still" : "is not");
+	return rc == 0 ? FAULT_MISMATCH : FAULT_CONFIRMED;
+}
+
+/* In whatever order. */
+static bool has_lines(const char *text, const char *lines)
+{
+	for (const char *line = lines; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+		size_t n = strcspn(line, "\n");
+		const char *at = text;
+
+		while (at && (strncmp(at, line, n) != 0 || (at[n] != '\n' && at[n] != '\0'))) {
+			at = strchr(at, '\n');
+			at = at ? at + 1 : NULL;
+		}
+		if (!at)
+			return false;
+	}
+	return true;
+}
+
+static enum fault_verdict prove_exports(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+{
+	const char *before = op_text(op, "lines");
+	struct err e = ERR_INIT;
+	char *now = NULL;
+	bool same;
+
+	if (other_boot)
+		return FAULT_CONFIRMED;
+	if (nfs_exports(op_text(op, "path"), &now, &e) < 0)
+		return unknown(&e, evidence, bytes);
+	same = has_lines(now, before) && has_lines(before, now);
+	free(now);
+	snprintf(evidence, bytes, "%s is %sexported as before", op_text(op, "path"), same ? "" : "not ");
+	return same ? FAULT_CONFIRMED : FAULT_MISMATCH;
 }
 
 static enum fault_verdict prove_drbd_linked(const json_t *op, bool other_boot, char *evidence, size_t bytes)
@@ -313,6 +471,9 @@ static const struct opcode opcodes[] = {
 	{ "DRBD_LINKED", plan_nothing, prove_drbd_linked },	/* by itself, once nothing is in its way */
 	{ "DRBD_RESUME", plan_drbd_resume, prove_drbd_resume },
 	{ "NFSD_THREADS", plan_nfsd_threads, prove_nfsd_threads },
+	{ "FS_THAW", plan_fs_thaw, prove_fs_thaw },
+	{ "EXPORTS", plan_exports, prove_exports },
+	{ "NFSD_SERVE", plan_nfsd_serve, prove_nfsd_serve },
 	{ "NFT_GONE", plan_nothing, prove_nft_gone },
 	{ "HELD_GONE", plan_nothing, prove_held_gone },
 	{ "PROCESSES_GONE", plan_nothing, prove_processes_gone },

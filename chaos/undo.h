@@ -4,13 +4,16 @@
  *
  *	{"op": "FILTER_DEL", "dev", "pref"}		tc filter del dev D egress pref P
  *	{"op": "QDISC_DEL", "dev", "parent"}		parent: "clsact"
- *	{"op": "IFB_DEL", "dev"}			ip link del, of UNDO_IFB and no other; proved: it is gone
+ *	{"op": "IFB_DEL", "dev"}			ip link del, of UNDO_IFB_... and no other; proved: it is gone
  *	{"op": "QDISC_SAME", "dev", "list"}		nothing to do; proved: the listing is the one of before
  *	{"op": "DM_TABLE", "name", "table"}		load, suspend, resume; proved: the table is that
  *	{"op": "DRBD_CONNECT", "resource", "minor"}	proved: the peers talk to each other, be it to resync
  *	{"op": "DRBD_RESUME", "minor"}			proved: I/O is not suspended
  *	{"op": "NFSD_THREADS", "threads"}		proved: so many threads
- *	{"op": "NFT_GONE", "table"}			nothing to do, the kernel does it; proved: no such table
+ *	{"op": "FS_THAW", "path"}			proved: FITHAW finds nothing frozen, and no freeze is under way
+	{"op": "EXPORTS", "path", "lines"}		proved: the lines of exportfs -s about the path are those
+	{"op": "NFSD_SERVE", "threads", "ports"}	stop, listen, threads; proved: so many threads, and the listeners of before
+	{"op": "NFT_GONE", "table"}			nothing to do, the kernel does it; proved: no such table
  *	{"op": "HELD_GONE"}				nothing to do; proved: no nfsd thread waits in fanotify
  *	{"op": "PROCESSES_GONE", "name"}		nothing to do, they die with the holder; proved: there is none of that name
  *	{"op": "MARKER_DEL", "id"}			the mark of the fault `none`
@@ -27,8 +30,12 @@
 struct err;
 struct plan;
 
-/* The interface that netem sits on: made by the fault and deleted after it, so that no interface of the host is touched. */
-#define UNDO_IFB "squall-ifb"
+/* The interfaces that netem sits on: made by the fault and deleted after it, so that no interface of the host is touched. */
+#define UNDO_IFB_DRBD "squall-ifb"
+#define UNDO_IFB_NFS "squall-ifb-nfs"
+
+#define UNDO_NFSD_THREADS "/proc/fs/nfsd/threads"
+#define UNDO_NFSD_PORTS "/proc/fs/nfsd/portlist"
 
 /** Turn opcodes into actions. Errors: -EBADMSG unknown opcode, or a name or number that is not right. */
 int undo_plan(const json_t *undo, struct plan *ret_plan, struct err *err);

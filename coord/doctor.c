@@ -221,7 +221,8 @@ static void look_modules(json_t *checks)
 static void look_programs(json_t *checks)
 {
 	static const struct { const char *program, *package; } programs[] = { { "nft", "nftables" }, { "tc", "iproute2" }, { "ip", "iproute2" },
-		{ "ss", "iproute2" }, { "dmsetup", "dmsetup" }, { "drbdsetup", "drbd-utils" } };
+		{ "ss", "iproute2" }, { "dmsetup", "dmsetup" }, { "drbdsetup", "drbd-utils" }, { "exportfs", "nfs-kernel-server" },
+		{ "fsfreeze", "util-linux" } };
 	char path[128], missing[256] = "", next[256] = "";
 
 	for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++) {
@@ -236,7 +237,7 @@ static void look_programs(json_t *checks)
 	if (*missing)
 		add(checks, "fault programs", DOCTOR_CHAOS, DOCTOR_NOTE, next, "missing: %s; the faults that run them cannot be injected", missing);
 	else
-		add(checks, "fault programs", DOCTOR_CHAOS, DOCTOR_NOTE, "", "nft, tc, ip, ss, dmsetup, drbdsetup");
+		add(checks, "fault programs", DOCTOR_CHAOS, DOCTOR_NOTE, "", "nft, tc, ip, ss, dmsetup, drbdsetup, exportfs, fsfreeze");
 }
 
 /* Nothing is wrong with the faults where one thing, such as a missing allow file, stands in the way of all: it has its own line. */

@@ -69,11 +69,11 @@ struct run_fault {
 	enum fault_state state;
 	int host;			/* -1 until it is injected */
 	json_t *args;
-	bool instant;
+	bool takes_host;
 	bool ripe;			/* what it waits for has been true */
 	int64_t inject_ns, heal_ns;	/* since T0; -1 = not yet */
 	char verified[16], healed[16], healed_by[NAME_BYTES], evidence[512];
-	uint64_t ok_at_back[HOSTS_MAX];	/* of an instant: what each host had done when the target was back */
+	uint64_t ok_at_back[HOSTS_MAX];	/* of a reboot: what each host had done when the target was back */
 	bool back;
 };
 

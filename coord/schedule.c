@@ -5,7 +5,8 @@
  *	WAITING --at--> ASKED --injected--> IN_FORCE --until--> HEALING --healed--> OVER
  *	                  └──────────failed / host lost──────────────────────────────^
  *
- * A fault that a reboot takes with it goes from IN_FORCE to OVER through the journal of the rebooted host (schedule_journal).
+ * A fault that a reboot takes with it goes from IN_FORCE to OVER through the journal of the rebooted host (schedule_journal). An instant goes the
+ * same way by itself, its holder tells when; one that takes the host away is watched from here, until the host is back (watch_return).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -31,9 +32,9 @@ int schedule_check(struct run *run, struct err *err)
 		rc = chaos_check(f->fault, strcmp(f->fault, "none") == 0 ? NULL : f->args, f->args, &r->args, err);
 		if (rc < 0)
 			return f->args ? rc : err_prefix(err, rc, "%s:%u", p->file, f->line);
-		r->instant = chaos_is_instant(f->fault);
+		r->takes_host = chaos_takes_host(f->fault);
 		r->ripe = f->condition.text[0] == '\0';
-		if (f->again && !r->instant && f->for_ns == 0)
+		if (f->again && !chaos_is_instant(f->fault) && f->for_ns == 0)
 			return err_set(err, -EINVAL, "%s:%u: %s is repeated and must be over before it comes again; add `for`", p->file, f->line, f->fault);
 		if (f->condition.text[0] != '\0')
 			rc = report_check_line(p, &f->condition, chaos_is_known, err);
@@ -88,7 +89,7 @@ static void finish(struct run *run, unsigned int idx, const char *healed, const 
 }
 
 /* The other faults on this host go down with it: they are judged by its journal after the boot. */
-static void inject_instant(struct run *run, unsigned int idx, struct host *host)
+static void take_host(struct run *run, unsigned int idx, struct host *host)
 {
 	host->rebooting = true;
 	run->nfsd_threads = 0;
@@ -113,8 +114,8 @@ static void inject(struct run *run, unsigned int idx)
 	}
 	f->host = (int)(host - run->host);
 	f->state = FAULT_ASKED;
-	if (f->instant)
-		inject_instant(run, idx, host);
+	if (f->takes_host)
+		take_host(run, idx, host);
 	(void)bus_send(run->bus, host->name, "fault",
 		       json_pack("{s:i, s:s, s:O, s:I}", "idx", (int)idx, "fault", plan->fault, "args", f->args, "max_ns",
 				 (json_int_t)run->profile.max_run_ns));
@@ -123,7 +124,7 @@ static void inject(struct run *run, unsigned int idx)
 }
 
 /* Of a reboot: healed when nfsd serves again and every client has finished an op since. */
-static void watch_instant(struct run *run, unsigned int idx)
+static void watch_return(struct run *run, unsigned int idx)
 {
 	struct run_fault *f = &run->fault[idx];
 	char text[160];
@@ -140,11 +141,11 @@ static void watch_instant(struct run *run, unsigned int idx)
 	finish(run, idx, "confirmed", run->profile.faults[idx].fault, text);
 }
 
-/* Whether a fault that is an instant has taken this one with it: then the journal of the host that came back judges it (schedule_journal). */
+/* Whether a fault that took the host has taken this one with it: then the journal of the host that came back judges it (schedule_journal). */
 static bool is_taken_by_reboot(const struct run *run, unsigned int idx)
 {
 	for (unsigned int i = 0; i < run->profile.faults_nr; i++)
-		if (run->fault[i].instant && run->fault[i].host == run->fault[idx].host && run->fault[i].inject_ns >= run->fault[idx].inject_ns)
+		if (run->fault[i].takes_host && run->fault[i].host == run->fault[idx].host && run->fault[i].inject_ns >= run->fault[idx].inject_ns)
 			return true;
 	return false;
 }
@@ -157,8 +158,8 @@ void schedule_tick(struct run *run, int64_t now)
 
 		if (f->state == FAULT_WAITING && f->ripe && at >= 0 && now >= at)
 			inject(run, i);
-		else if (f->state == FAULT_IN_FORCE && f->instant)
-			watch_instant(run, i);
+		else if (f->state == FAULT_IN_FORCE && f->takes_host)
+			watch_return(run, i);
 		else if (f->state == FAULT_IN_FORCE && !is_taken_by_reboot(run, i) && now >= end_of(run, i)) {
 			f->state = FAULT_HEALING;
 			(void)bus_send(run->bus, run->host[f->host].name, "heal", json_pack("{s:i}", "idx", (int)i));
@@ -186,7 +187,7 @@ static void on_end(struct run *run, unsigned int idx)
 {
 	struct run_fault *f = &run->fault[idx];
 
-	if (f->state == FAULT_OVER || f->instant)
+	if (f->state == FAULT_OVER || f->takes_host)
 		return;
 	finish(run, idx, "inconclusive", "", "the holder ended without a word");
 }
@@ -196,6 +197,7 @@ void schedule_event(struct run *run, struct host *host, int idx, const json_t *e
 	const char *kind = json_string_value(json_object_get(event, "event"));
 	const char *verdict = json_string_value(json_object_get(event, "verdict"));
 	const char *evidence = json_string_value(json_object_get(event, "evidence"));
+	const char *name;
 	int64_t at = event ? host_time(run, host, json_integer_value(json_object_get(event, "t_ns"))) : run_now(run);
 	struct run_fault *f;
 	char text[512];
@@ -203,6 +205,7 @@ void schedule_event(struct run *run, struct host *host, int idx, const json_t *e
 	if (idx < 0 || idx >= (int)run->profile.faults_nr)
 		return;
 	f = &run->fault[idx];
+	name = run->profile.faults[idx].fault;
 	if (!kind) {
 		on_end(run, (unsigned int)idx);
 		return;
@@ -212,7 +215,7 @@ void schedule_event(struct run *run, struct host *host, int idx, const json_t *e
 	(void)snprintf(text, sizeof text, "%s%s%s", verdict ? verdict : "", verdict ? ": " : "", evidence ? evidence : "");
 	run_note(run, host->name, kind, idx, at, text);
 	if (strcmp(kind, "verify") != 0 || strcmp(f->verified, verdict ? verdict : "") != 0)
-		progress_say(run, "fault: %s on %s: %s %s", run->profile.faults[idx].fault, host->name, kind, text);
+		progress_say(run, "fault: %s on %s: %s %s", name, host->name, kind, text);
 	if (strcmp(kind, "injected") == 0 && f->state == FAULT_ASKED) {
 		f->state = FAULT_IN_FORCE;
 		f->inject_ns = at;
@@ -220,7 +223,7 @@ void schedule_event(struct run *run, struct host *host, int idx, const json_t *e
 		(void)snprintf(f->verified, sizeof f->verified, "%s", verdict);
 		(void)snprintf(f->evidence, sizeof f->evidence, "%s", evidence ? evidence : "");
 	} else if (strcmp(kind, "healed") == 0)
-		finish(run, (unsigned int)idx, verdict ? verdict : "inconclusive", "heal", NULL);
+		finish(run, (unsigned int)idx, verdict ? verdict : "inconclusive", chaos_is_instant(name) ? name : "heal", NULL);
 	else if (strcmp(kind, "failed") == 0) {
 		(void)snprintf(f->verified, sizeof f->verified, "mismatch");
 		finish(run, (unsigned int)idx, "confirmed", "heal", evidence);
@@ -241,7 +244,7 @@ void schedule_host_back(struct run *run, struct host *host)
 	for (unsigned int i = 0; i < run->profile.faults_nr; i++) {
 		struct run_fault *f = &run->fault[i];
 
-		if (!f->instant || f->state != FAULT_IN_FORCE || &run->host[f->host] != host)
+		if (!f->takes_host || f->state != FAULT_IN_FORCE || &run->host[f->host] != host)
 			continue;
 		f->back = true;
 		(void)snprintf(f->verified, sizeof f->verified, "confirmed");
@@ -261,7 +264,7 @@ void schedule_journal(struct run *run, struct host *host, const json_t *body)
 	for (unsigned int i = 0; i < run->profile.faults_nr; i++) {
 		struct run_fault *f = &run->fault[i];
 
-		if (f->instant || f->host < 0 || &run->host[f->host] != host || f->state == FAULT_OVER || f->state == FAULT_WAITING)
+		if (f->takes_host || f->host < 0 || &run->host[f->host] != host || f->state == FAULT_OVER || f->state == FAULT_WAITING)
 			continue;
 		run_note(run, host->name, "healed", (int)i, run_now(run),
 			 clean ? "confirmed: gone after the reboot, the journal is empty" : "mismatch: the journal still names it");
@@ -281,7 +284,7 @@ void schedule_heal_all(struct run *run)
 		}
 		if (f->state != FAULT_ASKED && f->state != FAULT_IN_FORCE)
 			continue;
-		if (!f->instant)
+		if (!f->takes_host)
 			(void)bus_send(run->bus, run->host[f->host].name, "heal", json_pack("{s:i}", "idx", (int)i));
 	}
 }
@@ -290,8 +293,8 @@ bool schedule_is_over(struct run *run, void *arg)
 {
 	(void)arg;
 	for (unsigned int i = 0; i < run->profile.faults_nr; i++) {
-		if (run->fault[i].state == FAULT_IN_FORCE && run->fault[i].instant)
-			watch_instant(run, i);
+		if (run->fault[i].state == FAULT_IN_FORCE && run->fault[i].takes_host)
+			watch_return(run, i);
 		if (run->fault[i].state != FAULT_OVER)
 			return false;
 	}

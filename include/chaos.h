@@ -39,8 +39,11 @@ bool chaos_is_known(const char *fault);
 /** @return the heal class of a known fault; HEAL_H3 needs --allow-reboot. */
 enum heal_class chaos_heal_class(const char *fault);
 
-/** @return whether the fault is an instant (host-reboot) and not a state that lasts. */
+/** @return whether the fault is an instant and not a state that lasts: done, proved and healed of itself at once, or it takes the host away. */
 bool chaos_is_instant(const char *fault);
+
+/** @return whether it is an instant that takes the host away, with its agent and all faults in force there (host-reboot). */
+bool chaos_takes_host(const char *fault);
 
 /**
  * What a fault would do; nothing is done. Names of the host, which a dry run does not ask for, stand in capital letters. Needs neither root nor the
@@ -83,7 +86,7 @@ struct chaos_hold {
  * Events, each with "t_ns" (clock_mono_ns of this host) and "evidence" (one sentence with figures):
  *   {"event": "injected"}   {"event": "verify", "verdict": "confirmed" | "mismatch" | "inconclusive"}   again and again while in force
  *   {"event": "vanished"}   the fault is gone without us: the run is void
- *   {"event": "healing", "why": "asked" | "lease" | "agent died" | "time" | "guard died" | "signal"}
+ *   {"event": "healing", "why": "asked" | "lease" | "agent died" | "time" | "guard died" | "signal" | "done"}
  *   {"event": "healed", "verdict": "confirmed" | "mismatch" | "inconclusive"}   then EOF
  *   {"event": "failed", "error": "sentence"}    could not inject; whatever was begun is undone
  *

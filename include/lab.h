@@ -16,7 +16,7 @@ struct err;
 
 struct lab_node {
 	char name[NAME_BYTES];	/* store-a, store-b, client-1, ... */
-	char roles[32];		/* "load,observe" or "chaos,observe" */
+	char roles[32];		/* "load,chaos,observe" or "chaos,observe" */
 	char bus_url[64];	/* tcp:127.0.0.1:PORT of the agent in the guest */
 	char dir[64];		/* where the dataset is seen in the guest: "/mnt/home" on clients, "/srv/home" on stores */
 };

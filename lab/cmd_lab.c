@@ -61,7 +61,7 @@ static int print_info(const struct lab_info *info, bool json)
 		puts(info->nodes_nr > 0 ? "the lab is not up (what an earlier one left is there; squall lab down removes it)" : "the lab is not up");
 	else
 		for (unsigned int i = 0; i < info->nodes_nr; i++)
-			printf("%-10s %-14s %s %s\n", info->nodes[i].name, info->nodes[i].roles, info->nodes[i].bus_url, info->nodes[i].dir);
+			printf("%-10s %-18s %s %s\n", info->nodes[i].name, info->nodes[i].roles, info->nodes[i].bus_url, info->nodes[i].dir);
 	json_decref(all);
 	return rc;
 }

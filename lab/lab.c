@@ -61,7 +61,7 @@ static void fill_info(const struct lab_state *state, struct lab_info *ret)
 		struct lab_node *node = &ret->nodes[i];
 
 		(void)snprintf(node->name, sizeof node->name, "%s", state->vm[i].name);
-		(void)snprintf(node->roles, sizeof node->roles, "%s", store ? "chaos,observe" : "load,observe");
+		(void)snprintf(node->roles, sizeof node->roles, "%s", store ? "chaos,observe" : "load,chaos,observe");
 		(void)snprintf(node->dir, sizeof node->dir, "%s", store ? "/srv/home" : "/mnt/home");
 		(void)snprintf(node->bus_url, sizeof node->bus_url, "tcp:127.0.0.1:%u", state->vm[i].bus);
 	}

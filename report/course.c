@@ -37,7 +37,7 @@ static int look_fault(void *row, void *arg)
 {
 	struct instants *at = arg;
 	const char *fault = (const char *)sqlite3_column_text(row, 0), *by = (const char *)sqlite3_column_text(row, 3);
-	bool instant = by && strcmp(by, fault) == 0;	/* a reboot is ended by itself */
+	bool instant = by && strcmp(by, fault) == 0;	/* an instant is ended by itself */
 
 	if (strcmp(fault, "none") == 0)
 		return 0;

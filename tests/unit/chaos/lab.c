@@ -5,11 +5,13 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -57,6 +59,19 @@ void lab_leave(void)
 	if (folder[0])
 		file_remove_tree(folder, NULL);
 	folder[0] = '\0';
+}
+
+void lab_connect(unsigned int port, int ret_fd[3])
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	const struct sockaddr *address = (const struct sockaddr *)(const void *)&at;
+
+	ret_fd[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ret_fd[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	cr_assert(bind(ret_fd[0], address, sizeof(at)) == 0 && listen(ret_fd[0], 1) == 0, "cannot listen on port %u: %s", port, strerror(errno));
+	cr_assert_eq(connect(ret_fd[1], address, sizeof(at)), 0, "%s", strerror(errno));
+	ret_fd[2] = accept(ret_fd[0], NULL, NULL);
+	cr_assert_geq(ret_fd[2], 0, "%s", strerror(errno));
 }
 
 void lab_start(const char *fault, uint64_t lease_ns, uint64_t max_ns, struct chaos_hold *hold)

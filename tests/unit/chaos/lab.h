@@ -15,6 +15,9 @@
 void lab_enter(const char *allow);
 void lab_leave(void);
 
+/** Connect to a port of this host. @param ret_fd  the listening socket, and both ends of the connection */
+void lab_connect(unsigned int port, int ret_fd[3]);
+
 /** Start a fault with the default arguments, lease and time of 20 s. */
 void lab_start(const char *fault, uint64_t lease_ns, uint64_t max_ns, struct chaos_hold *hold);
 

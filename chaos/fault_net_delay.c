@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fault_net_delay.c - delays what this host sends over NFS: on a server the answers of all clients, on a client its own requests.
+ */
+#include <stdio.h>
+
+#include "clock.h"
+#include "netem.h"
+#include "units.h"
+
+static void foresee(const struct fault_run *run, char *ret, size_t bytes)
+{
+	char worst[32];
+
+	units_exact_ns(fault_arg_u64(run, "delay") + fault_arg_u64(run, "jitter"), worst, sizeof(worst));
+	snprintf(ret, bytes, "DRBD is not touched and stays Connected. Every request takes up to %s longer, on a server those of all clients; what the page"
+		 " cache of a client answers does not. Hard mounts lose nothing; a soft NFSv3 mount fails with EIO when that is more than timeo x retrans", worst);
+}
+
+static const struct fault_arg args[] = {
+	{ "delay", ARG_DURATION, NS_PER_MS, 60 * NS_PER_S, NULL, NULL, NULL, "how long each packet waits" },
+	{ "jitter", ARG_DURATION, 0, 60 * NS_PER_S, "0", NULL, "delay", "up to so much more or less, at random" },
+	{ .name = NULL },
+};
+
+const struct fault fault_net_delay = {
+	.name = "net-delay",
+	.breaks = "delays the packets of NFS that this host sends",
+	.where = "an NFS server or client",
+	.page = "docs/faults/net-delay.scd",
+	.heal_class = HEAL_H2,
+	.allowed = ALLOW_INTERFACE,
+	.args = args,
+	.needs = netem_nfs_needs,
+	.probe = netem_probe,
+	.plan = netem_plan_nfs,
+	.verify = netem_verify,
+	.foresee = foresee,
+};

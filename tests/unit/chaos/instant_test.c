@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * instant_test.c - an instant is injected, proved and over by itself: with conn-kill, on connections of the test's own network namespace.
+ */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "err.h"
+#include "exec.h"
+#include "lab.h"
+
+#include "../../../chaos/nfs.h"
+
+#define LONG_NS (20 * NS_PER_S)
+
+static void enter(void)
+{
+	lab_enter("interfaces: [lo]\nmax_time: 1m\n");
+}
+
+TestSuite(instant, .init = enter, .fini = lab_leave, .timeout = 60);
+
+/* Only a kernel with CONFIG_INET_DIAG_DESTROY ends a connection that is not the caller's. */
+static bool kernel_ends_connections(void)
+{
+	char ss[128], byte;
+	const char *const argv[] = { ss, "-K", "-tnH", "sport", "=", ":2050", NULL };
+	struct err err = ERR_INIT;
+	int fd[3];
+	bool ended;
+
+	cr_assert_eq(exec_find("ss", ss, sizeof(ss)), 0);
+	lab_connect(2050, fd);
+	cr_assert_eq(exec_check(argv, NULL, LONG_NS, &err), 0, "%s", err.text);
+	ended = recv(fd[2], &byte, 1, MSG_DONTWAIT) < 0 && errno != EAGAIN;
+	for (int i = 0; i < 3; i++)
+		close(fd[i]);
+	return ended;
+}
+
+static void expect(struct chaos_hold *hold, const char *event, const char *detail)
+{
+	json_t *o = lab_event(hold, event, detail);
+
+	cr_assert(o, "no event %s %s", event, detail ? detail : "");
+	json_decref(o);
+}
+
+Test(instant, it_is_proved_and_over_by_itself)
+{
+	struct chaos_hold hold;
+	int fd[3];
+	char byte;
+
+	if (!kernel_ends_connections())
+		cr_skip_test("this kernel ends no connection of others");
+	lab_connect(NFS_PORT, fd);
+	lab_start("conn-kill", LONG_NS, LONG_NS, &hold);
+	expect(&hold, "injected", NULL);
+	expect(&hold, "verify", "confirmed");
+	expect(&hold, "healing", "done");
+	expect(&hold, "healed", "confirmed");
+	cr_assert_null(lab_event(&hold, "any", NULL));
+	for (int i = 1; i < 3; i++)
+		cr_expect(recv(fd[i], &byte, 1, MSG_DONTWAIT) < 0 && errno != EAGAIN, "end %d is still connected", i);
+	chaos_hold_close(&hold);
+	cr_assert(lab_is_clean());
+	for (int i = 0; i < 3; i++)
+		close(fd[i]);
+}
+
+Test(instant, one_with_nothing_to_act_on_fails_and_leaves_nothing)
+{
+	struct chaos_hold hold;
+	json_t *failed;
+
+	lab_start("conn-kill", LONG_NS, LONG_NS, &hold);
+	failed = lab_event(&hold, "failed", NULL);
+	cr_assert(failed);
+	cr_expect(strstr(json_string_value(json_object_get(failed, "error")), "no IPv4 connection of port 2049"));
+	json_decref(failed);
+	chaos_hold_close(&hold);
+	cr_assert(lab_is_clean());
+}

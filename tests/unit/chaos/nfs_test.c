@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * nfs_test.c - NFS connections as ss tells of them: its text, and real sockets in a network namespace of the test's own.
+ */
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "err.h"
+#include "lab.h"
+
+#include "../../../chaos/nfs.h"
+
+static const char text[] =
+	"0      0      10.0.1.11:2049      10.0.1.21:785   timer:(keepalive,1min,0) ino:0 sk:3f cgroup:/ <->\n"
+	"0      128    10.0.1.11:2049      10.0.1.22:1023  ino:0 sk:a0b cgroup:/ <->\n"
+	"ESTAB  0      0      10.0.1.11:2049      10.0.1.23:900  ino:0 sk:41 <->\n"
+	"0      0      [fd00::1]:2049      [fd00::2]:785   ino:0 sk:40 <->\n"
+	"0      0      10.0.1.11:2049      10.0.1.24:901   ino:0\n";
+
+Test(nfs, peers_and_cookies_are_read_from_ss)
+{
+	struct nfs_connection c[3];
+
+	cr_assert_eq(nfs_parse_connections(text, c, 3), 3, "of IPv6, and without a cookie, there is none");
+	cr_expect_str_eq(c[0].peer, "10.0.1.21");
+	cr_expect_eq(c[0].cookie, 0x3f);
+	cr_expect_str_eq(c[1].peer, "10.0.1.22");
+	cr_expect_eq(c[1].cookie, 0xa0b);
+	cr_expect_str_eq(c[2].peer, "10.0.1.23", "a state before it is left out");
+	cr_expect_eq(nfs_parse_connections(text, c, 2), 3, "one more than there is room for");
+	cr_expect_eq(nfs_parse_connections("", c, 2), 0);
+}
+
+Test(nfs, peers_stand_once_in_the_order_of_their_addresses)
+{
+	struct nfs_connection c[] = { { "10.0.1.100", 1 }, { "10.0.1.21", 2 }, { "9.255.0.1", 3 }, { "10.0.1.21", 4 }, { "192.168.0.1", 5 } };
+	static const char *const sorted[] = { "9.255.0.1", "10.0.1.21", "10.0.1.100", "192.168.0.1" };
+
+	cr_assert_eq(nfs_peers(c, 5), 4);
+	for (size_t i = 0; i < 4; i++)
+		cr_expect_str_eq(c[i].peer, sorted[i]);
+	cr_expect_eq(nfs_peers(c, 0), 0);
+}
+
+static void enter(void)
+{
+	lab_enter("interfaces: [lo]\nmax_time: 1m\n");
+}
+
+TestSuite(nfs_link, .init = enter, .fini = lab_leave, .timeout = 60);
+
+Test(nfs_link, it_is_where_the_connections_of_the_allow_file_are)
+{
+	struct allow allow = { .interfaces = { .name = { "eth7", "lo" }, .nr = 2 } }, other = { .interfaces = { .name = { "eth7" }, .nr = 1 } };
+	struct nfs_link link = { .dev = "" };
+	struct err err = ERR_INIT;
+	int fd[3];
+
+	cr_assert_eq(nfs_link_find(&allow, &link, &err), -ENOTCONN, "%s", err.text);
+	cr_assert(strstr(err.text, "2049"), "%s", err.text);
+	lab_connect(NFS_PORT, fd);
+	err = (struct err)ERR_INIT;
+	cr_assert_eq(nfs_link_find(&allow, &link, &err), 0, "%s", err.text);
+	cr_expect_str_eq(link.dev, "lo");
+	cr_expect_str_eq(link.address, "127.0.0.1");
+	cr_expect_eq(nfs_link_find(&other, &link, &err), -ENOTCONN, "an interface that the allow file does not name");
+	for (int i = 0; i < 3; i++)
+		close(fd[i]);
+}
