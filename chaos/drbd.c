@@ -15,7 +15,6 @@
 #include "faults.h"
 #include "plan.h"
 #include "tool.h"
-#include "undo.h"
 
 #define SOCKETS_MAX 8
 
@@ -144,18 +143,6 @@ int drbd_backing_dm(const struct allow *allow, char *ret, size_t bytes, struct e
 	return 0;
 }
 
-int drbd_peer_dm(const struct allow *allow, char *ret, size_t bytes, char **ret_table, struct err *err)
-{
-	char words[128];
-	int rc;
-
-	drbd_words(words, sizeof(words));
-	if (strstr(words, "ro:Primary"))
-		return err_set(err, -EACCES, "this host is the DRBD primary: this fault is for the peer");
-	rc = drbd_backing_dm(allow, ret, bytes, err);
-	return rc < 0 ? rc : undo_dm_table(ret, ret_table, err);
-}
-
 /* " 0: cs:Connected ro:Primary/Secondary ds:UpToDate/UpToDate C r-----"; the letter of the protocol is a blank without a network. Source: drbd_proc.c */
 int drbd_parse_line(const char *text, unsigned int minor, struct drbd_line *ret)
 {
@@ -164,8 +151,8 @@ int drbd_parse_line(const char *text, unsigned int minor, struct drbd_line *ret)
 		int n = 0;
 
 		line += *line == '\n';
-		if (sscanf(line, " %u: cs:%23s ro:%*s ds:%*s%n", &nr, ret->state, &n) == 2 && n > 0 && nr == minor && strcspn(line + n, "\n") > 3 &&
-		    sscanf(line + n + 3, "%7s", ret->flags) == 1)
+		if (sscanf(line, " %u: cs:%23s ro:%11[A-Za-z]/%*s ds:%*s%n", &nr, ret->state, ret->role, &n) == 3 && n > 0 && nr == minor &&
+		    strcspn(line + n, "\n") > 3 && sscanf(line + n + 3, "%7s", ret->flags) == 1)
 			return 0;
 	}
 	return -ENOENT;
@@ -187,6 +174,17 @@ int drbd_line(const char *resource, struct drbd_line *ret, struct err *err)
 	rc = drbd_parse_line(text, minor, ret);
 	free(text);
 	return rc < 0 ? err_set(err, rc, "/proc/drbd has no line of %s, minor %u: it is not up", resource, minor) : 0;
+}
+
+int drbd_check_role(const struct fault_run *run, const char *role, struct err *err)
+{
+	const char *resource = run->allow.resources.name[0];
+	struct drbd_line line;
+	int rc = run->dry ? 0 : drbd_line(resource, &line, err);
+
+	if (rc < 0 || run->dry || strcmp(line.role, role) == 0)
+		return rc;
+	return err_set(err, -EACCES, "%s is %s here, and this fault is for the %s: inject it there", resource, line.role, role);
 }
 
 bool drbd_is_linked(const char *state)

@@ -38,12 +38,10 @@ int drbd_link_find(const struct allow *allow, struct drbd_link *ret, struct err 
 /** The dm name of the backing disk of the first allowed resource. Errors: -ENOTBLK no dm device */
 int drbd_backing_dm(const struct allow *allow, char *ret, size_t bytes, struct err *err);
 
-/** Of a secondary: the dm device under its first allowed resource, and its table. @param ret_table malloc'ed. Errors: -EACCES this host is the primary; as above */
-int drbd_peer_dm(const struct allow *allow, char *ret, size_t bytes, char **ret_table, struct err *err);
-
 /** A minor's line of /proc/drbd, of DRBD 8.4. */
 struct drbd_line {
 	char state[24];		/* "Connected" */
+	char role[12];		/* of this host: "Primary" */
 	char flags[8];		/* "r-----"; 's' in the first place: I/O is suspended */
 };
 
@@ -52,6 +50,9 @@ int drbd_parse_line(const char *text, unsigned int minor, struct drbd_line *ret)
 
 /** The line of a resource now; does not wait for its disk. Errors: as tool_output(); -EBADMSG; -ENOENT it is not configured here; -errno of the file */
 int drbd_line(const char *resource, struct drbd_line *ret, struct err *err);
+
+/** Refuse a fault that is for the other host. @param role  "Primary" or "Secondary". Errors: -EACCES this host is not that; as drbd_line() */
+int drbd_check_role(const struct fault_run *run, const char *role, struct err *err);
 
 /** Whether the peers talk to each other in this state, be it only to resync. */
 bool drbd_is_linked(const char *state);

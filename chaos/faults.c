@@ -25,6 +25,8 @@ const struct fault *const faults[] = {
 	&fault_drbd_suspend_io,
 	&fault_drbd_peer_disk_slow,
 	&fault_drbd_peer_disk_freeze,
+	&fault_disk_slow,
+	&fault_disk_freeze,
 	&fault_nfsd_threads,
 	&fault_nfsd_hang,
 	&fault_nfs_port_cut,

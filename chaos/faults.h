@@ -77,6 +77,7 @@ extern const struct fault *const faults[];	/* NULL-terminated: the table of cont
 extern const struct fault fault_none, fault_drbd_link_delay, fault_drbd_link_loss, fault_drbd_link_rate, fault_drbd_link_cut, fault_drbd_disconnect,
 	fault_drbd_suspend_io, fault_drbd_peer_disk_slow, fault_drbd_peer_disk_freeze, fault_nfsd_threads, fault_nfsd_hang, fault_nfs_port_cut,
 	fault_cpu_hog, fault_memory_hog, fault_host_reboot;
+extern const struct fault fault_disk_slow, fault_disk_freeze;
 
 /** @return the row or NULL. */
 const struct fault *fault_find(const char *name);

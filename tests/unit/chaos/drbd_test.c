@@ -21,6 +21,7 @@ Test(drbd, a_line_is_found_by_its_minor)
 
 	cr_assert_eq(drbd_parse_line(proc, 0, &line), 0);
 	cr_assert_str_eq(line.state, "Connected");
+	cr_assert_str_eq(line.role, "Primary", "the role of this host comes first: %s", line.role);
 	cr_assert_str_eq(line.flags, "r-----");
 	cr_assert_eq(drbd_parse_line(proc, 2, &line), 0);
 	cr_assert_str_eq(line.state, "StandAlone");
@@ -28,7 +29,7 @@ Test(drbd, a_line_is_found_by_its_minor)
 	cr_assert_eq(drbd_parse_line(proc, 1, &line), -ENOENT, "it is not configured");
 	cr_assert_eq(drbd_parse_line(proc, 3, &line), -ENOENT);
 	cr_assert_eq(drbd_parse_line("", 0, &line), -ENOENT);
-	cr_assert_eq(drbd_parse_line(" 0: cs:Connected ro:a ds:b", 0, &line), -ENOENT, "it is cut short");
+	cr_assert_eq(drbd_parse_line(" 0: cs:Connected ro:a/b ds:b", 0, &line), -ENOENT, "it is cut short");
 }
 
 Test(drbd, peers_are_linked_when_they_talk)
