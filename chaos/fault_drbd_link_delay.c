@@ -17,7 +17,7 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 	units_exact_ns(fault_arg_u64(run, "delay"), delay, sizeof(delay));
 	units_exact_ns(jitter_ns, jitter, sizeof(jitter));
 	snprintf(netem, sizeof(netem), "delay %s%s%s limit 10000", delay, jitter_ns ? " " : "", jitter_ns ? jitter : "");
-	return netem_plan(run, netem, plan, err);
+	return netem_plan(run, netem_which(run), netem, plan, err);
 }
 
 /* Seen in the lab: 1 s on both sockets stays Connected under writes, and flaps about every 7 s without. */

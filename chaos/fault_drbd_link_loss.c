@@ -12,7 +12,7 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 	char netem[64];
 
 	snprintf(netem, sizeof(netem), "loss %" PRIu64 "%% limit 10000", fault_arg_u64(run, "percent"));
-	return netem_plan(run, netem, plan, err);
+	return netem_plan(run, netem_which(run), netem, plan, err);
 }
 
 /* Seen in the lab: 30 % on both sockets stays Connected, half of the writes take 51 ms and the slowest 1.9 s; all of the data socket for 20 s, too. */

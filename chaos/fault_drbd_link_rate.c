@@ -19,7 +19,7 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 		snprintf(netem, sizeof(netem), "rate %" PRIu64 "kbit limit 10000", rate / 1000);
 	else
 		snprintf(netem, sizeof(netem), "rate %" PRIu64 "bit limit 10000", rate);
-	return netem_plan(run, netem, plan, err);
+	return netem_plan(run, netem_which(run), netem, plan, err);
 }
 
 #define WRITE_BYTES 4096	/* what a small write takes along; headers are left out */

@@ -25,6 +25,8 @@ const struct fault *const faults[] = {
 	&fault_drbd_suspend_io,
 	&fault_drbd_peer_disk_slow,
 	&fault_drbd_peer_disk_freeze,
+	&fault_drbd_data_stall,
+	&fault_drbd_ack_delay,
 	&fault_disk_slow,
 	&fault_disk_freeze,
 	&fault_nfsd_threads,

@@ -2,8 +2,8 @@
 /*
  * netem.c - plans and proves netem on the flow of DRBD.
  *
- * One socket is matched by its four-tuple; both are matched by port 7789 at either end, which outlives a reconnect. The effect is proved by
- * packets that went through the netem queue; filter and queue are looked for again every second.
+ * One socket is matched by its four-tuple, and with its connection the fault has vanished; both are matched by port 7789 at either end, which
+ * outlives a reconnect. The effect is proved by packets that came into the netem queue; filter and queue are looked for again every second.
  */
 #include "netem.h"
 
@@ -31,7 +31,8 @@ const char *const netem_needs[] = { "tc", "ip", "ss", "drbdadm", NULL };
 struct netem_state {
 	char dev[16];
 	unsigned int filters;
-	unsigned long long packets_last;
+	struct drbd_socket flow;	/* the one that is meant; without a port when both are */
+	unsigned long long seen_last;	/* [packets] */
 };
 
 int netem_probe(const struct allow *allow, struct err *err)
@@ -81,6 +82,7 @@ static int add_filters(struct netem_state *state, enum netem_socket which, const
 			 which == NETEM_META ? "META_PEER_PORT" : "DATA_PEER_PORT");
 	else
 		snprintf(match, sizeof(match), "dst_ip %s src_port %u dst_port %u", s->peer, s->local_port, s->peer_port);
+	state->flow = *s;
 	state->filters = 1;
 	return add_filter(plan, state->dev, PREF_FIRST, match, err);
 }
@@ -107,7 +109,7 @@ enum netem_socket netem_which(const struct fault_run *run)
 	return (enum netem_socket)which;
 }
 
-int netem_plan(struct fault_run *run, const char *netem, struct plan *plan, struct err *err)
+int netem_plan(struct fault_run *run, enum netem_socket which, const char *netem, struct plan *plan, struct err *err)
 {
 	struct netem_state *state = calloc(1, sizeof(*state));
 	struct drbd_link link = { .dev = "DEV" };
@@ -132,7 +134,7 @@ int netem_plan(struct fault_run *run, const char *netem, struct plan *plan, stru
 	if (rc == 0)
 		rc = plan_add_run(plan, err, "tc qdisc add dev %s root netem %s", UNDO_IFB, netem);
 	if (rc == 0)
-		rc = add_filters(state, netem_which(run), &link, run->dry, plan, err);
+		rc = add_filters(state, which, &link, run->dry, plan, err);
 	if (rc == 0)
 		rc = add_undo(state, before ? before : "", plan, err);
 	if (rc == 0)
@@ -142,20 +144,19 @@ out:
 	return rc;
 }
 
-int netem_parse(const char *text, unsigned long long *ret_packets, unsigned long long *ret_waiting)
+int netem_parse(const char *text, struct netem_counts *ret)
 {
 	const char *p = strstr(text, "qdisc netem"), *sent, *backlog;
-	unsigned long long bytes;
 
-	*ret_packets = *ret_waiting = 0;
+	*ret = (struct netem_counts){ .passed = 0 };
 	if (!p)
 		return -ENOENT;
 	sent = strstr(p, "Sent ");
 	backlog = strstr(p, "backlog ");
-	if (!sent || sscanf(sent, "Sent %llu bytes %llu pkt", &bytes, ret_packets) != 2)
+	if (!sent || sscanf(sent, "Sent %*u bytes %llu pkt (dropped %llu", &ret->passed, &ret->lost) != 2)
 		return -EBADMSG;
 	if (backlog)
-		(void)sscanf(backlog, "backlog %*[0-9KMGb] %llup", ret_waiting);
+		(void)sscanf(backlog, "backlog %*[0-9KMGb] %llup", &ret->waiting);
 	return 0;
 }
 
@@ -174,10 +175,28 @@ static int filters_there(const struct netem_state *state, struct err *err)
 	return rc;
 }
 
+static bool is_same(const struct drbd_socket *a, const struct drbd_socket *b)
+{
+	return a->local_port == b->local_port && a->peer_port == b->peer_port;
+}
+
+/* A connection that DRBD makes anew has other ports: nothing happens to it. */
+static bool has_ended(const struct fault_run *run, const struct drbd_socket *flow)
+{
+	struct err e = ERR_INIT;
+	struct drbd_link link;
+	int rc = drbd_link_find(&run->allow, &link, &e);
+
+	if (rc < 0)
+		return rc == -ENOTCONN;
+	return !is_same(flow, &link.data) && !is_same(flow, &link.meta);
+}
+
 enum fault_verdict netem_verify(struct fault_run *run, char *evidence, size_t bytes)
 {
 	struct netem_state *state = run->state;
-	unsigned long long packets, waiting, more;
+	unsigned long long seen;
+	struct netem_counts n;
 	struct err e = ERR_INIT;
 	char *text = NULL, words[128];
 	int rc;
@@ -186,7 +205,7 @@ enum fault_verdict netem_verify(struct fault_run *run, char *evidence, size_t by
 	if (rc == 0)
 		rc = tool_output(&text, &e, "tc -s qdisc show dev %s", UNDO_IFB);
 	if (rc == 0)
-		rc = netem_parse(text, &packets, &waiting);
+		rc = netem_parse(text, &n);
 	free(text);
 	if (rc == -ENOENT) {
 		snprintf(evidence, bytes, "the filter on %s or netem on %s is gone", state->dev, UNDO_IFB);
@@ -195,8 +214,14 @@ enum fault_verdict netem_verify(struct fault_run *run, char *evidence, size_t by
 	if (rc < 0)
 		return fault_unseen(rc, &e, evidence, bytes);
 	drbd_words(words, sizeof(words));
-	more = packets - state->packets_last;
-	state->packets_last = packets;
-	snprintf(evidence, bytes, "%llu packets of the DRBD link went through netem, %llu since the last look, %llu wait%s", packets, more, waiting, words);
-	return packets + waiting > 0 ? FAULT_CONFIRMED : FAULT_INCONCLUSIVE;
+	if (state->flow.local_port != 0 && has_ended(run, &state->flow)) {
+		snprintf(evidence, bytes, "the connection of port %u to port %u of %s has ended, and another one is not touched%s", state->flow.local_port,
+			 state->flow.peer_port, state->flow.peer, words);
+		return FAULT_VANISHED;
+	}
+	seen = n.passed + n.lost + n.waiting;
+	snprintf(evidence, bytes, "%llu packets of the DRBD link came into netem, %llu since the last look: %llu went through, %llu were lost, %llu wait%s", seen,
+		 seen - state->seen_last, n.passed, n.lost, n.waiting, words);
+	state->seen_last = seen;
+	return seen > 0 ? FAULT_CONFIRMED : FAULT_INCONCLUSIVE;
 }

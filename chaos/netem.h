@@ -23,14 +23,19 @@ extern const char *const netem_needs[];
 int netem_probe(const struct allow *allow, struct err *err);
 
 /** @param netem  the words after `netem`, such as "delay 2s 500ms limit 10000". */
-int netem_plan(struct fault_run *run, const char *netem, struct plan *plan, struct err *err);
+int netem_plan(struct fault_run *run, enum netem_socket which, const char *netem, struct plan *plan, struct err *err);
 
-/** Which of the sockets a run was asked for. */
+/** Which of the sockets a run was asked for, by its argument `socket`. */
 enum netem_socket netem_which(const struct fault_run *run);
 
 enum fault_verdict netem_verify(struct fault_run *run, char *evidence, size_t bytes);
 
-/** The counters of the first netem qdisc in `tc -s qdisc show`. Errors: -ENOENT no netem there */
-int netem_parse(const char *text, unsigned long long *ret_packets, unsigned long long *ret_waiting);
+/** [packets] What became of those that were sent into a netem queue. */
+struct netem_counts {
+	unsigned long long passed, lost, waiting;
+};
+
+/** The counters of the first netem qdisc in `tc -s qdisc show`. Errors: -ENOENT no netem there; -EBADMSG */
+int netem_parse(const char *text, struct netem_counts *ret);
 
 #endif
