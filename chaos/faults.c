@@ -34,6 +34,7 @@ const struct fault *const faults[] = {
 	&fault_nfs_port_cut,
 	&fault_cpu_hog,
 	&fault_memory_hog,
+	&fault_clock_step,
 	&fault_host_reboot,
 	NULL,
 };

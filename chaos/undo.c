@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,6 +99,13 @@ static int plan_drbd_connect(const json_t *op, struct plan *plan, struct err *er
 static int plan_drbd_resume(const json_t *op, struct plan *plan, struct err *err)
 {
 	return plan_add_run(plan, err, "drbdadm resume-io %s", op_text(op, "resource"));
+}
+
+static int plan_clock_offset(const json_t *op, struct plan *plan, struct err *err)
+{
+	if (!json_is_integer(json_object_get(op, "offset_ns")) || op_number(op, "offset_ns") < 0)
+		return err_set(err, -EBADMSG, "CLOCK_OFFSET before 1970");
+	return plan_add_clock(plan, "set CLOCK_REALTIME to where it would be: as far ahead of CLOCK_BOOTTIME as before", op_number(op, "offset_ns"), err);
 }
 
 static void marker_path(const json_t *op, char *ret, size_t bytes)
@@ -291,6 +299,16 @@ static enum fault_verdict prove_processes_gone(const json_t *op, bool other_boot
 	return nr == 0 ? FAULT_CONFIRMED : nr < 0 ? FAULT_INCONCLUSIVE : FAULT_MISMATCH;
 }
 
+static enum fault_verdict prove_clock_offset(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+{
+	double off_ns = (double)clock_utc_offset_ns() - (double)op_number(op, "offset_ns");
+
+	if (other_boot)
+		return FAULT_CONFIRMED;
+	snprintf(evidence, bytes, "CLOCK_REALTIME is %.6f s from where it would be", off_ns / 1e9);
+	return fabs(off_ns) < CLOCK_OFFSET_ERROR_NS ? FAULT_CONFIRMED : FAULT_MISMATCH;
+}
+
 static enum fault_verdict prove_marker_gone(const json_t *op, bool other_boot, char *evidence, size_t bytes)
 {
 	char path[600];
@@ -316,6 +334,7 @@ static const struct opcode opcodes[] = {
 	{ "NFT_GONE", plan_nothing, prove_nft_gone },
 	{ "HELD_GONE", plan_nothing, prove_held_gone },
 	{ "PROCESSES_GONE", plan_nothing, prove_processes_gone },
+	{ "CLOCK_OFFSET", plan_clock_offset, prove_clock_offset },
 	{ "MARKER_DEL", plan_marker_del, prove_marker_gone },
 };
 

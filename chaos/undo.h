@@ -13,6 +13,7 @@
  *	{"op": "NFT_GONE", "table"}			nothing to do, the kernel does it; proved: no such table
  *	{"op": "HELD_GONE"}				nothing to do; proved: no nfsd thread waits in fanotify
  *	{"op": "PROCESSES_GONE", "name"}		nothing to do, they die with the holder; proved: there is none of that name
+ *	{"op": "CLOCK_OFFSET", "offset_ns"}		CLOCK_REALTIME so far ahead of CLOCK_BOOTTIME; proved: it is
  *	{"op": "MARKER_DEL", "id"}			the mark of the fault `none`
  */
 #ifndef SQUALL_CHAOS_UNDO_H
