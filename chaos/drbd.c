@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * drbd.c - reads what ss, drbdsetup and /proc/drbd say. Nothing here changes anything.
+ * drbd.c - reads what ss, drbdsetup and /proc/drbd say, and adds to plans what several faults do. Nothing here changes anything.
  */
 #include "drbd.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <ifaddrs.h>
 #include <stdio.h>
@@ -15,7 +16,6 @@
 #include "faults.h"
 #include "plan.h"
 #include "tool.h"
-#include "undo.h"
 
 #define SOCKETS_MAX 8
 
@@ -144,16 +144,14 @@ int drbd_backing_dm(const struct allow *allow, char *ret, size_t bytes, struct e
 	return 0;
 }
 
-int drbd_peer_dm(const struct allow *allow, char *ret, size_t bytes, char **ret_table, struct err *err)
+/* Of a resync or verify two lines below that of the minor, if it has any before the next one's. */
+static void find_speed(const char *line, struct drbd_line *ret)
 {
-	char words[128];
-	int rc;
+	const char *speed = strstr(line, " speed: "), *next = strstr(line, " cs:");
 
-	drbd_words(words, sizeof(words));
-	if (strstr(words, "ro:Primary"))
-		return err_set(err, -EACCES, "this host is the DRBD primary: this fault is for the peer");
-	rc = drbd_backing_dm(allow, ret, bytes, err);
-	return rc < 0 ? rc : undo_dm_table(ret, ret_table, err);
+	ret->speed[0] = '\0';
+	if (speed && (!next || speed < next))
+		(void)sscanf(speed, " speed: %15[0-9,]", ret->speed);
 }
 
 /* " 0: cs:Connected ro:Primary/Secondary ds:UpToDate/UpToDate C r-----"; the letter of the protocol is a blank without a network. Source: drbd_proc.c */
@@ -164,14 +162,16 @@ int drbd_parse_line(const char *text, unsigned int minor, struct drbd_line *ret)
 		int n = 0;
 
 		line += *line == '\n';
-		if (sscanf(line, " %u: cs:%23s ro:%*s ds:%*s%n", &nr, ret->state, &n) == 2 && n > 0 && nr == minor && strcspn(line + n, "\n") > 3 &&
-		    sscanf(line + n + 3, "%7s", ret->flags) == 1)
+		if (sscanf(line, " %u: cs:%23s ro:%11[A-Za-z]/%*s ds:%*s%n", &nr, ret->state, ret->role, &n) == 3 && n > 0 && nr == minor &&
+		    strcspn(line + n, "\n") > 3 && sscanf(line + n + 3, "%7s", ret->flags) == 1) {
+			find_speed(line + n, ret);
 			return 0;
+		}
 	}
 	return -ENOENT;
 }
 
-int drbd_line(const char *resource, struct drbd_line *ret, struct err *err)
+int drbd_minor(const char *resource, char *ret, size_t bytes, struct err *err)
 {
 	unsigned int minor;
 	char *text = NULL;
@@ -179,14 +179,76 @@ int drbd_line(const char *resource, struct drbd_line *ret, struct err *err)
 
 	if (rc == 0 && sscanf(text, "%u", &minor) != 1)
 		rc = err_set(err, -EBADMSG, "drbdadm sh-minor %s says no number", resource);
+	else if (rc == 0)
+		snprintf(ret, bytes, "%u", minor);
 	free(text);
+	return rc;
+}
+
+int drbd_line(const char *resource, struct drbd_line *ret, struct err *err)
+{
+	char minor[16];
+	char *text = NULL;
+	int rc = drbd_minor(resource, minor, sizeof(minor), err);
+
 	if (rc == 0)
 		rc = tool_read("/proc/drbd", &text, err);
 	if (rc < 0)
 		return rc;
-	rc = drbd_parse_line(text, minor, ret);
+	rc = drbd_parse_line(text, (unsigned int)strtoul(minor, NULL, 10), ret);
 	free(text);
-	return rc < 0 ? err_set(err, rc, "/proc/drbd has no line of %s, minor %u: it is not up", resource, minor) : 0;
+	return rc < 0 ? err_set(err, rc, "/proc/drbd has no line of %s, minor %s: it is not up", resource, minor) : 0;
+}
+
+/* What stands between the name of an option and the semicolon after it. */
+static int option_of(const char *text, const char *name, char *ret, size_t bytes)
+{
+	size_t n = strlen(name);
+
+	for (const char *p = text; (p = strstr(p, name)) != NULL; p += n) {
+		const char *value = p + n + strspn(p + n, " \t");
+
+		if (value > p + n && (p == text || isspace((unsigned char)p[-1])))
+			return snprintf(ret, bytes, "%.*s", (int)strcspn(value, ";\n"), value) < (int)bytes ? 0 : -ENAMETOOLONG;
+	}
+	return -ENOENT;
+}
+
+int drbd_parse_rates(const char *text, struct drbd_rates *ret)
+{
+	int rc = option_of(text, "c-max-rate", ret->max, sizeof(ret->max));
+
+	if (rc == 0)
+		rc = option_of(text, "c-min-rate", ret->min, sizeof(ret->min));
+	return rc < 0 ? rc : option_of(text, "c-fill-target", ret->fill, sizeof(ret->fill));
+}
+
+int drbd_rates(const char *resource, struct drbd_rates *ret, struct err *err)
+{
+	char *text = NULL;
+	int rc = tool_output(&text, err, "drbdsetup show --show-defaults %s", resource);
+
+	if (rc < 0)
+		return rc;
+	rc = drbd_parse_rates(text, ret);
+	free(text);
+	return rc < 0 ? err_set(err, rc, "drbdsetup show %s does not say c-max-rate, c-min-rate and c-fill-target", resource) : 0;
+}
+
+int drbd_plan_rates(struct plan *plan, const char *minor, const struct drbd_rates *rates, struct err *err)
+{
+	return plan_add_run(plan, err, "drbdsetup disk-options %s --c-max-rate=%s --c-min-rate=%s --c-fill-target=%s", minor, rates->max, rates->min, rates->fill);
+}
+
+int drbd_check_role(const struct fault_run *run, const char *role, struct err *err)
+{
+	const char *resource = run->allow.resources.name[0];
+	struct drbd_line line;
+	int rc = run->dry ? 0 : drbd_line(resource, &line, err);
+
+	if (rc < 0 || run->dry || strcmp(line.role, role) == 0)
+		return rc;
+	return err_set(err, -EACCES, "%s is %s here, and this fault is for the %s: inject it there", resource, line.role, role);
 }
 
 bool drbd_is_linked(const char *state)

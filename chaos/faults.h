@@ -80,6 +80,10 @@ extern const struct fault fault_none, fault_drbd_link_delay, fault_drbd_link_los
 	fault_nfsd_stop, fault_nfs_freeze, fault_nfs_unexport, fault_net_delay, fault_net_loss, fault_net_rate, fault_net_cut,
 	fault_conn_kill, fault_server_cache_drop,
 	fault_cpu_hog, fault_memory_hog, fault_host_reboot;
+extern const struct fault fault_disk_slow, fault_disk_freeze;
+extern const struct fault fault_drbd_data_stall, fault_drbd_ack_delay;
+extern const struct fault fault_drbd_verify_storm;
+extern const struct fault fault_clock_step;
 
 /** @return the row or NULL. */
 const struct fault *fault_find(const char *name);

@@ -2,8 +2,8 @@
 /*
  * netem.c - plans and proves netem on a flow.
  *
- * One socket of DRBD is matched by its four-tuple; both, and NFS, are matched by the port at either end, which outlives a reconnect. The effect is
- * proved by packets that came into the netem queue; filter and queue are looked for again every second.
+ * One socket of DRBD is matched by its four-tuple, and with its connection the fault has vanished; both, and NFS, are matched by the port at either
+ * end, which outlives a reconnect. The effect is proved by packets that came into the netem queue; filter and queue are looked for again every second.
  */
 #include "netem.h"
 
@@ -40,6 +40,7 @@ struct flow {
 	char dev[16];
 	char match[MATCHES_MAX][160];	/* keys of flower, for a filter each */
 	unsigned int matches_nr;
+	struct drbd_socket socket;	/* the one of DRBD's that is meant; without a port when it is both, or NFS */
 	unsigned long long seen_last;	/* [packets] */
 };
 
@@ -87,6 +88,7 @@ static int find_drbd(const struct fault_run *run, enum netem_socket which, struc
 		add_match(flow, "dst_ip PEER src_port %s_LOCAL_PORT dst_port %s_PEER_PORT", name, name);
 	} else {
 		add_match(flow, "dst_ip %s src_port %u dst_port %u", s->peer, s->local_port, s->peer_port);
+		flow->socket = *s;
 	}
 	return rc;
 }
@@ -239,6 +241,23 @@ static int filters_there(const struct flow *flow, struct err *err)
 	return rc;
 }
 
+static bool is_same(const struct drbd_socket *a, const struct drbd_socket *b)
+{
+	return a->local_port == b->local_port && a->peer_port == b->peer_port;
+}
+
+/* A connection that DRBD makes anew has other ports: nothing happens to it. */
+static bool has_ended(const struct fault_run *run, const struct drbd_socket *socket)
+{
+	struct err e = ERR_INIT;
+	struct drbd_link link;
+	int rc = drbd_link_find(&run->allow, &link, &e);
+
+	if (rc < 0)
+		return rc == -ENOTCONN;
+	return !is_same(socket, &link.data) && !is_same(socket, &link.meta);
+}
+
 enum fault_verdict netem_verify(struct fault_run *run, char *evidence, size_t bytes)
 {
 	struct flow *flow = run->state;
@@ -261,6 +280,11 @@ enum fault_verdict netem_verify(struct fault_run *run, char *evidence, size_t by
 	if (rc < 0)
 		return fault_unseen(rc, &e, evidence, bytes);
 	drbd_words(words, sizeof(words));
+	if (flow->socket.local_port != 0 && has_ended(run, &flow->socket)) {
+		snprintf(evidence, bytes, "the connection of port %u to port %u of %s has ended, and another one is not touched%s", flow->socket.local_port,
+			 flow->socket.peer_port, flow->socket.peer, words);
+		return FAULT_VANISHED;
+	}
 	seen = n.passed + n.lost + n.waiting;
 	snprintf(evidence, bytes, "%llu packets of %s came into netem, %llu since the last look: %llu went through, %llu were lost, %llu wait%s", seen, flow->what,
 		 seen - flow->seen_last, n.passed, n.lost, n.waiting, words);

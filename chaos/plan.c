@@ -6,12 +6,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "err.h"
 #include "exec.h"
 #include "faults.h"
@@ -82,6 +84,14 @@ int plan_add_write(struct plan *plan, const char *path, const char *text, struct
 int plan_add_hold(struct plan *plan, const char *what, const char *input, struct err *err)
 {
 	return add_two(plan, ACTION_HOLD, what, input, err);
+}
+
+int plan_add_clock(struct plan *plan, const char *what, int64_t offset_ns, struct err *err)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%" PRId64, offset_ns);
+	return add_two(plan, ACTION_CLOCK, what, text, err);
 }
 
 int plan_add_undo(struct plan *plan, json_t *op, struct err *err)
@@ -169,6 +179,13 @@ static int run_write(const struct action *a, struct err *err)
 	return rc;
 }
 
+static int run_clock(const struct action *a, struct err *err)
+{
+	int rc = clock_set_utc_offset(strtoll(a->text, NULL, 10));
+
+	return rc < 0 ? err_set(err, rc, "cannot %s: %s", a->line, strerror(-rc)) : 0;
+}
+
 static int run_action(const struct action *a, struct err *err)
 {
 	switch (a->kind) {
@@ -176,6 +193,8 @@ static int run_action(const struct action *a, struct err *err)
 		return run_program(a, err);
 	case ACTION_WRITE:
 		return run_write(a, err);
+	case ACTION_CLOCK:
+		return run_clock(a, err);
 	case ACTION_HOLD:
 		return 0;
 	}
@@ -211,6 +230,7 @@ static void print_action(FILE *f, const struct action *a, const char *indent)
 
 	switch (a->kind) {
 	case ACTION_RUN:
+	case ACTION_CLOCK:
 		fprintf(f, "%s%s\n", indent, a->line);
 		break;
 	case ACTION_WRITE:

@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct err;
 
@@ -18,12 +19,13 @@ enum action_kind {
 	ACTION_RUN,		/* a program */
 	ACTION_WRITE,		/* a text into a file of /proc or of squall, in a child with a deadline */
 	ACTION_HOLD,		/* something the holder does itself and lets go of when it dies; text says it */
+	ACTION_CLOCK,		/* CLOCK_REALTIME, set by this process; line says it */
 };
 
 struct action {
 	enum action_kind kind;
-	char line[ACTION_TEXT_BYTES];	/* RUN: the words; WRITE: the path; HOLD: what */
-	char text[ACTION_TEXT_BYTES];	/* WRITE: the content; HOLD: the input */
+	char line[ACTION_TEXT_BYTES];	/* RUN: the words; WRITE: the path; HOLD, CLOCK: what */
+	char text[ACTION_TEXT_BYTES];	/* WRITE: the content; HOLD: the input; CLOCK: its offset [ns] as clock_set_utc_offset() takes it */
 };
 
 struct plan {
@@ -41,11 +43,12 @@ struct plan {
 int plan_add_run(struct plan *plan, struct err *err, const char *format, ...) __attribute__((format(printf, 3, 4)));
 int plan_add_write(struct plan *plan, const char *path, const char *text, struct err *err);
 int plan_add_hold(struct plan *plan, const char *what, const char *input, struct err *err);
+int plan_add_clock(struct plan *plan, const char *what, int64_t offset_ns, struct err *err);
 
 /** Add an opcode. @param op  stolen; NULL gives -ENOMEM */
 int plan_add_undo(struct plan *plan, json_t *op, struct err *err);
 
-/** Carry out RUN and WRITE actions until one fails; HOLD is the fault's own. */
+/** Carry out RUN, WRITE and CLOCK actions until one fails; HOLD is the fault's own. */
 int plan_run(const struct plan *plan, struct err *err);
 
 /** Carry out all of them, whatever fails; the first failure is returned. */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/fs.h>
+#include <math.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -180,6 +181,32 @@ static int plan_exports(const json_t *op, struct plan *plan, struct err *err)
 	for (int i = 0; i < nr && rc == 0; i++)
 		rc = plan_add_run(plan, err, "exportfs -o %s '%s:%s'", to[i].options, to[i].client, path);
 	return rc < 0 ? rc : plan_add_run(plan, err, "exportfs -f");	/* the kernel has kept what it was told meanwhile */
+/* A verify that runs is told to stop at the first sector. Where none runs this is one of that sector. */
+static int plan_drbd_verify_end(const json_t *op, struct plan *plan, struct err *err)
+{
+	return plan_add_run(plan, err, "drbdadm verify --start=0 --stop=1 %s", op_text(op, "resource"));
+}
+
+static void op_rates(const json_t *op, struct drbd_rates *ret)
+{
+	snprintf(ret->max, sizeof(ret->max), "%s", op_text(op, "max_rate"));
+	snprintf(ret->min, sizeof(ret->min), "%s", op_text(op, "min_rate"));
+	snprintf(ret->fill, sizeof(ret->fill), "%s", op_text(op, "fill_target"));
+}
+
+static int plan_drbd_rates(const json_t *op, struct plan *plan, struct err *err)
+{
+	struct drbd_rates rates;
+
+	op_rates(op, &rates);
+	return drbd_plan_rates(plan, op_text(op, "minor"), &rates, err);
+}
+
+static int plan_clock_offset(const json_t *op, struct plan *plan, struct err *err)
+{
+	if (!json_is_integer(json_object_get(op, "offset_ns")) || op_number(op, "offset_ns") < 0)
+		return err_set(err, -EBADMSG, "CLOCK_OFFSET before 1970");
+	return plan_add_clock(plan, "set CLOCK_REALTIME to where it would be: as far ahead of CLOCK_BOOTTIME as before", op_number(op, "offset_ns"), err);
 }
 
 static void marker_path(const json_t *op, char *ret, size_t bytes)
@@ -413,6 +440,33 @@ static enum fault_verdict prove_drbd_resume(const json_t *op, bool other_boot, c
 	return line.flags[0] == 's' ? FAULT_MISMATCH : FAULT_CONFIRMED;
 }
 
+static enum fault_verdict prove_drbd_verify_end(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+{
+	struct err e = ERR_INIT;
+	struct drbd_line line;
+
+	if (other_boot)
+		return FAULT_CONFIRMED;
+	if (drbd_line(op_text(op, "resource"), &line, &e) < 0)
+		return unknown(&e, evidence, bytes);
+	snprintf(evidence, bytes, "%s is %s", op_text(op, "resource"), line.state);
+	return strncmp(line.state, "Verify", 6) == 0 ? FAULT_MISMATCH : FAULT_CONFIRMED;
+}
+
+static enum fault_verdict prove_drbd_rates(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+{
+	struct drbd_rates before, now;
+	struct err e = ERR_INIT;
+
+	if (other_boot)
+		return FAULT_CONFIRMED;
+	if (drbd_rates(op_text(op, "resource"), &now, &e) < 0)
+		return unknown(&e, evidence, bytes);
+	op_rates(op, &before);
+	snprintf(evidence, bytes, "c-max-rate %s, c-min-rate %s, c-fill-target %s; before %s, %s, %s", now.max, now.min, now.fill, before.max, before.min, before.fill);
+	return strcmp(now.max, before.max) == 0 && strcmp(now.min, before.min) == 0 && strcmp(now.fill, before.fill) == 0 ? FAULT_CONFIRMED : FAULT_MISMATCH;
+}
+
 static enum fault_verdict prove_nft_gone(const json_t *op, bool other_boot, char *evidence, size_t bytes)
 {
 	struct err e = ERR_INIT;
@@ -449,6 +503,16 @@ static enum fault_verdict prove_processes_gone(const json_t *op, bool other_boot
 	return nr == 0 ? FAULT_CONFIRMED : nr < 0 ? FAULT_INCONCLUSIVE : FAULT_MISMATCH;
 }
 
+static enum fault_verdict prove_clock_offset(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+{
+	double off_ns = (double)clock_utc_offset_ns() - (double)op_number(op, "offset_ns");
+
+	if (other_boot)
+		return FAULT_CONFIRMED;
+	snprintf(evidence, bytes, "CLOCK_REALTIME is %.6f s from where it would be", off_ns / 1e9);
+	return fabs(off_ns) < CLOCK_OFFSET_ERROR_NS ? FAULT_CONFIRMED : FAULT_MISMATCH;
+}
+
 static enum fault_verdict prove_marker_gone(const json_t *op, bool other_boot, char *evidence, size_t bytes)
 {
 	char path[600];
@@ -470,6 +534,8 @@ static const struct opcode opcodes[] = {
 	{ "DRBD_CONNECT", plan_drbd_connect, prove_drbd_linked },
 	{ "DRBD_LINKED", plan_nothing, prove_drbd_linked },	/* by itself, once nothing is in its way */
 	{ "DRBD_RESUME", plan_drbd_resume, prove_drbd_resume },
+	{ "DRBD_VERIFY_END", plan_drbd_verify_end, prove_drbd_verify_end },
+	{ "DRBD_RATES", plan_drbd_rates, prove_drbd_rates },
 	{ "NFSD_THREADS", plan_nfsd_threads, prove_nfsd_threads },
 	{ "FS_THAW", plan_fs_thaw, prove_fs_thaw },
 	{ "EXPORTS", plan_exports, prove_exports },
@@ -477,12 +543,13 @@ static const struct opcode opcodes[] = {
 	{ "NFT_GONE", plan_nothing, prove_nft_gone },
 	{ "HELD_GONE", plan_nothing, prove_held_gone },
 	{ "PROCESSES_GONE", plan_nothing, prove_processes_gone },
+	{ "CLOCK_OFFSET", plan_clock_offset, prove_clock_offset },
 	{ "MARKER_DEL", plan_marker_del, prove_marker_gone },
 };
 
 static const struct opcode *opcode_find(const json_t *op, struct err *err)
 {
-	static const char *const names[] = { "dev", "name", "id", "table", "resource", NULL };
+	static const char *const names[] = { "dev", "name", "id", "table", "resource", "minor", "max_rate", "min_rate", "fill_target", NULL };
 	const char *op_name = op_text(op, "op");
 
 	for (size_t i = 0; names[i]; i++) {

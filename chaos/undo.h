@@ -9,6 +9,8 @@
  *	{"op": "DM_TABLE", "name", "table"}		load, suspend, resume; proved: the table is that
  *	{"op": "DRBD_CONNECT", "resource", "minor"}	proved: the peers talk to each other, be it to resync
  *	{"op": "DRBD_RESUME", "minor"}			proved: I/O is not suspended
+ *	{"op": "DRBD_VERIFY_END", "resource"}		proved: no verify runs
+ *	{"op": "DRBD_RATES", "resource", "minor", "max_rate", "min_rate", "fill_target"}	proved: they are those
  *	{"op": "NFSD_THREADS", "threads"}		proved: so many threads
  *	{"op": "FS_THAW", "path"}			proved: FITHAW finds nothing frozen, and no freeze is under way
 	{"op": "EXPORTS", "path", "lines"}		proved: the lines of exportfs -s about the path are those
@@ -16,6 +18,7 @@
 	{"op": "NFT_GONE", "table"}			nothing to do, the kernel does it; proved: no such table
  *	{"op": "HELD_GONE"}				nothing to do; proved: no nfsd thread waits in fanotify
  *	{"op": "PROCESSES_GONE", "name"}		nothing to do, they die with the holder; proved: there is none of that name
+ *	{"op": "CLOCK_OFFSET", "offset_ns"}		CLOCK_REALTIME so far ahead of CLOCK_BOOTTIME; proved: it is
  *	{"op": "MARKER_DEL", "id"}			the mark of the fault `none`
  */
 #ifndef SQUALL_CHAOS_UNDO_H

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * dm.h - the device-mapper device under DRBD, made slow or suspended: what the faults of a disk share.
+ *
+ * Another table is put in place under DRBD's feet: load, suspend, resume. It is loaded before the suspend, so that a table that the kernel
+ * refuses leaves nothing suspended. Source: dmsetup(8); the kernel's admin-guide/device-mapper/delay.rst.
+ */
+#ifndef SQUALL_CHAOS_DM_H
+#define SQUALL_CHAOS_DM_H
+
+#include <stddef.h>
+
+#include "faults.h"
+
+struct plan;
+
+extern const char *const dm_needs[];
+extern const struct fault_arg dm_slow_args[];	/* delay, io */
+
+/**
+ * Delay the requests of the disk. The run has the arguments of dm_slow_args.
+ * Errors: -ENOTBLK the disk is no dm device; -ENOTSUP its table is not one linear target; as tool_output().
+ */
+int dm_slow_plan(struct fault_run *run, struct plan *plan, struct err *err);
+enum fault_verdict dm_slow_verify(struct fault_run *run, char *evidence, size_t bytes);
+
+/** Suspend the disk, whatever its table is. Errors: -ENOTBLK; as tool_output() */
+int dm_freeze_plan(struct fault_run *run, struct plan *plan, struct err *err);
+enum fault_verdict dm_freeze_verify(struct fault_run *run, char *evidence, size_t bytes);
+
+/** The table that delays what `table` maps. @param all  reads too. Errors: -ENOTSUP it is not one linear target */
+int dm_delay_table(const char *table, bool all, uint64_t delay_ms, char *ret, size_t bytes, struct err *err);
+
+#endif

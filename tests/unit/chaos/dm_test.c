@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * dm_test.c - the table that makes a disk slow is made of the one that it has.
+ */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <string.h>
+
+#include "err.h"
+
+#include "../../../chaos/dm.h"
+
+Test(dm, a_linear_table_is_delayed_for_writes_or_for_all)
+{
+	struct err err = ERR_INIT;
+	char slow[256];
+
+	cr_assert_eq(dm_delay_table("0 6291456 linear 254:0 2048", false, 200, slow, sizeof slow, &err), 0, "%s", err.text);
+	cr_assert_str_eq(slow, "0 6291456 delay 254:0 2048 0 254:0 2048 200");
+	cr_assert_eq(dm_delay_table("0 6291456 linear 254:0 2048", true, 200, slow, sizeof slow, &err), 0, "%s", err.text);
+	cr_assert_str_eq(slow, "0 6291456 delay 254:0 2048 200 254:0 2048 200");
+}
+
+Test(dm, a_table_that_is_not_one_linear_target_is_refused)
+{
+	static const char *const other[] = { "0 8 delay 254:0 0 0 254:0 0 200", "0 8 linear 254:0 0\n8 8 linear 254:16 0", "8 8 linear 254:0 0", "0 8 linear 254:0", "" };
+
+	for (size_t i = 0; i < sizeof other / sizeof other[0]; i++) {
+		struct err err = ERR_INIT;
+		char slow[256];
+
+		cr_expect_eq(dm_delay_table(other[i], true, 200, slow, sizeof slow, &err), -ENOTSUP, "accepted: %s", other[i]);
+		cr_expect(strstr(err.text, "linear"), "%s", err.text);
+	}
+}
