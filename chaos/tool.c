@@ -155,3 +155,12 @@ int tool_boot_id(char *ret, size_t bytes)
 
 	return rc < 0 ? rc : 0;
 }
+
+int64_t tool_login_uid(void)
+{
+	char text[32];
+
+	if (tool_peek("/proc/self/loginuid", text, sizeof(text)) <= 0 || strtoul(text, NULL, 10) == (uid_t)-1)
+		return -1;
+	return (int64_t)strtoul(text, NULL, 10);
+}

@@ -33,4 +33,7 @@ uint64_t tool_start_time(pid_t pid);
 /** boot_id of the kernel. @param ret at least 40 bytes */
 int tool_boot_id(char *ret, size_t bytes);
 
+/** Who logged in, whatever they have become since: the audit uid of the kernel. @return -1 = nobody (a service), or the kernel does not say */
+int64_t tool_login_uid(void);
+
 #endif

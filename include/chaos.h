@@ -89,22 +89,32 @@ struct chaos_hold {
  *
  * @param lease_ns  healed when not renewed for so long.
  * @param max_ns    healed after this in any case.
+ * @param why       who asks, for the audit log: "by hand", "agent".
  * Errors: -errno of fork and pipe; -ENOPKG as chaos_probe().
  */
-int chaos_hold_start(const char *fault, const json_t *args, uint64_t lease_ns, uint64_t max_ns, struct chaos_hold *ret_hold, struct err *err);
+int chaos_hold_start(const char *fault, const json_t *args, uint64_t lease_ns, uint64_t max_ns, const char *why, struct chaos_hold *ret_hold, struct err *err);
 int chaos_hold_renew(struct chaos_hold *hold, uint64_t lease_ns);
 int chaos_hold_heal(struct chaos_hold *hold);	/* asks; the events say when it is done */
 void chaos_hold_close(struct chaos_hold *hold);	/* closes the descriptors: heals too */
 
 /**
- * Heal everything that the journal of this host names, verified. Idempotent, works from any process, goes on after an error.
- * @param boot  after a boot: what a reboot takes with it is checked to be gone and struck out.
+ * Heal everything that the journal of this host names, verified. Idempotent, works from any process, goes on after an error. What a reboot has
+ * taken with it is checked to be gone and struck out.
+ * @param why  who asks, for the audit log: "by hand", "boot", "agent", "stop-all".
  * @return how many entries were healed, or the first -errno after trying all.
  */
-int chaos_heal_all(bool boot, struct err *err);
+int chaos_heal_all(const char *why, struct err *err);
 
 /** {"holders": [{"pid", "fault", "args", "since_ns"}], "journal": [...]}; new reference. */
 int chaos_status(json_t **ret_status, struct err *err);
+
+/**
+ * The audit log of this host, verified.
+ * @param ret_audit  {"path", "records": [...], "intact", "problem", "head"}: the records that are intact, from the first on; what is wrong with the
+ *                   one after them, or ""; the SHA-256 of the last. New reference.
+ * Errors: -EACCES and other -errno of the file; none when there is no log.
+ */
+int chaos_audit(json_t **ret_audit, struct err *err);
 
 /** The table: {"faults": [{"fault", "heal_class", "where", "args", "available", "reason", "page"}]}; new reference. */
 json_t *chaos_list(void);
