@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cmd_chaos.c - squall chaos list | check | inject | heal | status | audit: faults of this host by hand, without coordinator and bus.
+ * cmd_chaos.c - squall chaos list | check | inject | heal | status | stop-all | audit: faults of this host by hand, without coordinator and bus.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -32,6 +32,7 @@ static const char usage[] =
 	"       squall chaos inject FAULT [KEY=VALUE...] --for TIME [--dry-run [--json]] [--allow-reboot]\n"
 	"       squall chaos heal [--boot]\n"
 	"       squall chaos status [--json]\n"
+	"       squall chaos stop-all [--lift]\n"
 	"       squall chaos audit [--json]\n"
 	"\n"
 	"Breaks something on this host and heals it. What may be broken stands in /etc/squall/allow.yaml.\n"
@@ -41,6 +42,7 @@ static const char usage[] =
 	"inject   holds a fault until the time is over or Ctrl-C, and prints its events as lines of JSON\n"
 	"heal     heals everything that the journal of this host names\n"
 	"status   the faults in force, and the journal\n"
+	"stop-all heals everything, and lets no fault in until it is lifted\n"
 	"audit    who injected and healed what on this host, and whether the log is intact\n"
 	"\n"
 	"  --json          print JSON\n"
@@ -48,10 +50,11 @@ static const char usage[] =
 	"  --dry-run       print the exact actions; names of the host stand in capital letters\n"
 	"  --allow-reboot  let a fault be injected that only a reboot heals\n"
 	"  --boot          said by the boot: what a reboot has taken away is struck out\n"
+	"  --lift          of stop-all: let faults in again\n"
 	"  --help          print this\n";
 
 struct options {
-	bool json, dry_run, allow_reboot, boot, help;
+	bool json, dry_run, allow_reboot, boot, lift, help;
 	const char *duration;
 	const char *fault;
 	char **assignments;
@@ -307,7 +310,23 @@ static int do_status(const struct options *o, enum exit_status *ret_status, stru
 	printf("%zu in force, %zu in the journal\n", json_array_size(json_object_get(status, "holders")), json_array_size(json_object_get(status, "journal")));
 	json_array_foreach(json_object_get(status, "journal"), i, e)
 		printf("%s\n", json_string_value(json_object_get(e, "id")));
+	if (json_string_length(json_object_get(status, "stopped")) > 0)
+		printf("%s\n", json_string_value(json_object_get(status, "stopped")));
 	json_decref(status);
+	return 0;
+}
+
+static int do_stop_all(const struct options *o, enum exit_status *ret_status, struct err *err)
+{
+	int rc = o->lift ? chaos_lift(err) : chaos_stop_all(err);
+
+	(void)ret_status;
+	if (rc < 0)
+		return rc;
+	if (o->lift)
+		puts(rc ? "faults are let in again" : "nothing was stopped");
+	else
+		printf("%d healed; no fault is let in on this host until squall chaos stop-all --lift\n", rc);
 	return 0;
 }
 
@@ -358,9 +377,10 @@ static int do_audit(const struct options *o, enum exit_status *ret_status, struc
 
 static int parse(int argc, char **argv, struct options *o, struct err *err)
 {
-	enum { OPT_JSON = 1, OPT_DRY, OPT_REBOOT, OPT_BOOT, OPT_FOR, OPT_HELP };
+	enum { OPT_JSON = 1, OPT_DRY, OPT_REBOOT, OPT_BOOT, OPT_LIFT, OPT_FOR, OPT_HELP };
 	static const struct option options[] = { { "json", 0, NULL, OPT_JSON }, { "dry-run", 0, NULL, OPT_DRY }, { "allow-reboot", 0, NULL, OPT_REBOOT },
-						 { "boot", 0, NULL, OPT_BOOT }, { "for", 1, NULL, OPT_FOR }, { "help", 0, NULL, OPT_HELP }, { NULL, 0, NULL, 0 } };
+						 { "boot", 0, NULL, OPT_BOOT }, { "lift", 0, NULL, OPT_LIFT }, { "for", 1, NULL, OPT_FOR }, { "help", 0, NULL, OPT_HELP },
+						 { NULL, 0, NULL, 0 } };
 	char command[32];
 	int c, rc;
 
@@ -374,6 +394,7 @@ static int parse(int argc, char **argv, struct options *o, struct err *err)
 		o->dry_run |= c == OPT_DRY;
 		o->allow_reboot |= c == OPT_REBOOT;
 		o->boot |= c == OPT_BOOT;
+		o->lift |= c == OPT_LIFT;
 		o->help |= c == OPT_HELP;
 		if (c == OPT_FOR)
 			o->duration = optarg;
@@ -394,6 +415,7 @@ static const struct verb {
 	{ "inject", true, do_inject },
 	{ "heal", false, do_heal },
 	{ "status", false, do_status },
+	{ "stop-all", false, do_stop_all },
 	{ "audit", false, do_audit },
 };
 
@@ -429,7 +451,7 @@ int cmd_chaos(int argc, char **argv)
 	int rc = 0;
 
 	if (argc < 2)
-		rc = err_set(&err, -EINVAL, "chaos: one of list, check, inject, heal, status, audit is wanted; see squall chaos --help");
+		rc = err_set(&err, -EINVAL, "chaos: one of list, check, inject, heal, status, stop-all, audit is wanted; see squall chaos --help");
 	else if (strcmp(argv[1], "--help") == 0)
 		o.help = true;
 	else

@@ -265,7 +265,9 @@ int fault_probe(const struct fault *fault, struct allow *ret_allow, struct err *
 
 	if (geteuid() != 0)
 		return err_set(err, -ENOPKG, "faults need root; in the lab (squall run --on lab) they do not");
-	rc = allow_load(ret_allow, err);
+	rc = chaos_stopped(err);
+	if (rc == 0)
+		rc = allow_load(ret_allow, err);
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; fault->needs[i]; i++)

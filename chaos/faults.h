@@ -94,7 +94,7 @@ enum fault_verdict fault_unseen(int rc, const struct err *err, char *evidence, s
 uint64_t fault_arg_u64(const struct fault_run *run, const char *name);
 const char *fault_arg_text(const struct fault_run *run, const char *name);
 
-/** Is the allow file there, are we root, are the commands there, does the fault itself find what it needs? */
+/** Are we root, is there no stop file, is the allow file there, are the commands there, does the fault itself find what it needs? */
 int fault_probe(const struct fault *fault, struct allow *ret_allow, struct err *err);
 
 #endif

@@ -197,9 +197,11 @@ int chaos_heal_all(const char *why, struct err *err)
 int chaos_status(json_t **ret_status, struct err *err)
 {
 	json_t *list = journal_list(err), *holders = json_array();
+	struct err stopped = ERR_INIT;
 	json_t *entry;
 	size_t i;
 
+	(void)chaos_stopped(&stopped);
 	json_array_foreach(list, i, entry) {
 		if (!is_alive(entry))
 			continue;
@@ -207,6 +209,6 @@ int chaos_status(json_t **ret_status, struct err *err)
 							 json_object_get(entry, "fault"), "args", json_object_get(entry, "args"), "since_ns",
 							 json_object_get(entry, "since_ns")));
 	}
-	*ret_status = json_pack("{s:o, s:o}", "holders", holders, "journal", list);
+	*ret_status = json_pack("{s:o, s:o, s:s}", "holders", holders, "journal", list, "stopped", stopped.text);
 	return *ret_status ? 0 : err_set(err, -ENOMEM, "out of memory");
 }

@@ -336,6 +336,8 @@ static int inject(struct holder *h, struct err *err)
 		rc = write_entry(h, err);
 	if (rc == 0)
 		rc = record(h, "begun", NULL, err);
+	if (rc == 0)
+		rc = chaos_stopped(err);	/* again: after the entry is in the journal, see stop.c */
 	if (rc < 0)
 		return rc;
 	if (f->instant)

@@ -66,7 +66,7 @@ int chaos_allow_text(char *ret, size_t bytes, struct err *err);
 
 /**
  * Can this host do it? Looks and changes nothing.
- * Errors: -ENOPKG with what is missing (a command, a module, a capability, the allow file).
+ * Errors: -ENOPKG with what is missing (a command, a module, a capability, the allow file), or the stop file is there.
  */
 int chaos_probe(const char *fault, struct err *err);
 
@@ -105,7 +105,20 @@ void chaos_hold_close(struct chaos_hold *hold);	/* closes the descriptors: heals
  */
 int chaos_heal_all(const char *why, struct err *err);
 
-/** {"holders": [{"pid", "fault", "args", "since_ns"}], "journal": [...]}; new reference. */
+/**
+ * The kill switch: heal everything as chaos_heal_all() does, and leave the stop file, which blocks every new fault of this host until it is lifted,
+ * over reboots too. Goes on after an error.
+ * @return how many entries were healed, or the first -errno after trying all.
+ */
+int chaos_stop_all(struct err *err);
+
+/** Let faults in again. @return 1, or 0 when nothing was stopped. Errors: -errno of the audit log or the stop file */
+int chaos_lift(struct err *err);
+
+/** Errors: -ENOPKG the stop file is there, or it is not known; with who, when, and how to lift it */
+int chaos_stopped(struct err *err);
+
+/** {"holders": [{"pid", "fault", "args", "since_ns"}], "journal": [...], "stopped": why no fault is let in, or ""}; new reference. */
 int chaos_status(json_t **ret_status, struct err *err);
 
 /**
