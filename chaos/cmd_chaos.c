@@ -28,7 +28,7 @@
 
 static const char usage[] =
 	"Usage: squall chaos list [--json]\n"
-	"       squall chaos check FAULT [KEY=VALUE...]\n"
+	"       squall chaos check FAULT [KEY=VALUE...] [--json]\n"
 	"       squall chaos inject FAULT [KEY=VALUE...] --for TIME [--dry-run [--json]] [--allow-reboot]\n"
 	"       squall chaos heal [--boot]\n"
 	"       squall chaos status [--json]\n"
@@ -38,7 +38,7 @@ static const char usage[] =
 	"Breaks something on this host and heals it. What may be broken stands in /etc/squall/allow.yaml.\n"
 	"\n"
 	"list     the faults, and whether this host can do them\n"
-	"check    the arguments of a fault, and whether this host can do it\n"
+	"check    the arguments of a fault, whether this host can do it, and whether this is a moment for it\n"
 	"inject   holds a fault until the time is over or Ctrl-C, and prints its events as lines of JSON\n"
 	"heal     heals everything that the journal of this host names\n"
 	"status   the faults in force, and the journal\n"
@@ -112,20 +112,34 @@ static int do_list(const struct options *o, enum exit_status *ret_status, struct
 	return 0;
 }
 
+static void print_checks(const char *fault, const json_t *args, const json_t *checks)
+{
+	const json_t *c;
+	char text[256];
+	size_t i;
+
+	chaos_args_text(fault, args, text, sizeof(text));
+	printf("%s%s%s\n", fault, *text ? " " : "", text);
+	json_array_foreach(checks, i, c)
+		printf("%-8s %s%s%s\n", json_is_true(json_object_get(c, "ok")) ? "ok" : "REFUSED", json_string_value(json_object_get(c, "check")),
+		       json_is_true(json_object_get(c, "ok")) ? "" : ": ", json_string_value(json_object_get(c, "error")));
+}
+
 static int do_check(const struct options *o, enum exit_status *ret_status, struct err *err)
 {
 	struct yaml *tree = NULL;
-	json_t *args = NULL;
+	json_t *args = NULL, *checks = NULL;
 	int rc = read_args(o, &tree, &args, err);
 
 	(void)ret_status;
 	if (rc == 0) {
-		char *text = json_text(args, JSON_SORT_KEYS);
-
-		printf("%s %s\n", o->fault, text ? text : "");
-		free(text);
-		rc = chaos_probe(o->fault, err);
+		rc = chaos_preflight(o->fault, &checks, err);
+		if (o->json)
+			rc = print_json(json_pack("{s:s, s:O, s:O}", "fault", o->fault, "args", args, "checks", checks), err) < 0 ? -ENOMEM : rc;
+		else
+			print_checks(o->fault, args, checks);
 	}
+	json_decref(checks);
 	json_decref(args);
 	yaml_tree_free(tree);
 	return rc;

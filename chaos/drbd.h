@@ -44,6 +44,7 @@ int drbd_peer_dm(const struct allow *allow, char *ret, size_t bytes, char **ret_
 /** A minor's line of /proc/drbd, of DRBD 8.4. */
 struct drbd_line {
 	char state[24];		/* "Connected" */
+	char disks[40];		/* "UpToDate/UpToDate": this host's, then the peer's */
 	char flags[8];		/* "r-----"; 's' in the first place: I/O is suspended */
 };
 

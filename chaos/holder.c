@@ -4,10 +4,11 @@
  *
  *	agent ──control pipe──> holder <──pidfd──> guard
  *	                          │
- *	  start guard ─> journal ─> inject ─> [ verify every second ] ─> heal ─> prove ─> strike out ─> "healed"
+ *	  preflight ─> start guard ─> journal ─> inject ─> [ verify every second ] ─> heal ─> prove ─> strike out ─> "healed"
  *	                                        until: "heal", EOF, lease, time, a signal, the guard's death
  *
- * Injection and heal are in the audit log before they begin. The holder cannot renew its own lease. It opens nothing below the tested export. Whatever it starts dies with it.
+ * Injection and heal are in the audit log before they begin. The holder cannot renew its own lease. It opens nothing below the tested export.
+ * Whatever it starts dies with it.
  */
 #include "holder.h"
 
@@ -35,6 +36,7 @@
 #include "journal.h"
 #include "json_text.h"
 #include "plan.h"
+#include "preflight.h"
 #include "tool.h"
 #include "undo.h"
 
@@ -326,6 +328,8 @@ static int inject(struct holder *h, struct err *err)
 	int rc;
 
 	rc = fault_probe(f, &h->run.allow, err);
+	if (rc == 0)
+		rc = preflight(f, &h->run.allow, NULL, err);
 	if (rc == 0)
 		rc = f->plan(&h->run, &h->plan, err);
 	if (rc == 0)

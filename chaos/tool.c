@@ -4,10 +4,13 @@
  */
 #include "tool.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,6 +130,33 @@ int tool_processes(const char *name, const char *wchan)
 	}
 	closedir(dir);
 	return nr;
+}
+
+/* @return NULL: it is of another family */
+static const char *address_text(const struct sockaddr *address, char *ret, socklen_t bytes)
+{
+	if (address && address->sa_family == AF_INET)
+		return inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, ret, bytes);
+	if (address && address->sa_family == AF_INET6)
+		return inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, ret, bytes);
+	return NULL;
+}
+
+int tool_interface_of(const char *address, char *ret, size_t bytes)
+{
+	struct ifaddrs *list;
+	int rc = -ENODEV;
+
+	if (getifaddrs(&list) < 0)
+		return -errno;
+	for (const struct ifaddrs *i = list; i && rc == -ENODEV; i = i->ifa_next) {
+		char text[INET6_ADDRSTRLEN];
+
+		if (address_text(i->ifa_addr, text, sizeof(text)) && strcmp(text, address) == 0)
+			rc = snprintf(ret, bytes, "%s", i->ifa_name) < (int)bytes ? 0 : -ENAMETOOLONG;
+	}
+	freeifaddrs(list);
+	return rc;
 }
 
 uint64_t tool_start_time(pid_t pid)

@@ -70,6 +70,15 @@ int chaos_allow_text(char *ret, size_t bytes, struct err *err);
  */
 int chaos_probe(const char *fault, struct err *err);
 
+/**
+ * Can this host do it, and is this a moment for it? Asks DRBD, Pacemaker and the sockets; changes nothing. The holder asks the same.
+ * @param fault  a known one.
+ * @param ret_checks  [{"check", "ok", "error"}], in every case; new reference.
+ * Context: seconds, on a loaded host.
+ * Errors: of the first that fails: -ENOPKG with what is wrong and the next step; -ENOSPC, -EFBIG no room for journal and audit log.
+ */
+int chaos_preflight(const char *fault, json_t **ret_checks, struct err *err);
+
 struct chaos_hold {
 	pid_t holder;
 	int pidfd;
