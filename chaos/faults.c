@@ -60,6 +60,13 @@ enum heal_class chaos_heal_class(const char *fault)
 	return f ? f->heal_class : HEAL_H3;
 }
 
+bool chaos_breaks_storage(const char *fault)
+{
+	const struct fault *f = fault_find(fault);
+
+	return f && (f->allowed & ALLOW_RESOURCE);
+}
+
 bool chaos_is_instant(const char *fault)
 {
 	const struct fault *f = fault_find(fault);

@@ -39,6 +39,9 @@ bool chaos_is_known(const char *fault);
 /** @return the heal class of a known fault; HEAL_H3 needs --allow-reboot. */
 enum heal_class chaos_heal_class(const char *fault);
 
+/** @return whether it acts on DRBD or a disk under it: never on both peers at once. */
+bool chaos_breaks_storage(const char *fault);
+
 /** @return whether the fault is an instant (host-reboot) and not a state that lasts. */
 bool chaos_is_instant(const char *fault);
 

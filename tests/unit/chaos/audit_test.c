@@ -42,7 +42,7 @@ TestSuite(audit, .init = enter, .fini = leave, .timeout = 60);
 static int write_one(const char *evidence, struct err *err)
 {
 	json_t *entry = json_pack("{s:s, s:s, s:{s:I}}", "id", "drbd-link-delay-1", "fault", "drbd-link-delay", "args", "delay", (json_int_t)300000000);
-	int rc = audit_write(&(struct audit_act){ "inject", "by hand", entry, "begun", evidence }, err);
+	int rc = audit_append(&(struct audit_act){ "inject", "by hand", entry, "begun", evidence }, err);
 
 	json_decref(entry);
 	return rc;
