@@ -67,12 +67,13 @@ static bool sha256(const char *text, size_t bytes, char ret[AUDIT_SHA_BYTES])
 /* A line without its newline, by itself. @return what is wrong with it, or NULL and the record */
 static const char *parse_record(const char *line, size_t bytes, json_t **ret_record)
 {
-	const char *text = line + AUDIT_SHA_BYTES;
 	char sha[AUDIT_SHA_BYTES];
+	const char *text;
 	json_t *record;
 
 	if (bytes <= AUDIT_SHA_BYTES || line[AUDIT_SHA_BYTES - 1] != ' ')
 		return "it is no record";
+	text = line + AUDIT_SHA_BYTES;
 	bytes -= AUDIT_SHA_BYTES;
 	if (!sha256(text, bytes, sha) || memcmp(sha, line, AUDIT_SHA_BYTES - 1) != 0)
 		return "its text is not that of its SHA-256";
@@ -107,7 +108,7 @@ void audit_check(const char *text, size_t bytes, json_t *ret_records, struct aud
 		if (newline)
 			ret_report->problem = parse_record(text, (size_t)(newline - text), &record);
 		else
-			ret_report->problem = "it is unfinished: it was cut, or the host went down before its act began; the next record takes its place";
+			ret_report->problem = "it is unfinished: the host went down while it was written, or its end was taken away; the next record takes its place";
 		if (!ret_report->problem)
 			ret_report->problem = check_link(record, ret_report);
 		if (!ret_report->problem) {

@@ -6,8 +6,8 @@
  * record before, so that a record cannot be changed, taken out or put in without changing all that follow; docs/formats.scd has its keys.
  * Who may write the file can write all of it anew: to be sure of that too, keep the last SHA elsewhere.
  *
- * Records are only ever added, by one process at a time, and are on the disk before the act begins. One that was never finished belongs to an
- * act that never began; the next record takes its place and says so.
+ * Records are only ever added, by one process at a time, and are on the disk before the act begins. On one that was never finished no act was
+ * begun; the next record takes its place and says so.
  */
 #ifndef SQUALL_CHAOS_AUDIT_H
 #define SQUALL_CHAOS_AUDIT_H
@@ -20,7 +20,7 @@ struct err;
 
 #define AUDIT_SHA_BYTES 65	/* in hexadecimal, with its NUL */
 #define AUDIT_LINE_MAX 8192
-#define AUDIT_BYTES_MAX (32u << 20)	/* no fault begins with a longer log; a heal is recorded up to twice that */
+#define AUDIT_BYTES_MAX (8u << 20)	/* no fault begins with a longer log; a heal is recorded up to twice that */
 
 struct audit_act {
 	const char *act;	/* "inject", "undo", "stop-all", "lift" */

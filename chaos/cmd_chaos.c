@@ -384,7 +384,8 @@ static int do_audit(const struct options *o, enum exit_status *ret_status, struc
 		return print_json(audit, err);
 	json_array_foreach(records, i, r)
 		print_record(r);
-	printf("%zu records are intact in %s; the SHA-256 of the last is %s\n", json_array_size(records), path, json_string_value(json_object_get(audit, "head")));
+	printf("%zu records are intact in %s; the SHA-256 of the last is %s\n", json_array_size(records), path,
+	       json_string_value(json_object_get(audit, "head")));
 	json_decref(audit);
 	return 0;
 }

@@ -34,8 +34,8 @@ static int look_disks(const struct allow *allow, struct err *err)
 	int rc = drbd_line(resource_of(allow), &line, err);
 
 	if (rc == 0 && (strcmp(line.state, "Connected") != 0 || strcmp(line.disks, "UpToDate/UpToDate") != 0))
-		rc = err_set(err, -ENOPKG, "%s is %s with disks %s: wait until it is Connected and both are UpToDate (drbdadm status %s)", resource_of(allow), line.state,
-			     line.disks, resource_of(allow));
+		rc = err_set(err, -ENOPKG, "%s is %s with disks %s: wait until it is Connected and both are UpToDate (drbdadm status %s)",
+			     resource_of(allow), line.state, line.disks, resource_of(allow));
 	return rc;
 }
 
@@ -47,7 +47,7 @@ unsigned long preflight_disk_timeout(const char *show)
 	return p ? strtoul(p + strlen(key), NULL, 10) : 0;
 }
 
-/* A request that DRBD has given up may be completed by the disk later, into memory that is somebody else's by then. Source: drbd.conf(5), disk-timeout. */
+/* A request that DRBD has given up may be done by the disk later, into memory that is somebody else's by then. Source: drbd.conf(5), disk-timeout. */
 static int look_disk_timeout(const struct allow *allow, struct err *err)
 {
 	unsigned long timeout;
