@@ -16,7 +16,7 @@ CFLAGS  ?= -O2 -g
 ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -pthread -iquote include $(WARN) $(CFLAGS) \
               $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 ALL_CFLAGS += -DSQUALL_VERSION=\"0.1\" -DSQUALL_COMMIT=\"$(shell git rev-parse --short HEAD 2>/dev/null)\"
-LIBS := -lyaml -ljansson -lsqlite3 -laio -luring -lz -lm -ldl
+LIBS := -lyaml -ljansson -lsqlite3 -laio -luring -lcrypto -lz -lm -ldl
 
 LAYERS := common loadgen chaos observe report coord lab
 layer_objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)/*.c))
@@ -57,7 +57,7 @@ endef
 $(foreach l,$(LAYERS),$(eval $(call UNIT_RULE,$(l))))
 
 # What squall is built and tested with, by the names of Debian's packages.
-PACKAGES := gcc libc6-dev pkg-config iproute2 nftables procps libyaml-dev libjansson-dev libsqlite3-dev libaio-dev liburing-dev zlib1g-dev libcriterion-dev clang jq qemu-system-x86 scdoc \
+PACKAGES := gcc libc6-dev pkg-config iproute2 nftables procps libyaml-dev libjansson-dev libsqlite3-dev libaio-dev liburing-dev libssl-dev zlib1g-dev libcriterion-dev clang jq qemu-system-x86 scdoc \
             default-jre-headless libhdrhistogram-java
 APT := env DEBIAN_FRONTEND=noninteractive apt-get
 
@@ -141,9 +141,9 @@ reproduce: deps ## the outage of 2015 in the lab, and the same without the reboo
 	$(Q)$(BUILD)/squall reproduce profiles/pythonanywhere-2015.yaml
 
 .PHONY: check-lab
-check-lab: deps ## a fault on real DRBD and nfsd in the lab, and every way to lose it; then 20 cells of check-chaos: about 10 minutes
+check-lab: deps ## a fault on real DRBD and nfsd in the lab, and every way to lose it; the guard rails; 20 cells of check-chaos: about 10 minutes
 	$(Q)$(MAKE) --no-print-directory all
-	$(Q)tests/lab/short $(BUILD)/squall && tests/lab/truth $(BUILD)/squall && tests/lab/faults $(BUILD)/squall --sample 20 && echo 'check-lab: passed'
+	$(Q)tests/lab/short $(BUILD)/squall && tests/lab/truth $(BUILD)/squall && tests/lab/rails $(BUILD)/squall && tests/lab/faults $(BUILD)/squall --sample 20 && echo 'check-lab: passed'
 
 .PHONY: check-chaos
 check-chaos: deps ## every fault by hand in the lab, killed in every way; results/check-chaos.json

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cmd_chaos.c - squall chaos list | check | inject | heal | status: faults of this host by hand, without coordinator and bus.
+ * cmd_chaos.c - squall chaos list | check | inject | heal | status | stop-all | audit: faults of this host by hand, without coordinator and bus.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -28,30 +28,33 @@
 
 static const char usage[] =
 	"Usage: squall chaos list [--json]\n"
-	"       squall chaos check FAULT [KEY=VALUE...]\n"
+	"       squall chaos check FAULT [KEY=VALUE...] [--json]\n"
 	"       squall chaos inject FAULT [KEY=VALUE...] --for TIME [--dry-run [--json]] [--allow-reboot]\n"
 	"       squall chaos heal [--boot]\n"
 	"       squall chaos status [--json]\n"
+	"       squall chaos stop-all [--lift]\n"
+	"       squall chaos audit [--json]\n"
 	"\n"
 	"Breaks something on this host and heals it. What may be broken stands in /etc/squall/allow.yaml.\n"
 	"\n"
 	"list     the faults, and whether this host can do them\n"
-	"check    the arguments of a fault, and whether this host can do it\n"
+	"check    the arguments of a fault, whether this host can do it, and whether this is a moment for it\n"
 	"inject   holds a fault until the time is over or Ctrl-C, and prints its events as lines of JSON\n"
 	"heal     heals everything that the journal of this host names\n"
 	"status   the faults in force, and the journal\n"
+	"stop-all heals everything, and lets no fault in until it is lifted\n"
+	"audit    who injected and healed what on this host, and whether the log is intact\n"
 	"\n"
 	"  --json          print JSON\n"
 	"  --for TIME      how long the fault lasts, such as 10s\n"
 	"  --dry-run       print the exact actions; names of the host stand in capital letters\n"
 	"  --allow-reboot  let a fault be injected that only a reboot heals\n"
 	"  --boot          said by the boot: what a reboot has taken away is struck out\n"
+	"  --lift          of stop-all: let faults in again\n"
 	"  --help          print this\n";
 
-static const char *const verbs[] = { "list", "check", "inject", "heal", "status", NULL };
-
 struct options {
-	bool json, dry_run, allow_reboot, boot, help;
+	bool json, dry_run, allow_reboot, boot, lift, help;
 	const char *duration;
 	const char *fault;
 	char **assignments;
@@ -90,11 +93,12 @@ static int print_json(json_t *json, struct err *err)
 	return rc;
 }
 
-static int do_list(const struct options *o, struct err *err)
+static int do_list(const struct options *o, enum exit_status *ret_status, struct err *err)
 {
 	json_t *list = chaos_list(), *f;
 	size_t i;
 
+	(void)ret_status;
 	if (o->json)
 		return print_json(list, err);
 	json_array_foreach(json_object_get(list, "faults"), i, f) {
@@ -108,19 +112,34 @@ static int do_list(const struct options *o, struct err *err)
 	return 0;
 }
 
-static int do_check(const struct options *o, struct err *err)
+static void print_checks(const char *fault, const json_t *args, const json_t *checks)
+{
+	const json_t *c;
+	char text[256];
+	size_t i;
+
+	chaos_args_text(fault, args, text, sizeof(text));
+	printf("%s%s%s\n", fault, *text ? " " : "", text);
+	json_array_foreach(checks, i, c)
+		printf("%-8s %s%s%s\n", json_is_true(json_object_get(c, "ok")) ? "ok" : "REFUSED", json_string_value(json_object_get(c, "check")),
+		       json_is_true(json_object_get(c, "ok")) ? "" : ": ", json_string_value(json_object_get(c, "error")));
+}
+
+static int do_check(const struct options *o, enum exit_status *ret_status, struct err *err)
 {
 	struct yaml *tree = NULL;
-	json_t *args = NULL;
+	json_t *args = NULL, *checks = NULL;
 	int rc = read_args(o, &tree, &args, err);
 
+	(void)ret_status;
 	if (rc == 0) {
-		char *text = json_text(args, JSON_SORT_KEYS);
-
-		printf("%s %s\n", o->fault, text ? text : "");
-		free(text);
-		rc = chaos_probe(o->fault, err);
+		rc = chaos_preflight(o->fault, &checks, err);
+		if (o->json)
+			rc = print_json(json_pack("{s:s, s:O, s:O}", "fault", o->fault, "args", args, "checks", checks), err) < 0 ? -ENOMEM : rc;
+		else
+			print_checks(o->fault, args, checks);
 	}
+	json_decref(checks);
 	json_decref(args);
 	yaml_tree_free(tree);
 	return rc;
@@ -244,7 +263,7 @@ static int inject(const struct fault *f, const json_t *args, uint64_t for_ns, en
 
 	if (!out)
 		return err_set(err, -ENOMEM, "out of memory");
-	rc = chaos_hold_start(f->name, args, LEASE_NS, for_ns, &hold, err);
+	rc = chaos_hold_start(f->name, args, LEASE_NS, for_ns, "by hand", &hold, err);
 	if (rc < 0)
 		goto out;
 	rc = follow(&hold, out, err);
@@ -281,21 +300,23 @@ static int do_inject(const struct options *o, enum exit_status *ret_status, stru
 	return rc;
 }
 
-static int do_heal(const struct options *o, struct err *err)
+static int do_heal(const struct options *o, enum exit_status *ret_status, struct err *err)
 {
-	int rc = chaos_heal_all(o->boot, err);
+	int rc = chaos_heal_all(o->boot ? "boot" : "by hand", err);
 
+	(void)ret_status;
 	if (rc >= 0)
 		printf("%d healed\n", rc);
 	return rc < 0 ? rc : 0;
 }
 
-static int do_status(const struct options *o, struct err *err)
+static int do_status(const struct options *o, enum exit_status *ret_status, struct err *err)
 {
 	json_t *status = NULL, *e;
 	size_t i;
 	int rc = chaos_status(&status, err);
 
+	(void)ret_status;
 	if (rc < 0)
 		return rc;
 	if (o->json)
@@ -303,15 +324,78 @@ static int do_status(const struct options *o, struct err *err)
 	printf("%zu in force, %zu in the journal\n", json_array_size(json_object_get(status, "holders")), json_array_size(json_object_get(status, "journal")));
 	json_array_foreach(json_object_get(status, "journal"), i, e)
 		printf("%s\n", json_string_value(json_object_get(e, "id")));
+	if (json_string_length(json_object_get(status, "stopped")) > 0)
+		printf("%s\n", json_string_value(json_object_get(status, "stopped")));
 	json_decref(status);
+	return 0;
+}
+
+static int do_stop_all(const struct options *o, enum exit_status *ret_status, struct err *err)
+{
+	int rc = o->lift ? chaos_lift(err) : chaos_stop_all(err);
+
+	(void)ret_status;
+	if (rc < 0)
+		return rc;
+	if (o->lift)
+		puts(rc ? "faults are let in again" : "nothing was stopped");
+	else
+		printf("%d healed; no fault is let in on this host until squall chaos stop-all --lift\n", rc);
+	return 0;
+}
+
+/* A record as a line: number, when, where, who, what, whose fault, how it went. */
+static void print_record(const json_t *r)
+{
+	const char *fault = json_string_value(json_object_get(r, "fault")), *evidence = json_string_value(json_object_get(r, "evidence"));
+	const json_t *login = json_object_get(r, "login_uid"), *cut = json_object_get(r, "cut_bytes");
+	char utc[24], as[32] = "", args[256] = "";
+
+	clock_format_utc((uint64_t)json_integer_value(json_object_get(r, "utc_ns")), utc, sizeof(utc));
+	if (json_is_integer(login))
+		(void)snprintf(as, sizeof(as), " (login %" JSON_INTEGER_FORMAT ")", json_integer_value(login));
+	if (fault)
+		chaos_args_text(fault, json_object_get(r, "args"), args, sizeof(args));
+	if (cut)
+		printf("        %" JSON_INTEGER_FORMAT " bytes of a record that was never finished were cut off here\n", json_integer_value(cut));
+	printf("%6" JSON_INTEGER_FORMAT "  %s  %s  uid %" JSON_INTEGER_FORMAT "%s  %s %s (%s)%s%s%s%s%s%s\n", json_integer_value(json_object_get(r, "nr")), utc,
+	       json_string_value(json_object_get(r, "host")), json_integer_value(json_object_get(r, "uid")), as, json_string_value(json_object_get(r, "act")),
+	       json_string_value(json_object_get(r, "result")), json_string_value(json_object_get(r, "why")), fault ? " " : "",
+	       fault ? json_string_value(json_object_get(r, "id")) : "", *args ? " " : "", args, evidence && *evidence ? ": " : "", evidence ? evidence : "");
+}
+
+static int do_audit(const struct options *o, enum exit_status *ret_status, struct err *err)
+{
+	json_t *audit = NULL, *records, *r;
+	const char *problem, *path;
+	size_t i;
+	int rc = chaos_audit(&audit, err);
+
+	if (rc < 0)
+		return rc;
+	records = json_object_get(audit, "records");
+	path = json_string_value(json_object_get(audit, "path"));
+	problem = json_string_value(json_object_get(audit, "problem"));
+	if (*problem) {
+		*ret_status = EXIT_NOT_AS_EXPECTED;
+		(void)err_set(err, 0, "%s: record %zu is broken, and nothing from it on can be trusted: %s", path, json_array_size(records) + 1, problem);
+	}
+	if (o->json)
+		return print_json(audit, err);
+	json_array_foreach(records, i, r)
+		print_record(r);
+	printf("%zu records are intact in %s; the SHA-256 of the last is %s\n", json_array_size(records), path,
+	       json_string_value(json_object_get(audit, "head")));
+	json_decref(audit);
 	return 0;
 }
 
 static int parse(int argc, char **argv, struct options *o, struct err *err)
 {
-	enum { OPT_JSON = 1, OPT_DRY, OPT_REBOOT, OPT_BOOT, OPT_FOR, OPT_HELP };
+	enum { OPT_JSON = 1, OPT_DRY, OPT_REBOOT, OPT_BOOT, OPT_LIFT, OPT_FOR, OPT_HELP };
 	static const struct option options[] = { { "json", 0, NULL, OPT_JSON }, { "dry-run", 0, NULL, OPT_DRY }, { "allow-reboot", 0, NULL, OPT_REBOOT },
-						 { "boot", 0, NULL, OPT_BOOT }, { "for", 1, NULL, OPT_FOR }, { "help", 0, NULL, OPT_HELP }, { NULL, 0, NULL, 0 } };
+						 { "boot", 0, NULL, OPT_BOOT }, { "lift", 0, NULL, OPT_LIFT }, { "for", 1, NULL, OPT_FOR }, { "help", 0, NULL, OPT_HELP },
+						 { NULL, 0, NULL, 0 } };
 	char command[32];
 	int c, rc;
 
@@ -325,6 +409,7 @@ static int parse(int argc, char **argv, struct options *o, struct err *err)
 		o->dry_run |= c == OPT_DRY;
 		o->allow_reboot |= c == OPT_REBOOT;
 		o->boot |= c == OPT_BOOT;
+		o->lift |= c == OPT_LIFT;
 		o->help |= c == OPT_HELP;
 		if (c == OPT_FOR)
 			o->duration = optarg;
@@ -335,43 +420,58 @@ static int parse(int argc, char **argv, struct options *o, struct err *err)
 	return 0;
 }
 
-static int run_verb(const char *verb, const struct options *o, enum exit_status *ret_status, struct err *err)
-{
-	bool takes_fault = strcmp(verb, "check") == 0 || strcmp(verb, "inject") == 0;
+static const struct verb {
+	const char *name;
+	bool takes_fault;
+	int (*run)(const struct options *o, enum exit_status *ret_status, struct err *err);
+} verbs[] = {
+	{ "list", false, do_list },
+	{ "check", true, do_check },
+	{ "inject", true, do_inject },
+	{ "heal", false, do_heal },
+	{ "status", false, do_status },
+	{ "stop-all", false, do_stop_all },
+	{ "audit", false, do_audit },
+};
 
-	if (takes_fault != (o->fault != NULL))
-		return err_set(err, -EINVAL, takes_fault ? "chaos %s needs the name of a fault: squall chaos list" : "chaos %s takes no arguments", verb);
-	if (strcmp(verb, "list") == 0)
-		return do_list(o, err);
-	if (strcmp(verb, "check") == 0)
-		return do_check(o, err);
-	if (strcmp(verb, "inject") == 0)
-		return do_inject(o, ret_status, err);
-	return strcmp(verb, "heal") == 0 ? do_heal(o, err) : do_status(o, err);
+#define VERBS_NR (sizeof(verbs) / sizeof(verbs[0]))
+
+static int find_verb(const char *word, const struct verb **ret_verb, struct err *err)
+{
+	const char *names[VERBS_NR + 1] = { NULL };
+
+	for (size_t i = 0; i < VERBS_NR; i++) {
+		names[i] = verbs[i].name;
+		if (strcmp(verbs[i].name, word) == 0) {
+			*ret_verb = &verbs[i];
+			return 0;
+		}
+	}
+	return command_unknown(err, "chaos: the verb", word, names);
 }
 
-static bool is_verb(const char *word)
+static int run_verb(const struct verb *verb, const struct options *o, enum exit_status *ret_status, struct err *err)
 {
-	for (size_t i = 0; verbs[i]; i++)
-		if (strcmp(verbs[i], word) == 0)
-			return true;
-	return false;
+	if (verb->takes_fault != (o->fault != NULL))
+		return err_set(err, -EINVAL, verb->takes_fault ? "chaos %s needs the name of a fault: squall chaos list" : "chaos %s takes no arguments", verb->name);
+	return verb->run(o, ret_status, err);
 }
 
 int cmd_chaos(int argc, char **argv)
 {
 	enum exit_status status = EXIT_AS_EXPECTED;
 	struct options o = { .json = false };
+	const struct verb *verb = NULL;
 	struct err err = ERR_INIT;
 	int rc = 0;
 
 	if (argc < 2)
-		rc = err_set(&err, -EINVAL, "chaos: one of list, check, inject, heal, status is wanted; see squall chaos --help");
+		rc = err_set(&err, -EINVAL, "chaos: one of list, check, inject, heal, status, stop-all, audit is wanted; see squall chaos --help");
 	else if (strcmp(argv[1], "--help") == 0)
 		o.help = true;
-	else if (!is_verb(argv[1]))
-		rc = command_unknown(&err, "chaos: the verb", argv[1], verbs);
 	else
+		rc = find_verb(argv[1], &verb, &err);
+	if (rc == 0 && verb)
 		rc = parse(argc - 1, argv + 1, &o, &err);
 	if (rc == 0 && o.help) {
 		fputs(usage, stdout);
@@ -379,7 +479,7 @@ int cmd_chaos(int argc, char **argv)
 	}
 	(void)signal(SIGPIPE, SIG_IGN);		/* a holder that has ended takes no more renewals */
 	if (rc == 0)
-		rc = run_verb(argv[1], &o, &status, &err);
+		rc = run_verb(verb, &o, &status, &err);
 	if (err.text[0])
 		fprintf(stderr, "squall: %s\n", err.text);
 	return status != EXIT_AS_EXPECTED ? (int)status : (int)err_exit_status(rc);

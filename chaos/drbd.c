@@ -4,10 +4,8 @@
  */
 #include "drbd.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
-#include <ifaddrs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,26 +59,6 @@ size_t drbd_parse_sockets(const char *text, struct drbd_socket *ret, size_t max)
 	return nr;
 }
 
-static int interface_of(const char *address, char *ret, size_t bytes)
-{
-	struct ifaddrs *list, *i;
-	int rc = -ENODEV;
-
-	if (getifaddrs(&list) < 0)
-		return -errno;
-	for (i = list; i; i = i->ifa_next) {
-		char text[INET_ADDRSTRLEN];
-
-		if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET)
-			continue;
-		inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr, text, sizeof(text));
-		if (strcmp(text, address) == 0 && snprintf(ret, bytes, "%s", i->ifa_name) < (int)bytes)
-			rc = 0;
-	}
-	freeifaddrs(list);
-	return rc;
-}
-
 int drbd_link_find(const struct allow *allow, struct drbd_link *ret, struct err *err)
 {
 	struct drbd_socket s[SOCKETS_MAX] = { 0 };
@@ -95,7 +73,7 @@ int drbd_link_find(const struct allow *allow, struct drbd_link *ret, struct err 
 	free(text);
 	if (nr != 2)
 		return err_set(err, -ENOTCONN, "%zu established sockets on port %d where DRBD has two: is it connected?", nr, DRBD_PORT);
-	rc = interface_of(s[0].local, ret->dev, sizeof(ret->dev));
+	rc = tool_interface_of(s[0].local, ret->dev, sizeof(ret->dev));
 	if (rc < 0)
 		return err_set(err, rc, "no interface has the address %s of the DRBD link", s[0].local);
 	if (!allow_has(&allow->interfaces, ret->dev))
@@ -162,7 +140,7 @@ int drbd_parse_line(const char *text, unsigned int minor, struct drbd_line *ret)
 		int n = 0;
 
 		line += *line == '\n';
-		if (sscanf(line, " %u: cs:%23s ro:%11[A-Za-z]/%*s ds:%*s%n", &nr, ret->state, ret->role, &n) == 3 && n > 0 && nr == minor &&
+		if (sscanf(line, " %u: cs:%23s ro:%11[A-Za-z]/%*s ds:%39s%n", &nr, ret->state, ret->role, ret->disks, &n) == 4 && n > 0 && nr == minor &&
 		    strcspn(line + n, "\n") > 3 && sscanf(line + n + 3, "%7s", ret->flags) == 1) {
 			find_speed(line + n, ret);
 			return 0;

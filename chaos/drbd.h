@@ -42,6 +42,7 @@ int drbd_backing_dm(const struct allow *allow, char *ret, size_t bytes, struct e
 struct drbd_line {
 	char state[24];		/* "Connected" */
 	char role[12];		/* of this host: "Primary" */
+	char disks[40];		/* "UpToDate/UpToDate": this host's, then the peer's */
 	char flags[8];		/* "r-----"; 's' in the first place: I/O is suspended */
 	char speed[16];		/* [KiB/s] of a resync or verify: "28,672"; "" when there is none */
 };

@@ -75,6 +75,13 @@ enum heal_class chaos_heal_class(const char *fault)
 	return f ? f->heal_class : HEAL_H3;
 }
 
+bool chaos_breaks_storage(const char *fault)
+{
+	const struct fault *f = fault_find(fault);
+
+	return f && (f->allowed & ALLOW_RESOURCE);
+}
+
 bool chaos_is_instant(const char *fault)
 {
 	const struct fault *f = fault_find(fault);
@@ -292,7 +299,9 @@ int fault_probe(const struct fault *fault, struct allow *ret_allow, struct err *
 
 	if (geteuid() != 0)
 		return err_set(err, -ENOPKG, "faults need root; in the lab (squall run --on lab) they do not");
-	rc = allow_load(ret_allow, err);
+	rc = chaos_stopped(err);
+	if (rc == 0)
+		rc = allow_load(ret_allow, err);
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; fault->needs[i]; i++)

@@ -104,7 +104,7 @@ const char *fault_arg_text(const struct fault_run *run, const char *name);
 /** The export that a fault acts on: the first of the allow file; "EXPORT" in a dry run. */
 const char *fault_export(const struct fault_run *run);
 
-/** Is the allow file there, are we root, are the commands there, does the fault itself find what it needs? */
+/** Are we root, is there no stop file, is the allow file there, are the commands there, does the fault itself find what it needs? */
 int fault_probe(const struct fault *fault, struct allow *ret_allow, struct err *err);
 
 #endif

@@ -28,11 +28,12 @@
 
 #define HOLDER_HEALS_NS (90 * NS_PER_S)	/* longer than undo_entry() tries */
 
-static int spawn(const struct fault *f, const char *args, uint64_t lease_ns, uint64_t max_ns, const int fds[2], struct chaos_hold *hold, struct err *err)
+static int spawn(const struct fault *f, const char *args, uint64_t lease_ns, uint64_t max_ns, const char *why, const int fds[2], struct chaos_hold *hold,
+		 struct err *err)
 {
 	char id[FAULT_ID_BYTES], lease[32], max[32], parent[16];
 	const char *const argv[] = { "squall", "holder", "--id", id, "--fault", f->name, "--args", args, "--lease-ns", lease, "--max-ns", max,
-				     "--parent", parent, NULL };
+				     "--parent", parent, "--why", why, NULL };
 
 	snprintf(id, sizeof(id), "%s-%" PRIu64 "-%d", f->name, clock_utc_ns(), (int)getpid());
 	snprintf(lease, sizeof(lease), "%" PRIu64, lease_ns);
@@ -47,7 +48,7 @@ static int spawn(const struct fault *f, const char *args, uint64_t lease_ns, uin
 	return 0;
 }
 
-int chaos_hold_start(const char *fault, const json_t *args, uint64_t lease_ns, uint64_t max_ns, struct chaos_hold *ret_hold, struct err *err)
+int chaos_hold_start(const char *fault, const json_t *args, uint64_t lease_ns, uint64_t max_ns, const char *why, struct chaos_hold *ret_hold, struct err *err)
 {
 	struct chaos_hold hold = { .pidfd = -1, .control_fd = -1, .event_fd = -1 };
 	int control[2] = { -1, -1 }, events[2] = { -1, -1 };
@@ -64,7 +65,7 @@ int chaos_hold_start(const char *fault, const json_t *args, uint64_t lease_ns, u
 	}
 	rc = fcntl(events[0], F_SETFL, O_NONBLOCK) < 0 || fcntl(control[1], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
 	if (rc == 0)
-		rc = spawn(fault_find(fault), text, lease_ns, max_ns, (int[]){ control[0], events[1] }, &hold, err);
+		rc = spawn(fault_find(fault), text, lease_ns, max_ns, why, (int[]){ control[0], events[1] }, &hold, err);
 	if (rc < 0)
 		goto out;
 	hold.control_fd = control[1];
@@ -117,37 +118,58 @@ static bool is_alive(const json_t *entry)
 	       tool_start_time(pid) == (uint64_t)json_integer_value(json_object_get(entry, "holder_start"));
 }
 
-/* A fault that is held is healed by its holder; one that does not answer is killed, and its guard or we do it. */
+/* @return a pidfd of the holder, or -1 when there is none any more. */
+static int open_holder(const json_t *entry)
+{
+	int fd = exec_pidfd((pid_t)json_integer_value(json_object_get(entry, "holder")));
+
+	if (fd >= 0 && !is_alive(entry)) {	/* looked at after the pidfd was taken: it is that process */
+		close(fd);
+		fd = -1;
+	}
+	return fd < 0 ? -1 : fd;
+}
+
 static void ask_holder(const json_t *entry)
 {
-	pid_t pid = (pid_t)json_integer_value(json_object_get(entry, "holder"));
-	struct pollfd p = { .fd = exec_pidfd(pid), .events = POLLIN };
+	int fd = open_holder(entry);
+
+	if (fd < 0)
+		return;
+	(void)syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0);
+	close(fd);
+}
+
+/* A fault that is held is healed by its holder; one that does not answer is killed, and its guard or we do it. */
+static void wait_for_holder(const json_t *entry)
+{
+	struct pollfd p = { .fd = open_holder(entry), .events = POLLIN };
 
 	if (p.fd < 0)
 		return;
-	if (is_alive(entry)) {	/* looked at after the pidfd was taken: it is that process */
-		(void)syscall(SYS_pidfd_send_signal, p.fd, SIGTERM, NULL, 0);
-		if (poll(&p, 1, (int)(HOLDER_HEALS_NS / NS_PER_MS)) == 0)
-			(void)syscall(SYS_pidfd_send_signal, p.fd, SIGKILL, NULL, 0);
-	}
+	if (poll(&p, 1, (int)(HOLDER_HEALS_NS / NS_PER_MS)) == 0)
+		(void)syscall(SYS_pidfd_send_signal, p.fd, SIGKILL, NULL, 0);
 	close(p.fd);
 }
 
-static int heal_one(const json_t *entry, struct err *err)
+static int heal_one(const json_t *entry, const char *why, struct err *err)
 {
 	const char *id = json_string_value(json_object_get(entry, "id"));
 	char evidence[EVIDENCE_BYTES] = "";
+	json_t *still = NULL;
 	enum fault_verdict v;
 
-	if (is_alive(entry))
-		ask_holder(entry);
-	v = undo_entry(entry, evidence, sizeof(evidence));
+	wait_for_holder(entry);
+	if (journal_read(id, &still, NULL) == -ENOENT)	/* struck out by its holder, who has proved it healed */
+		return 0;
+	json_decref(still);
+	v = undo_entry(entry, why, NULL, evidence, sizeof(evidence));
 	if (v == FAULT_CONFIRMED)
 		return 0;
 	return err_set(err, -EIO, "%s is not healed (%s): %s", id, fault_verdict_names[v], evidence);
 }
 
-int chaos_heal_all(bool boot, struct err *err)
+int chaos_heal_all(const char *why, struct err *err)
 {
 	struct err broken = ERR_INIT;
 	json_t *list = journal_list(&broken);
@@ -155,11 +177,12 @@ int chaos_heal_all(bool boot, struct err *err)
 	json_t *entry;
 	size_t i;
 
-	(void)boot;	/* every entry knows the boot that it belongs to */
+	json_array_foreach(list, i, entry)	/* all of them at once: one that is slow to heal holds up no other */
+		ask_holder(entry);
 	json_array_foreach(list, i, entry) {
 		struct err e = ERR_INIT;
 
-		rc = heal_one(entry, &e);
+		rc = heal_one(entry, why, &e);
 		if (rc == 0)
 			healed++;
 		else if (first == 0)
@@ -174,9 +197,11 @@ int chaos_heal_all(bool boot, struct err *err)
 int chaos_status(json_t **ret_status, struct err *err)
 {
 	json_t *list = journal_list(err), *holders = json_array();
+	struct err stopped = ERR_INIT;
 	json_t *entry;
 	size_t i;
 
+	(void)chaos_stopped(&stopped);
 	json_array_foreach(list, i, entry) {
 		if (!is_alive(entry))
 			continue;
@@ -184,6 +209,6 @@ int chaos_status(json_t **ret_status, struct err *err)
 							 json_object_get(entry, "fault"), "args", json_object_get(entry, "args"), "since_ns",
 							 json_object_get(entry, "since_ns")));
 	}
-	*ret_status = json_pack("{s:o, s:o}", "holders", holders, "journal", list);
+	*ret_status = json_pack("{s:o, s:o, s:s}", "holders", holders, "journal", list, "stopped", stopped.text);
 	return *ret_status ? 0 : err_set(err, -ENOMEM, "out of memory");
 }

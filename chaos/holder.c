@@ -4,10 +4,11 @@
  *
  *	agent ──control pipe──> holder <──pidfd──> guard
  *	                          │
- *	  start guard ─> journal ─> inject ─> [ verify every second ] ─> heal ─> prove ─> strike out ─> "healed"
+ *	  preflight ─> start guard ─> journal ─> inject ─> [ verify every second ] ─> heal ─> prove ─> strike out ─> "healed"
  *	                                        until: "heal", EOF, lease, time, a signal, the guard's death; an instant is done after one look
  *
- * The holder cannot renew its own lease. It opens nothing below the tested export. Whatever it starts dies with it.
+ * Injection and heal are in the audit log before they begin. The holder cannot renew its own lease. It opens nothing below the tested export.
+ * Whatever it starts dies with it.
  */
 #include "holder.h"
 
@@ -27,6 +28,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "audit.h"
 #include "clock.h"
 #include "err.h"
 #include "exec.h"
@@ -34,6 +36,7 @@
 #include "journal.h"
 #include "json_text.h"
 #include "plan.h"
+#include "preflight.h"
 #include "tool.h"
 #include "undo.h"
 
@@ -46,6 +49,7 @@ struct holder {
 	struct fault_run run;
 	struct plan plan;
 	json_t *entry;
+	const char *why;		/* who asked, for the audit log */
 	pid_t parent, guard;
 	int signal_fd, guard_fd;
 	uint64_t lease_end_ns, max_end_ns;
@@ -278,16 +282,18 @@ static const char *hold(struct holder *h)
 	return why;
 }
 
-static int heal(struct holder *h)
+static int heal(struct holder *h, const char *why)
 {
 	char evidence[EVIDENCE_BYTES] = "";
-	enum fault_verdict v;
+	enum fault_verdict v = undo_entry(h->entry, why, &h->run, evidence, sizeof(evidence));
 
-	if (h->run.fault->heal)
-		h->run.fault->heal(&h->run);
-	v = undo_entry(h->entry, evidence, sizeof(evidence));
 	holder_event(HOLDER_FD_EVENTS, "healed", evidence, json_pack("{s:s}", "verdict", fault_verdict_names[v]));
 	return v == FAULT_CONFIRMED ? 0 : 1;
+}
+
+static int record(const struct holder *h, const char *result, const char *evidence, struct err *err)
+{
+	return audit_write(&(struct audit_act){ "inject", h->why, h->entry, result, evidence }, err);
 }
 
 static int fail(struct holder *h, const struct err *err)
@@ -296,10 +302,10 @@ static int fail(struct holder *h, const struct err *err)
 	json_t *more = json_pack("{s:s}", "error", err->text);
 	enum fault_verdict v = FAULT_CONFIRMED;
 
-	if (h->run.fault->heal && h->run.state)
-		h->run.fault->heal(&h->run);
-	if (h->entry)
-		v = undo_entry(h->entry, evidence, sizeof(evidence));
+	if (h->entry) {
+		(void)record(h, "failed", err->text, NULL);
+		v = undo_entry(h->entry, "failed", &h->run, evidence, sizeof(evidence));
+	}
 	json_object_set_new(more, "undone", json_string(fault_verdict_names[v]));
 	holder_event(HOLDER_FD_EVENTS, "failed", evidence, more);
 	return 1;
@@ -342,6 +348,8 @@ static int inject(struct holder *h, struct err *err)
 
 	rc = fault_probe(f, &h->run.allow, err);
 	if (rc == 0)
+		rc = preflight(f, &h->run.allow, NULL, err);
+	if (rc == 0)
 		rc = f->plan(&h->run, &h->plan, err);
 	if (rc == 0)
 		rc = check_undo(&h->plan, err);
@@ -351,6 +359,10 @@ static int inject(struct holder *h, struct err *err)
 		rc = err_set(err, -ECANCELED, "called off before it began: %s", why);
 	if (rc == 0)
 		rc = write_entry(h, err);
+	if (rc == 0)
+		rc = record(h, "begun", NULL, err);
+	if (rc == 0)
+		rc = chaos_stopped(err);	/* again: after the entry is in the journal, see stop.c */
 	if (rc < 0)
 		return rc;
 	if (f->takes_host)
@@ -403,19 +415,20 @@ static int holder_run(struct holder *h)
 	if (h->max_end_ns > clock_mono_ns() + h->run.allow.max_time_ns)
 		h->max_end_ns = clock_mono_ns() + h->run.allow.max_time_ns;
 	holder_event(HOLDER_FD_EVENTS, "injected", h->run.fault->breaks, NULL);
+	(void)record(h, "done", NULL, NULL);
 	why = hold(h);
 	snprintf(text, sizeof(text), "healing: %s", why);
 	holder_event(HOLDER_FD_EVENTS, "healing", text, json_pack("{s:s}", "why", why));
-	return heal(h);
+	return heal(h, why);
 }
 
 /* The words are our own: chaos_hold_start() and start_guard() wrote them. */
 static int parse_options(int argc, char **argv, struct holder *h, json_t **ret_args, bool *ret_guard)
 {
-	enum { OPT_GUARD = 1, OPT_ID, OPT_FAULT, OPT_ARGS, OPT_LEASE, OPT_MAX, OPT_PARENT };
+	enum { OPT_GUARD = 1, OPT_ID, OPT_FAULT, OPT_ARGS, OPT_LEASE, OPT_MAX, OPT_PARENT, OPT_WHY };
 	static const struct option options[] = { { "guard", 0, NULL, OPT_GUARD }, { "id", 1, NULL, OPT_ID }, { "fault", 1, NULL, OPT_FAULT },
 						 { "args", 1, NULL, OPT_ARGS }, { "lease-ns", 1, NULL, OPT_LEASE }, { "max-ns", 1, NULL, OPT_MAX },
-						 { "parent", 1, NULL, OPT_PARENT }, { NULL, 0, NULL, 0 } };
+						 { "parent", 1, NULL, OPT_PARENT }, { "why", 1, NULL, OPT_WHY }, { NULL, 0, NULL, 0 } };
 	uint64_t now_ns = clock_mono_ns();
 	int c;
 
@@ -435,12 +448,14 @@ static int parse_options(int argc, char **argv, struct holder *h, json_t **ret_a
 			h->max_end_ns = now_ns + strtoull(optarg, NULL, 10);
 		else if (c == OPT_PARENT)
 			h->parent = (pid_t)strtol(optarg, NULL, 10);
+		else if (c == OPT_WHY)
+			h->why = optarg;
 		else
 			return -EINVAL;
 	}
 	if (!allow_name_is_plain(h->run.id))
 		return -EINVAL;
-	return *ret_guard || (h->run.fault && json_is_object(*ret_args) && h->parent > 0) ? 0 : -EINVAL;
+	return *ret_guard || (h->run.fault && json_is_object(*ret_args) && h->parent > 0 && h->why) ? 0 : -EINVAL;
 }
 
 int chaos_holder_main(int argc, char **argv)

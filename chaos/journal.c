@@ -6,7 +6,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,20 +33,9 @@ static int entry_path(const char *id, char *ret, size_t bytes)
 	return snprintf(ret, bytes, "%s/journal/%s.json", journal_state_dir(), id) < (int)bytes ? 0 : -ENAMETOOLONG;
 }
 
-/* A name is on the disk only when its folder is. */
-static int sync_folder(struct err *err)
+static void journal_folder(char *ret, size_t bytes)
 {
-	char path[512];
-	int fd, rc = 0;
-
-	snprintf(path, sizeof(path), "%s/journal", journal_state_dir());
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return err_set(err, -errno, "cannot open the journal %s: %m", path);
-	if (fsync(fd) < 0)
-		rc = err_set(err, -errno, "cannot fsync the journal %s: %m", path);
-	close(fd);
-	return rc;
+	snprintf(ret, bytes, "%s/journal", journal_state_dir());
 }
 
 int journal_write(const json_t *entry, struct err *err)
@@ -59,7 +47,7 @@ int journal_write(const json_t *entry, struct err *err)
 	rc = entry_path(json_string_value(json_object_get(entry, "id")), path, sizeof(path));
 	if (rc < 0)
 		return err_set(err, rc, "a journal entry has no usable id");
-	snprintf(folder, sizeof(folder), "%s/journal", journal_state_dir());
+	journal_folder(folder, sizeof(folder));
 	rc = file_mkdirs(folder, 0700, err);
 	if (rc < 0)
 		return rc;
@@ -68,7 +56,7 @@ int journal_write(const json_t *entry, struct err *err)
 		return err_set(err, -ENOMEM, "out of memory");
 	rc = file_write(path, text, strlen(text), 0600, err);
 	free(text);
-	return rc < 0 ? rc : sync_folder(err);
+	return rc < 0 ? rc : file_sync_folder(folder, err);
 }
 
 int journal_read(const char *id, json_t **ret_entry, struct err *err)
@@ -98,7 +86,7 @@ int journal_read(const char *id, json_t **ret_entry, struct err *err)
 
 int journal_strike(const char *id, struct err *err)
 {
-	char path[600];
+	char path[600], folder[512];
 	int rc;
 
 	rc = entry_path(id, path, sizeof(path));
@@ -106,7 +94,8 @@ int journal_strike(const char *id, struct err *err)
 		return err_set(err, rc, "not an id of a journal entry");
 	if (unlink(path) < 0 && errno != ENOENT)
 		return err_set(err, -errno, "cannot strike out %s: %m", path);
-	return sync_folder(err);
+	journal_folder(folder, sizeof(folder));
+	return file_sync_folder(folder, err);
 }
 
 static int is_entry(const struct dirent *d)
@@ -123,7 +112,7 @@ json_t *journal_list(struct err *err)
 	char path[512];
 	int nr;
 
-	snprintf(path, sizeof(path), "%s/journal", journal_state_dir());
+	journal_folder(path, sizeof(path));
 	nr = scandir(path, &names, is_entry, alphasort);
 	if (!list || (nr < 0 && errno != ENOENT))	/* to heal nothing because nothing could be read would be a lie */
 		(void)err_set(err, list ? -errno : -ENOMEM, "cannot read the journal %s: %s", path, list ? strerror(errno) : "out of memory");

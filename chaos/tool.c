@@ -4,10 +4,13 @@
  */
 #include "tool.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,6 +146,33 @@ int tool_processes(const char *name, const char *wchan)
 	return nr;
 }
 
+/* @return NULL: it is of another family */
+static const char *address_text(const struct sockaddr *address, char *ret, socklen_t bytes)
+{
+	if (address && address->sa_family == AF_INET)
+		return inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, ret, bytes);
+	if (address && address->sa_family == AF_INET6)
+		return inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, ret, bytes);
+	return NULL;
+}
+
+int tool_interface_of(const char *address, char *ret, size_t bytes)
+{
+	struct ifaddrs *list;
+	int rc = -ENODEV;
+
+	if (getifaddrs(&list) < 0)
+		return -errno;
+	for (const struct ifaddrs *i = list; i && rc == -ENODEV; i = i->ifa_next) {
+		char text[INET6_ADDRSTRLEN];
+
+		if (address_text(i->ifa_addr, text, sizeof(text)) && strcmp(text, address) == 0)
+			rc = snprintf(ret, bytes, "%s", i->ifa_name) < (int)bytes ? 0 : -ENAMETOOLONG;
+	}
+	freeifaddrs(list);
+	return rc;
+}
+
 uint64_t tool_start_time(pid_t pid)
 {
 	char path[64], text[512];
@@ -168,4 +198,13 @@ int tool_boot_id(char *ret, size_t bytes)
 	int rc = tool_peek("/proc/sys/kernel/random/boot_id", ret, bytes);
 
 	return rc < 0 ? rc : 0;
+}
+
+int64_t tool_login_uid(void)
+{
+	char text[32];
+
+	if (tool_peek("/proc/self/loginuid", text, sizeof(text)) <= 0 || strtoul(text, NULL, 10) == (uid_t)-1)
+		return -1;
+	return (int64_t)strtoul(text, NULL, 10);
 }

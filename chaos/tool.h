@@ -37,10 +37,16 @@ bool tool_next_mount(FILE *mountinfo, struct tool_mount *ret);
 /** Processes of a name, such as the threads nfsd. @param wchan  only those that wait there; NULL = all. Blocks on nothing. @return how many, or -errno */
 int tool_processes(const char *name, const char *wchan);
 
+/** The interface that has an address, IPv4 or IPv6, as inet_ntop(3) writes it. Errors: -ENODEV none has; -ENAMETOOLONG */
+int tool_interface_of(const char *address, char *ret, size_t bytes);
+
 /** Start time of a process [ticks since boot], 0 when there is none: with the pid it is the process and no later one. */
 uint64_t tool_start_time(pid_t pid);
 
 /** boot_id of the kernel. @param ret at least 40 bytes */
 int tool_boot_id(char *ret, size_t bytes);
+
+/** Who logged in, whatever they have become since: the audit uid of the kernel. @return -1 = nobody (a service), or the kernel does not say */
+int64_t tool_login_uid(void);
 
 #endif

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "audit.h"
 #include "clock.h"
 #include "drbd.h"
 #include "err.h"
@@ -181,6 +182,8 @@ static int plan_exports(const json_t *op, struct plan *plan, struct err *err)
 	for (int i = 0; i < nr && rc == 0; i++)
 		rc = plan_add_run(plan, err, "exportfs -o %s '%s:%s'", to[i].options, to[i].client, path);
 	return rc < 0 ? rc : plan_add_run(plan, err, "exportfs -f");	/* the kernel has kept what it was told meanwhile */
+}
+
 /* A verify that runs is told to stop at the first sector. Where none runs this is one of that sector. */
 static int plan_drbd_verify_end(const json_t *op, struct plan *plan, struct err *err)
 {
@@ -634,7 +637,7 @@ static enum fault_verdict undo_once(const json_t *undo, bool other_boot, char *e
 	return prove(undo, other_boot, evidence, bytes);
 }
 
-enum fault_verdict undo_entry(const json_t *entry, char *evidence, size_t bytes)
+static enum fault_verdict undo_until_proved(const json_t *entry, char *evidence, size_t bytes)
 {
 	const json_t *undo = json_object_get(entry, "undo");
 	uint64_t end_ns = clock_mono_ns() + UNDO_FOR_NS;
@@ -654,5 +657,25 @@ enum fault_verdict undo_entry(const json_t *entry, char *evidence, size_t bytes)
 		snprintf(evidence, bytes, "nothing had to be undone");
 	if (v == FAULT_CONFIRMED && journal_strike(op_text(entry, "id"), &e) < 0)
 		return unknown(&e, evidence, bytes);
+	return v;
+}
+
+enum fault_verdict undo_entry(const json_t *entry, const char *why, struct fault_run *run, char *evidence, size_t bytes)
+{
+	struct audit_act act = { .act = "undo", .why = why, .entry = entry, .result = "begun" };
+	struct err unwritten = ERR_INIT;
+	enum fault_verdict v;
+	size_t used;
+
+	(void)audit_write(&act, &unwritten);
+	if (run && run->fault->heal)
+		run->fault->heal(run);
+	v = undo_until_proved(entry, evidence, bytes);
+	act.result = fault_verdict_names[v];
+	act.evidence = evidence;
+	(void)audit_write(&act, &unwritten);
+	used = strlen(evidence);
+	if (unwritten.text[0] != '\0')
+		snprintf(evidence + used, bytes - used, "; not in the audit log: %s", unwritten.text);
 	return v;
 }

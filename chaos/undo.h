@@ -54,9 +54,11 @@ int undo_dm_table(const char *name, char **ret, struct err *err);
 
 /**
  * Undo an entry of the journal and prove it; tried again until proved or the time is over. The entry is struck out when confirmed.
- * Idempotent; goes on after an error.
+ * Idempotent; goes on after an error. It is in the audit log before and after; a log that cannot be written hinders no undo, and the evidence says so.
+ * @param why  what asked for it, for the audit log.
+ * @param run  whose process this is, for what the fault itself holds and lets go of first; NULL in any other process.
  * @param evidence  one sentence.
  */
-enum fault_verdict undo_entry(const json_t *entry, char *evidence, size_t bytes);
+enum fault_verdict undo_entry(const json_t *entry, const char *why, struct fault_run *run, char *evidence, size_t bytes);
 
 #endif

@@ -120,6 +120,18 @@ int file_write_at(int folder, const char *path, const void *data, size_t bytes, 
 	return 0;
 }
 
+int file_sync_folder(const char *path, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
+
+	if (fd < 0)
+		return err_set(err, -errno, "%s: %s", path, strerror(errno));
+	if (fsync(fd) < 0)
+		rc = err_set(err, -errno, "%s: it cannot be synced: %s", path, strerror(errno));
+	close(fd);
+	return rc;
+}
+
 int file_mkdirs(const char *path, mode_t mode, struct err *err)
 {
 	char part[PATH_BYTES];

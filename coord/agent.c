@@ -172,7 +172,7 @@ static int hold_fault(struct agent *a, const json_t *body, struct err *err)
 
 		if (h->idx >= 0)
 			continue;
-		rc = chaos_hold_start(fault, args, AGENT_LEASE_NS, max_ns, &h->hold, err);
+		rc = chaos_hold_start(fault, args, AGENT_LEASE_NS, max_ns, "agent", &h->hold, err);
 		if (rc == 0) {
 			h->idx = (int)json_integer_value(json_object_get(body, "idx"));
 			h->bytes = 0;
@@ -206,7 +206,7 @@ static void take_journal(struct agent *a)
 {
 	struct err err = ERR_INIT;
 	json_t *status = NULL;
-	int rc = chaos_heal_all(true, &err);
+	int rc = chaos_heal_all("agent", &err);
 
 	if (rc >= 0)
 		rc = chaos_status(&status, &err);

@@ -294,6 +294,9 @@ static void look_chaos(json_t *checks)
 		add(checks, "allow file", DOCTOR_CHAOS, DOCTOR_OK, "", "%s", text);
 	else
 		add(checks, "allow file", DOCTOR_CHAOS, DOCTOR_MISSING, "write it as root; squall(1), FILES, has an example", "%s", err.text);
+	err = (struct err)ERR_INIT;
+	if (chaos_stopped(&err) < 0)
+		add(checks, "stop file", DOCTOR_CHAOS, DOCTOR_MISSING, "ask who stopped it; then squall chaos stop-all --lift", "%s", err.text);
 	look_programs(checks);
 	look_modules(checks);
 	look_faults(checks);

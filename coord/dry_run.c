@@ -201,8 +201,8 @@ static void print_instant(FILE *f, const struct when *when, uint64_t at)
 		fprintf(f, " (%s)", units_exact_ns(at, text, sizeof text));
 }
 
-/* From the start of the load; INSTANT_UNKNOWN where events wait for each other. An instant ends when it begins. */
-static void times_of(const struct profile *p, const struct fault_plan *plan, uint64_t *ret_at, uint64_t *ret_until)
+/* INSTANT_UNKNOWN where events wait for each other. An instant ends when it begins. */
+void times_of(const struct profile *p, const struct fault_plan *plan, uint64_t *ret_at, uint64_t *ret_until)
 {
 	uint64_t at = instant_of(p, &plan->at, 0);
 

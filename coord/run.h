@@ -128,6 +128,8 @@ int run_ask_all(struct run *run, const char *role, const char *kind, json_t *bod
 /* dry_run.c */
 /** --dry-run: what would be done, and the effective profile. Errors: -EINVAL as of a run. */
 int run_dry(const struct run_options *options, struct err *err);
+/** When a fault is in force as it is planned, from the start of the load [ns]; UINT64_MAX = that depends on events that wait for each other. */
+void times_of(const struct profile *p, const struct fault_plan *plan, uint64_t *ret_at, uint64_t *ret_until);
 /** Whether a profile with an arm's changes can be run; nothing is done. Errors: -EINVAL, with the name of the arm. */
 int run_check_arm(const struct run_options *options, const struct arm *arm, struct err *err);
 

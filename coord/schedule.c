@@ -18,6 +18,26 @@
 #include "report.h"
 #include "run.h"
 
+/* Each peer holds a copy that the other may need. Where `on` is left out, the host is not known before the injection: see hit_on_other_peer(). */
+static int check_peers(const struct profile *p, struct err *err)
+{
+	for (unsigned int i = 0; i < p->faults_nr; i++)
+		for (unsigned int k = 0; k < i; k++) {
+			const struct fault_plan *f = &p->faults[i], *other = &p->faults[k];
+			uint64_t at, until, other_at, other_until;
+
+			if (!chaos_breaks_storage(f->fault) || !chaos_breaks_storage(other->fault) || f->on[0] == '\0' || other->on[0] == '\0' ||
+			    strcmp(f->on, other->on) == 0)
+				continue;
+			times_of(p, f, &at, &until);
+			times_of(p, other, &other_at, &other_until);
+			if (at <= other_until && other_at <= until)	/* a heal takes its time */
+				return err_set(err, -EINVAL, "%s:%u: %s on %s overlaps %s on %s (line %u): never both peers of DRBD at once; let one end before the"
+					       " other begins", p->file, f->line, f->fault, f->on, other->fault, other->on, other->line);
+		}
+	return 0;
+}
+
 int schedule_check(struct run *run, struct err *err)
 {
 	const struct profile *p = &run->profile;
@@ -42,6 +62,8 @@ int schedule_check(struct run *run, struct err *err)
 			return err_set(err, -EINVAL, "%s:%u: %s is healed by a reboot alone; add --allow-reboot if that is meant", p->file, f->line,
 				       f->fault);
 	}
+	if (rc >= 0)
+		rc = check_peers(p, err);
 	for (unsigned int i = 0; i < p->signature_nr && rc >= 0; i++)
 		rc = report_check_line(p, &p->signature[i], chaos_is_known, err);
 	for (unsigned int i = 0; i < p->guards_nr && rc >= 0; i++)
@@ -97,19 +119,47 @@ static void take_host(struct run *run, unsigned int idx, struct host *host)
 	run->fault[idx].inject_ns = run_now(run);
 }
 
+/* @return a fault of DRBD or a disk that is or may be in force on another host than this one of the same kind is to be, or NULL. */
+static const char *hit_on_other_peer(const struct run *run, unsigned int idx, const struct host *host)
+{
+	for (unsigned int i = 0; i < run->profile.faults_nr && chaos_breaks_storage(run->profile.faults[idx].fault); i++) {
+		const struct run_fault *f = &run->fault[i];
+		bool in_force = f->state == FAULT_ASKED || f->state == FAULT_IN_FORCE || f->state == FAULT_HEALING;
+
+		if (in_force && &run->host[f->host] != host && chaos_breaks_storage(run->profile.faults[i].fault))
+			return run->profile.faults[i].fault;
+	}
+	return NULL;
+}
+
+/* What cannot be injected is over; its evidence says why. */
+static void refuse(struct run *run, unsigned int idx)
+{
+	struct run_fault *f = &run->fault[idx];
+
+	f->state = FAULT_OVER;
+	(void)snprintf(f->verified, sizeof f->verified, "mismatch");
+	run_note(run, "", "failed", (int)idx, run_now(run), f->evidence);
+}
+
 static void inject(struct run *run, unsigned int idx)
 {
 	const struct fault_plan *plan = &run->profile.faults[idx];
 	struct run_fault *f = &run->fault[idx];
 	struct host *host = hosts_find(run, plan->on[0] != '\0' ? plan->on : run->primary);
+	const char *other;
 
 	if (!host && plan->on[0] == '\0' && strcmp(plan->fault, "none") == 0)
 		host = &run->host[0];
 	if (!host || !host->connected) {
-		f->state = FAULT_OVER;
-		(void)snprintf(f->verified, sizeof f->verified, "mismatch");
 		(void)snprintf(f->evidence, sizeof f->evidence, "no host '%s' to inject it on", plan->on[0] != '\0' ? plan->on : "(DRBD primary)");
-		run_note(run, "", "failed", (int)idx, run_now(run), f->evidence);
+		refuse(run, idx);
+		return;
+	}
+	other = hit_on_other_peer(run, idx, host);
+	if (other) {
+		(void)snprintf(f->evidence, sizeof f->evidence, "%s is in force on the other peer of DRBD: never both at once", other);
+		refuse(run, idx);
 		return;
 	}
 	f->host = (int)(host - run->host);

@@ -39,6 +39,9 @@ bool chaos_is_known(const char *fault);
 /** @return the heal class of a known fault; HEAL_H3 needs --allow-reboot. */
 enum heal_class chaos_heal_class(const char *fault);
 
+/** @return whether it acts on DRBD or a disk under it: never on both peers at once. */
+bool chaos_breaks_storage(const char *fault);
+
 /** @return whether the fault is an instant and not a state that lasts: done, proved and healed of itself at once, or it takes the host away. */
 bool chaos_is_instant(const char *fault);
 
@@ -69,9 +72,18 @@ int chaos_allow_text(char *ret, size_t bytes, struct err *err);
 
 /**
  * Can this host do it? Looks and changes nothing.
- * Errors: -ENOPKG with what is missing (a command, a module, a capability, the allow file).
+ * Errors: -ENOPKG with what is missing (a command, a module, a capability, the allow file), or the stop file is there.
  */
 int chaos_probe(const char *fault, struct err *err);
+
+/**
+ * Can this host do it, and is this a moment for it? Asks DRBD, Pacemaker and the sockets; changes nothing. The holder asks the same.
+ * @param fault  a known one.
+ * @param ret_checks  [{"check", "ok", "error"}], in every case; new reference.
+ * Context: seconds, on a loaded host.
+ * Errors: of the first that fails: -ENOPKG with what is wrong and the next step; -ENOSPC, -EFBIG no room for journal and audit log.
+ */
+int chaos_preflight(const char *fault, json_t **ret_checks, struct err *err);
 
 struct chaos_hold {
 	pid_t holder;
@@ -92,22 +104,45 @@ struct chaos_hold {
  *
  * @param lease_ns  healed when not renewed for so long.
  * @param max_ns    healed after this in any case.
+ * @param why       who asks, for the audit log: "by hand", "agent".
  * Errors: -errno of fork and pipe; -ENOPKG as chaos_probe().
  */
-int chaos_hold_start(const char *fault, const json_t *args, uint64_t lease_ns, uint64_t max_ns, struct chaos_hold *ret_hold, struct err *err);
+int chaos_hold_start(const char *fault, const json_t *args, uint64_t lease_ns, uint64_t max_ns, const char *why, struct chaos_hold *ret_hold, struct err *err);
 int chaos_hold_renew(struct chaos_hold *hold, uint64_t lease_ns);
 int chaos_hold_heal(struct chaos_hold *hold);	/* asks; the events say when it is done */
 void chaos_hold_close(struct chaos_hold *hold);	/* closes the descriptors: heals too */
 
 /**
- * Heal everything that the journal of this host names, verified. Idempotent, works from any process, goes on after an error.
- * @param boot  after a boot: what a reboot takes with it is checked to be gone and struck out.
+ * Heal everything that the journal of this host names, verified. Idempotent, works from any process, goes on after an error. What a reboot has
+ * taken with it is checked to be gone and struck out.
+ * @param why  who asks, for the audit log: "by hand", "boot", "agent", "stop-all".
  * @return how many entries were healed, or the first -errno after trying all.
  */
-int chaos_heal_all(bool boot, struct err *err);
+int chaos_heal_all(const char *why, struct err *err);
 
-/** {"holders": [{"pid", "fault", "args", "since_ns"}], "journal": [...]}; new reference. */
+/**
+ * The kill switch: heal everything as chaos_heal_all() does, and leave the stop file, which blocks every new fault of this host until it is lifted,
+ * over reboots too. Goes on after an error.
+ * @return how many entries were healed, or the first -errno after trying all.
+ */
+int chaos_stop_all(struct err *err);
+
+/** Let faults in again. @return 1, or 0 when nothing was stopped. Errors: -errno of the audit log or the stop file */
+int chaos_lift(struct err *err);
+
+/** Errors: -ENOPKG the stop file is there, or it is not known; with who, when, and how to lift it */
+int chaos_stopped(struct err *err);
+
+/** {"holders": [{"pid", "fault", "args", "since_ns"}], "journal": [...], "stopped": why no fault is let in, or ""}; new reference. */
 int chaos_status(json_t **ret_status, struct err *err);
+
+/**
+ * The audit log of this host, verified.
+ * @param ret_audit  {"path", "records": [...], "intact", "problem", "head"}: the records that are intact, from the first on; what is wrong with the
+ *                   one after them, or ""; the SHA-256 of the last. New reference.
+ * Errors: -EACCES and other -errno of the file; none when there is no log.
+ */
+int chaos_audit(json_t **ret_audit, struct err *err);
 
 /** The table: {"faults": [{"fault", "heal_class", "where", "args", "available", "reason", "page"}]}; new reference. */
 json_t *chaos_list(void);

@@ -24,6 +24,9 @@ int file_write(const char *path, const void *data, size_t bytes, mode_t mode, st
 /** The same below the descriptor of a folder. */
 int file_write_at(int folder, const char *path, const void *data, size_t bytes, mode_t mode, struct err *err);
 
+/** fsync of a folder: a name is on the disk only when its folder is. */
+int file_sync_folder(const char *path, struct err *err);
+
 /** mkdir -p. An existing folder is fine. */
 int file_mkdirs(const char *path, mode_t mode, struct err *err);
 

@@ -8,7 +8,7 @@ _squall() {
 	elif [[ $now = -* ]]; then
 		words=$(squall "$command" --help 2>/dev/null | grep -oE -- '--[a-z][a-z-]*' | sort -u)
 	elif [ "$COMP_CWORD" = 2 ]; then
-		words=$(squall "$command" --help 2>/dev/null | grep -oE "squall $command [a-z|]+( |$)" | awk '{ gsub(/\|/, " ", $3); print $3 }')
+		words=$(squall "$command" --help 2>/dev/null | grep -oE "squall $command [a-z][a-z|-]*( |$)" | awk '{ gsub(/\|/, " ", $3); print $3 }')
 	elif [ "$COMP_CWORD" = 3 ] && [[ "$command ${COMP_WORDS[2]}" =~ ^chaos\ (check|inject)$ ]]; then
 		words=$(squall chaos list 2>/dev/null | awk '/^[a-z]/ { print $1 }')
 	fi

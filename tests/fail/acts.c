@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../../chaos/audit.h"
 #include "../../chaos/journal.h"
 #include "../../loadgen/dataset.h"
 #include "fail.h"
@@ -160,6 +161,35 @@ static int run_journal_strike(struct err *err)
 	return journal_strike("f-1", err);
 }
 
+static const struct audit_act act = { "undo", "boot", NULL, "begun", NULL };
+
+static void write_log(void)
+{
+	struct err err = ERR_INIT;
+
+	CHECK(setenv("SQUALL_STATE", getcwd((char[256]){ 0 }, 256), 1) == 0, "%m");
+	CHECK(audit_append(&act, &err) == 0, "%s", err.text);
+}
+
+static int run_audit(struct err *err)
+{
+	return audit_append(&act, err);
+}
+
+/* The record is there, or it is not; the log is intact. */
+static void look_log(int rc)
+{
+	struct audit_report report;
+	struct err err = ERR_INIT;
+	char *log = NULL;
+	size_t bytes;
+
+	CHECK(file_read("audit.log", AUDIT_BYTES_MAX, &log, &bytes, &err) == 0, "%s", err.text);
+	audit_check(log, bytes, NULL, &report);
+	CHECK(!report.problem && report.records == (rc == 0 ? 2 : 1), "after %d: %d records, then %s", rc, (int)report.records, report.problem);
+	free(log);
+}
+
 static const struct dataset_spec spec = { .sites = 2, .files_per_site = 3, .depth = 2, .size_bytes = 4096 };
 
 /* As `dataset build` does it: not complete and with its sizes first, then complete. */
@@ -287,6 +317,8 @@ const struct act acts[] = {
 	{ .name = "journal, write", .prepare = write_entry, .run = run_journal_write, .look = look_journal },
 	{ .name = "journal, list", .prepare = write_entry, .run = run_journal_list },
 	{ .name = "journal, strike", .prepare = write_entry, .run = run_journal_strike },
+	/* A record that jansson has no memory to read is taken for none. */
+	{ .name = "audit", .prepare = write_log, .run = run_audit, .look = look_log, .also = { EBADMSG } },
 	/* json_unpack() takes memory, and a head that it did not take apart is taken for none of ours. */
 	{ .name = "manifest", .run = run_manifest, .look = look_manifest, .also = { EBADMSG } },
 	/* SQLite opens for reading what it cannot open for writing, and complains later; or it tells the errno of a call before, or, of the index of its log, none. */

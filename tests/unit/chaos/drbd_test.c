@@ -26,9 +26,11 @@ Test(drbd, a_line_is_found_by_its_minor)
 	cr_assert_eq(drbd_parse_line(proc, 0, &line), 0);
 	cr_assert_str_eq(line.state, "Connected");
 	cr_assert_str_eq(line.role, "Primary", "the role of this host comes first: %s", line.role);
+	cr_assert_str_eq(line.disks, "UpToDate/UpToDate");
 	cr_assert_str_eq(line.flags, "r-----");
 	cr_assert_eq(drbd_parse_line(proc, 2, &line), 0);
 	cr_assert_str_eq(line.state, "StandAlone");
+	cr_assert_str_eq(line.disks, "UpToDate/DUnknown");
 	cr_assert_str_eq(line.flags, "s-----", "without a network there is no letter of a protocol: %s", line.flags);
 	cr_assert_eq(drbd_parse_line(proc, 1, &line), -ENOENT, "it is not configured");
 	cr_assert_eq(drbd_parse_line(proc, 4, &line), -ENOENT);

@@ -79,7 +79,7 @@ void lab_start(const char *fault, uint64_t lease_ns, uint64_t max_ns, struct cha
 	struct err err = ERR_INIT;
 	json_t *args = json_object();
 
-	cr_assert_eq(chaos_hold_start(fault, args, lease_ns, max_ns, hold, &err), 0, "%s", err.text);
+	cr_assert_eq(chaos_hold_start(fault, args, lease_ns, max_ns, "by hand", hold, &err), 0, "%s", err.text);
 	json_decref(args);
 }
 

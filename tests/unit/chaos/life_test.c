@@ -181,8 +181,8 @@ Test(life, both_killed_leaves_the_journal_and_heal_all_undoes_it_twice)
 	entry = lab_entry();
 	cr_assert(entry, "the journal must survive both");
 	json_decref(entry);
-	cr_assert_eq(chaos_heal_all(false, &err), 1, "%s", err.text);
-	cr_assert_eq(chaos_heal_all(false, &err), 0, "%s", err.text);
+	cr_assert_eq(chaos_heal_all("by hand", &err), 1, "%s", err.text);
+	cr_assert_eq(chaos_heal_all("by hand", &err), 0, "%s", err.text);
 	end(&hold);
 }
 
@@ -192,7 +192,7 @@ Test(life, heal_all_makes_a_living_holder_heal)
 	struct chaos_hold hold;
 
 	begin(&hold, LONG_NS, LONG_NS, "holder");
-	cr_assert_eq(chaos_heal_all(false, &err), 1, "%s", err.text);
+	cr_assert_eq(chaos_heal_all("by hand", &err), 1, "%s", err.text);
 	expect(&hold, "healing", "signal");
 	end(&hold);
 }
@@ -258,7 +258,7 @@ Test(allow, without_the_file_nothing_may_be_broken, .init = without)
 	cr_assert_eq(chaos_probe("none", &err), -ENOPKG);
 	cr_assert(strstr(err.text, "allow.yaml"), "%s", err.text);
 	err = (struct err)ERR_INIT;
-	cr_assert_eq(chaos_hold_start("none", NULL, LONG_NS, LONG_NS, &hold, &err), -ENOPKG);
+	cr_assert_eq(chaos_hold_start("none", NULL, LONG_NS, LONG_NS, "by hand", &hold, &err), -ENOPKG);
 }
 
 Test(allow, its_time_bounds_every_fault)
