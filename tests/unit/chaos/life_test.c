@@ -16,6 +16,8 @@
 #include "err.h"
 #include "lab.h"
 
+#include "../../../chaos/journal.h"
+
 #define LONG_NS (20 * NS_PER_S)
 #define ALLOW "resources: [r0]\nexports: [/srv/home]\ninterfaces: [lo]\nmax_time: 10m\n"
 
@@ -165,14 +167,12 @@ Test(life, a_killed_starter_heals_though_its_pipe_stays_open)
 	close(alive[1]);
 }
 
-Test(life, both_killed_leaves_the_journal_and_heal_all_undoes_it_twice)
+/* In force, and nobody left who holds it. @return what stands in the journal, new reference */
+static json_t *begin_and_kill_both(struct chaos_hold *hold)
 {
-	struct err err = ERR_INIT;
-	struct chaos_hold hold;
-	json_t *entry;
-	pid_t holder = begin(&hold, LONG_NS, LONG_NS, "holder");
+	pid_t holder = begin(hold, LONG_NS, LONG_NS, "holder");
+	json_t *entry = lab_entry();
 
-	entry = lab_entry();
 	cr_assert_eq(kill(holder, SIGSTOP), 0);
 	cr_assert_eq(kill((pid_t)json_integer_value(json_object_get(entry, "guard")), SIGKILL), 0);
 	cr_assert_eq(kill(holder, SIGKILL), 0);
@@ -180,7 +180,30 @@ Test(life, both_killed_leaves_the_journal_and_heal_all_undoes_it_twice)
 	json_decref(entry);
 	entry = lab_entry();
 	cr_assert(entry, "the journal must survive both");
+	return entry;
+}
+
+Test(life, a_boot_undoes_what_a_reboot_does_not)
+{
+	struct err err = ERR_INIT;
+	struct chaos_hold hold;
+	json_t *entry = begin_and_kill_both(&hold);
+	uint64_t begin_ns = clock_mono_ns();
+
+	json_object_set_new(entry, "boot_id", json_string("the boot before"));
+	cr_assert_eq(journal_write(entry, &err), 0, "%s", err.text);
 	json_decref(entry);
+	cr_assert_eq(chaos_heal_all("boot", &err), 1, "%s", err.text);
+	cr_assert_lt(clock_mono_ns() - begin_ns, 5 * NS_PER_S, "the boot waits for it");
+	end(&hold);
+}
+
+Test(life, both_killed_leaves_the_journal_and_heal_all_undoes_it_twice)
+{
+	struct err err = ERR_INIT;
+	struct chaos_hold hold;
+
+	json_decref(begin_and_kill_both(&hold));
 	cr_assert_eq(chaos_heal_all("by hand", &err), 1, "%s", err.text);
 	cr_assert_eq(chaos_heal_all("by hand", &err), 0, "%s", err.text);
 	end(&hold);
