@@ -29,8 +29,9 @@ bool memory_line_parse(const char *line, struct memory_line *ret)
 {
 	char one[LINE_BYTES];
 	unsigned long long kib;
+	char unit;
 
-	if (!line_copy(line, one, sizeof one) || sscanf(one, "%31[A-Za-z_]: %llu kB", ret->key, &kib) != 2 || kib > UINT64_MAX / 1024)
+	if (!line_copy(line, one, sizeof one) || sscanf(one, "%31[A-Za-z_]: %llu k%c", ret->key, &kib, &unit) != 3 || unit != 'B' || kib > UINT64_MAX / 1024)
 		return false;
 	ret->bytes = kib * 1024;
 	return true;

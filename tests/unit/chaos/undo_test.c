@@ -116,7 +116,7 @@ Test(undo, a_clock_that_is_where_it_would_be_is_proved_and_struck_out, .fini = l
 	entry = json_pack("{s:s, s:s, s:s, s:o}", "id", "clock-step-1", "fault", "clock-step", "boot_id", boot_id, "undo",
 			  offset_op(json_integer(clock_utc_offset_ns())));
 	cr_assert_eq(journal_write(entry, &err), 0, "%s", err.text);
-	cr_assert_eq(undo_entry(entry, evidence, sizeof evidence), FAULT_CONFIRMED, "%s", evidence);
+	cr_assert_eq(undo_entry(entry, "test", NULL, evidence, sizeof evidence), FAULT_CONFIRMED, "%s", evidence);
 	cr_assert(strstr(evidence, "CLOCK_REALTIME is "), "%s", evidence);
 	cr_assert_eq(journal_read("clock-step-1", &left, &err), -ENOENT);
 	json_decref(entry);
