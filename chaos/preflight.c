@@ -207,19 +207,27 @@ bool preflight_next_session(const char **text, pid_t agent, struct preflight_ses
 	return false;
 }
 
+static int look_sessions(const char *text, pid_t agent, const struct allow *allow, struct err *err)
+{
+	struct preflight_session session;
+	char dev[IF_NAMESIZE];
+
+	while (preflight_next_session(&text, agent, &session))
+		if (tool_interface_of(session.local, dev, sizeof(dev)) == 0 && allow_has(&allow->interfaces, dev))
+			return err_set(err, -ENOPKG, "this host is controlled over %s, by %s: take that interface out of the allow file, or come in by another", dev,
+				       session.peer);
+	return 0;
+}
+
 /* The operator's path: who comes in by an interface that may be broken cannot come in to heal. */
 static int look_path(const struct allow *allow, struct err *err)
 {
-	struct preflight_session session;
-	const char *rest;
-	char *text = NULL, dev[IF_NAMESIZE];
+	char *text = NULL;
 	int rc = tool_output(&text, err, "ss -Htnp state established");
 
-	rest = text;
-	while (rc == 0 && preflight_next_session(&rest, getppid(), &session))
-		if (tool_interface_of(session.local, dev, sizeof(dev)) == 0 && allow_has(&allow->interfaces, dev))
-			rc = err_set(err, -ENOPKG, "this host is controlled over %s, by %s: take that interface out of the allow file, or come in by another", dev,
-				     session.peer);
+	/* Whoever asked is above us: an agent, or a shell below one. */
+	for (pid_t pid = getppid(); rc == 0 && pid > 1; pid = tool_parent(pid))
+		rc = look_sessions(text, pid, allow, err);
 	free(text);
 	return rc;
 }

@@ -173,7 +173,8 @@ int tool_interface_of(const char *address, char *ret, size_t bytes)
 	return rc;
 }
 
-uint64_t tool_start_time(pid_t pid)
+/* A field of a living process, numbered from the state on as proc_pid_stat(5) does; 0 when there is none. */
+static uint64_t stat_field(pid_t pid, int wanted)
 {
 	char path[64], text[512];
 	const char *p;
@@ -188,9 +189,19 @@ uint64_t tool_start_time(pid_t pid)
 	word = strtok_r(text + (p + 1 - text), " ", &save);	/* field 3, the state */
 	if (!word || *word == 'Z' || *word == 'X')
 		return 0;
-	for (int field = 3; word && field < 22; field++)	/* proc_pid_stat(5): starttime is 22 */
+	for (int field = 3; word && field < wanted; field++)
 		word = strtok_r(NULL, " ", &save);
 	return word ? strtoull(word, NULL, 10) : 0;
+}
+
+uint64_t tool_start_time(pid_t pid)
+{
+	return stat_field(pid, 22);
+}
+
+pid_t tool_parent(pid_t pid)
+{
+	return (pid_t)stat_field(pid, 4);
 }
 
 int tool_boot_id(char *ret, size_t bytes)
