@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fault_nfs_unexport.c - takes an export away from all its clients: file handles that they hold are refused, on hard mounts too.
+ * fault_nfs_unexport.c - takes an export away from all its clients: what they ask for is refused, on hard mounts too.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -30,19 +30,22 @@ static int probe(const struct allow *allow, struct err *err)
 	return 0;
 }
 
-/* Requests with a stale file handle since nfsd was loaded: the first number of the line fh. */
+/* Requests since nfsd was loaded that had a stale file handle, and those of clients that nothing is exported to, whom the server does not know. */
 static int read_refused(uint64_t *ret, struct err *err)
 {
-	char *text = NULL, *line;
+	unsigned long long stale = 0, strangers = 0;
+	char *text = NULL, *fh, *rpc;
 	int rc = tool_read(STATISTICS, &text, err);
 
 	if (rc < 0)
 		return rc;
-	line = strstr(text, "\nfh ");
-	if (line)
-		*ret = strtoull(line + strlen("\nfh "), NULL, 10);
+	fh = strstr(text, "\nfh ");
+	rpc = strstr(text, "\nrpc ");
+	if (!fh || !rpc || sscanf(fh, " fh %llu", &stale) != 1 || sscanf(rpc, " rpc %*u %*u %*u %llu", &strangers) != 1)
+		rc = err_set(err, -EBADMSG, "%s has no line fh or no line rpc", STATISTICS);
 	free(text);
-	return line ? 0 : err_set(err, -EBADMSG, "%s has no line fh", STATISTICS);
+	*ret = stale + strangers;
+	return rc;
 }
 
 static int add_actions(const char *path, const char *lines, struct plan *plan, struct err *err)
@@ -93,19 +96,19 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 	free(lines);
 	if (rc < 0)
 		return fault_unseen(rc, &e, evidence, bytes);
-	snprintf(evidence, bytes, "%s is %sexported; %" PRIu64 " requests had a file handle that was refused", fault_export(run), exported ? "" : "not ",
+	snprintf(evidence, bytes, "%s is %sexported; %" PRIu64 " requests were refused", fault_export(run), exported ? "" : "not ",
 		 refused - unexport->refused_before);
 	if (exported)
 		return FAULT_VANISHED;
 	return refused > unexport->refused_before ? FAULT_CONFIRMED : FAULT_INCONCLUSIVE;
 }
 
-/* Seen in the lab: errors at once on hard NFSv3 mounts, and within 2 s of the heal none any more. */
+/* Seen in the lab, where the client has no other export: EACCES at once on hard NFSv3 mounts, ESTALE for the root of the mount; none after the heal. */
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
 	(void)run;
-	snprintf(ret, bytes, "DRBD is not touched and stays Connected. Every request is refused at once: programs on the clients get ESTALE, on hard mounts too, and"
-		 " nothing tries again for them. After the heal the file handles are good again and the mounts serve as before");
+	snprintf(ret, bytes, "DRBD is not touched and stays Connected. Every request is refused at once, on hard mounts too, and nothing tries again: programs on the"
+		 " clients get ESTALE, or EACCES where nothing else is exported to them. After the heal the file handles are good again");
 }
 
 static const struct fault_arg args[] = { { .name = NULL } };
