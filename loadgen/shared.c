@@ -216,3 +216,15 @@ void shared_release(struct shared *s)
 		munmap(s->map, s->map_bytes);
 	*s = (struct shared){ .map = NULL };
 }
+
+void shared_know_dataset(struct shared *s)
+{
+	for (unsigned int i = 0; i < s->jobs_nr; i++) {
+		struct job_run *r = &s->run[i];
+
+		if (r->job->order != ORDER_ZIPF)
+			continue;
+		zipf_init(&r->zipf_site, s->control->spec.sites, r->job->zipf_s);
+		zipf_init(&r->zipf_file, s->control->spec.files_per_site, r->job->zipf_s);
+	}
+}

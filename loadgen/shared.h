@@ -107,7 +107,7 @@ struct job_run {
 	uint32_t weight_sum, weight_end[OP_NR];	/* cumulated, by op */
 	struct span span[PHASES_MAX];
 	uint32_t spans_nr;
-	struct zipf zipf_site, zipf_file;	/* order zipf: of the dataset, so known in the worker alone */
+	struct zipf zipf_site, zipf_file;	/* order zipf: of the dataset, see shared_know_dataset() */
 	struct slot *slot;
 	struct shard *shard;
 	struct queue *queue;		/* open loop; of a closed one only stop_ns is used */
@@ -153,5 +153,8 @@ static inline struct shard *shard_of(const struct job_run *r, uint32_t slot)
 /** Check the plan and take the memory for it. Errors: -EINVAL, -ENOMEM. */
 int shared_init(struct shared *s, const struct load_plan *plan, struct err *err);
 void shared_release(struct shared *s);
+
+/** What of the jobs follows from the dataset, once control->spec is known: by each process, for its own copy. */
+void shared_know_dataset(struct shared *s);
 
 #endif

@@ -167,6 +167,7 @@ int load_new(const struct load_plan *plan, struct load **ret_load, struct err *e
 	rc = fork_children(load, err);
 	if (rc < 0)
 		goto out;
+	shared_know_dataset(&load->shared);
 	rc = take_sites(load, err);
 	if (rc < 0)
 		goto out;

@@ -292,10 +292,6 @@ static int start_job(struct shared *shared, struct job_run *r, const struct engi
 	struct engine_env own = *env;
 	int rc;
 
-	if (r->job->order == ORDER_ZIPF) {
-		zipf_init(&r->zipf_site, shared->control->spec.sites, r->job->zipf_s);
-		zipf_init(&r->zipf_file, shared->control->spec.files_per_site, r->job->zipf_s);
-	}
 	own.job = r->job;
 	rc = r->engine->open(&own, &template.engine_ctx, err);
 	if (rc < 0)
@@ -312,8 +308,10 @@ int worker_start(struct worker *w, struct shared *shared, const struct load_plan
 	*w = (struct worker){ .manifest = MANIFEST_INIT, .env = { .dir = plan->dir, .host = plan->host, .damage = &c->damage } };
 	rc = read_dataset(shared, plan, &w->manifest, &has, err);
 	w->env.manifest = has ? &w->manifest : NULL;
-	if (rc == 0)
+	if (rc == 0) {
 		c->chunk_bytes = chunk_bytes(&w->manifest, has);
+		shared_know_dataset(shared);
+	}
 	for (unsigned int i = 0; i < shared->jobs_nr && rc == 0; i++)
 		rc = start_job(shared, &shared->run[i], &w->env, err);
 	return rc;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "../../../loadgen/hot.h"
+#include "device.h"
 #include "fixture.h"
 
 #define DRAWS 200000u
@@ -103,4 +104,30 @@ Test(zipf, sites_and_files_of_a_job_are_drawn_by_it)
 	check("sites of pages", page_site, 40, 0.9, DRAWS);
 	check("files of the second op of a page", second, 100, 0.9, DRAWS);
 	cr_assert_lt(same, DRAWS / 10, "the files of a page are drawn together");
+}
+
+/* The supervisor works out the site of a page that hangs, as the worker did that issued it. */
+Test(zipf, pages_that_hang_are_told_with_their_sites)
+{
+	const json_t *open;
+	struct fixture f;
+	struct job *j = &f.profile.jobs[0];
+
+	fixture_init(&f);
+	fixture_build(&f);
+	j->order = ORDER_ZIPF;
+	j->zipf_s = 1;
+	j->mix[OP_READ] = 0;
+	j->is_page = true;
+	j->page_nr = 1;
+	j->page[0] = OP_PREAD;
+	device_set(0, -1, f.dir);
+	fixture_start(&f);
+	fixture_watch(&f, 200 * NS_PER_MS);
+	open = json_object_get(fixture_interval(&f), "open");
+	cr_assert_eq(json_array_size(open), f.profile.dataset.sites);
+	for (size_t i = 0; i < json_array_size(open); i++)
+		cr_assert_eq(json_integer_value(json_array_get(json_array_get(open, i), 1)), (json_int_t)i);
+	fixture_finish(&f, 0);
+	fixture_release(&f);
 }
