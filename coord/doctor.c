@@ -256,7 +256,7 @@ static bool is_one_reason(const json_t *faults)
 /* Which faults can be injected: their own probes say. "none" needs nothing, and proves nothing about this host. */
 static void look_faults(json_t *checks)
 {
-	char can[512] = "", name[64], next[128];
+	char can[2048] = "", name[64], next[128];
 	json_t *list = chaos_list(), *faults = json_object_get(list, "faults"), *f;
 	bool one_reason = is_one_reason(faults);
 	size_t i;
