@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * drbd.c - reads what ss, drbdsetup and /proc/drbd say, and adds to plans what several faults do. Nothing here changes anything.
+ * drbd.c - reads what ss, drbdsetup and /proc/drbd say. Nothing here changes anything.
  */
 #include "drbd.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,16 +121,6 @@ int drbd_backing_dm(const struct allow *allow, char *ret, size_t bytes, struct e
 	return 0;
 }
 
-/* Of a resync or verify two lines below that of the minor, if it has any before the next one's. */
-static void find_speed(const char *line, struct drbd_line *ret)
-{
-	const char *speed = strstr(line, " speed: "), *next = strstr(line, " cs:");
-
-	ret->speed[0] = '\0';
-	if (speed && (!next || speed < next))
-		(void)sscanf(speed, " speed: %15[0-9,]", ret->speed);
-}
-
 /* " 0: cs:Connected ro:Primary/Secondary ds:UpToDate/UpToDate C r-----"; the letter of the protocol is a blank without a network. Source: drbd_proc.c */
 int drbd_parse_line(const char *text, unsigned int minor, struct drbd_line *ret)
 {
@@ -141,15 +130,13 @@ int drbd_parse_line(const char *text, unsigned int minor, struct drbd_line *ret)
 
 		line += *line == '\n';
 		if (sscanf(line, " %u: cs:%23s ro:%11[A-Za-z]/%*s ds:%39s%n", &nr, ret->state, ret->role, ret->disks, &n) == 4 && n > 0 && nr == minor &&
-		    strcspn(line + n, "\n") > 3 && sscanf(line + n + 3, "%7s", ret->flags) == 1) {
-			find_speed(line + n, ret);
+		    strcspn(line + n, "\n") > 3 && sscanf(line + n + 3, "%7s", ret->flags) == 1)
 			return 0;
-		}
 	}
 	return -ENOENT;
 }
 
-int drbd_minor(const char *resource, char *ret, size_t bytes, struct err *err)
+int drbd_line(const char *resource, struct drbd_line *ret, struct err *err)
 {
 	unsigned int minor;
 	char *text = NULL;
@@ -157,65 +144,14 @@ int drbd_minor(const char *resource, char *ret, size_t bytes, struct err *err)
 
 	if (rc == 0 && sscanf(text, "%u", &minor) != 1)
 		rc = err_set(err, -EBADMSG, "drbdadm sh-minor %s says no number", resource);
-	else if (rc == 0)
-		snprintf(ret, bytes, "%u", minor);
 	free(text);
-	return rc;
-}
-
-int drbd_line(const char *resource, struct drbd_line *ret, struct err *err)
-{
-	char minor[16];
-	char *text = NULL;
-	int rc = drbd_minor(resource, minor, sizeof(minor), err);
-
 	if (rc == 0)
 		rc = tool_read("/proc/drbd", &text, err);
 	if (rc < 0)
 		return rc;
-	rc = drbd_parse_line(text, (unsigned int)strtoul(minor, NULL, 10), ret);
+	rc = drbd_parse_line(text, minor, ret);
 	free(text);
-	return rc < 0 ? err_set(err, rc, "/proc/drbd has no line of %s, minor %s: it is not up", resource, minor) : 0;
-}
-
-/* What stands between the name of an option and the semicolon after it. */
-static int option_of(const char *text, const char *name, char *ret, size_t bytes)
-{
-	size_t n = strlen(name);
-
-	for (const char *p = text; (p = strstr(p, name)) != NULL; p += n) {
-		const char *value = p + n + strspn(p + n, " \t");
-
-		if (value > p + n && (p == text || isspace((unsigned char)p[-1])))
-			return snprintf(ret, bytes, "%.*s", (int)strcspn(value, ";\n"), value) < (int)bytes ? 0 : -ENAMETOOLONG;
-	}
-	return -ENOENT;
-}
-
-int drbd_parse_rates(const char *text, struct drbd_rates *ret)
-{
-	int rc = option_of(text, "c-max-rate", ret->max, sizeof(ret->max));
-
-	if (rc == 0)
-		rc = option_of(text, "c-min-rate", ret->min, sizeof(ret->min));
-	return rc < 0 ? rc : option_of(text, "c-fill-target", ret->fill, sizeof(ret->fill));
-}
-
-int drbd_rates(const char *resource, struct drbd_rates *ret, struct err *err)
-{
-	char *text = NULL;
-	int rc = tool_output(&text, err, "drbdsetup show --show-defaults %s", resource);
-
-	if (rc < 0)
-		return rc;
-	rc = drbd_parse_rates(text, ret);
-	free(text);
-	return rc < 0 ? err_set(err, rc, "drbdsetup show %s does not say c-max-rate, c-min-rate and c-fill-target", resource) : 0;
-}
-
-int drbd_plan_rates(struct plan *plan, const char *minor, const struct drbd_rates *rates, struct err *err)
-{
-	return plan_add_run(plan, err, "drbdsetup disk-options %s --c-max-rate=%s --c-min-rate=%s --c-fill-target=%s", minor, rates->max, rates->min, rates->fill);
+	return rc < 0 ? err_set(err, rc, "/proc/drbd has no line of %s, minor %u: it is not up", resource, minor) : 0;
 }
 
 int drbd_check_role(const struct fault_run *run, const char *role, struct err *err)

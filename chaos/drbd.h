@@ -44,7 +44,6 @@ struct drbd_line {
 	char role[12];		/* of this host: "Primary" */
 	char disks[40];		/* "UpToDate/UpToDate": this host's, then the peer's */
 	char flags[8];		/* "r-----"; 's' in the first place: I/O is suspended */
-	char speed[16];		/* [KiB/s] of a resync or verify: "28,672"; "" when there is none */
 };
 
 /** Find the line of a minor in the text of /proc/drbd. Errors: -ENOENT */
@@ -52,23 +51,6 @@ int drbd_parse_line(const char *text, unsigned int minor, struct drbd_line *ret)
 
 /** The line of a resource now; does not wait for its disk. Errors: as tool_output(); -EBADMSG; -ENOENT it is not configured here; -errno of the file */
 int drbd_line(const char *resource, struct drbd_line *ret, struct err *err);
-
-/** The minor of a resource as drbdsetup(8) takes it. Errors: as tool_output(); -EBADMSG */
-int drbd_minor(const char *resource, char *ret, size_t bytes, struct err *err);
-
-/** How fast DRBD may resync and verify, as drbdsetup(8) says and takes it: "102400k". Source: drbd.conf(5), section disk. */
-struct drbd_rates {
-	char max[24], min[24], fill[24];	/* c-max-rate, c-min-rate (below it other I/O goes first; 0 = never), c-fill-target */
-};
-
-/** Find them in the text of drbdsetup show --show-defaults. Errors: -ENOENT one is not there; -ENAMETOOLONG */
-int drbd_parse_rates(const char *text, struct drbd_rates *ret);
-
-/** As they are now on this host. Errors: as tool_output(), drbd_parse_rates() */
-int drbd_rates(const char *resource, struct drbd_rates *ret, struct err *err);
-
-/** Add the action that sets them. */
-int drbd_plan_rates(struct plan *plan, const char *minor, const struct drbd_rates *rates, struct err *err);
 
 /** Refuse a fault that is for the other host. @param role  "Primary" or "Secondary". Errors: -EACCES this host is not that; as drbd_line() */
 int drbd_check_role(const struct fault_run *run, const char *role, struct err *err);

@@ -27,7 +27,6 @@ const struct fault *const faults[] = {
 	&fault_drbd_peer_disk_freeze,
 	&fault_drbd_data_stall,
 	&fault_drbd_ack_delay,
-	&fault_drbd_verify_storm,
 	&fault_disk_slow,
 	&fault_disk_freeze,
 	&fault_nfsd_threads,

@@ -82,7 +82,6 @@ extern const struct fault fault_none, fault_drbd_link_delay, fault_drbd_link_los
 	fault_cpu_hog, fault_memory_hog, fault_host_reboot;
 extern const struct fault fault_disk_slow, fault_disk_freeze;
 extern const struct fault fault_drbd_data_stall, fault_drbd_ack_delay;
-extern const struct fault fault_drbd_verify_storm;
 extern const struct fault fault_clock_step;
 
 /** @return the row or NULL. */

@@ -184,27 +184,6 @@ static int plan_exports(const json_t *op, struct plan *plan, struct err *err)
 	return rc < 0 ? rc : plan_add_run(plan, err, "exportfs -f");	/* the kernel has kept what it was told meanwhile */
 }
 
-/* A verify that runs is told to stop at the first sector. Where none runs this is one of that sector. */
-static int plan_drbd_verify_end(const json_t *op, struct plan *plan, struct err *err)
-{
-	return plan_add_run(plan, err, "drbdadm verify --start=0 --stop=1 %s", op_text(op, "resource"));
-}
-
-static void op_rates(const json_t *op, struct drbd_rates *ret)
-{
-	snprintf(ret->max, sizeof(ret->max), "%s", op_text(op, "max_rate"));
-	snprintf(ret->min, sizeof(ret->min), "%s", op_text(op, "min_rate"));
-	snprintf(ret->fill, sizeof(ret->fill), "%s", op_text(op, "fill_target"));
-}
-
-static int plan_drbd_rates(const json_t *op, struct plan *plan, struct err *err)
-{
-	struct drbd_rates rates;
-
-	op_rates(op, &rates);
-	return drbd_plan_rates(plan, op_text(op, "minor"), &rates, err);
-}
-
 static int plan_clock_offset(const json_t *op, struct plan *plan, struct err *err)
 {
 	if (!json_is_integer(json_object_get(op, "offset_ns")) || op_number(op, "offset_ns") < 0)
@@ -443,33 +422,6 @@ static enum fault_verdict prove_drbd_resume(const json_t *op, bool other_boot, c
 	return line.flags[0] == 's' ? FAULT_MISMATCH : FAULT_CONFIRMED;
 }
 
-static enum fault_verdict prove_drbd_verify_end(const json_t *op, bool other_boot, char *evidence, size_t bytes)
-{
-	struct err e = ERR_INIT;
-	struct drbd_line line;
-
-	if (other_boot)
-		return FAULT_CONFIRMED;
-	if (drbd_line(op_text(op, "resource"), &line, &e) < 0)
-		return unknown(&e, evidence, bytes);
-	snprintf(evidence, bytes, "%s is %s", op_text(op, "resource"), line.state);
-	return strncmp(line.state, "Verify", 6) == 0 ? FAULT_MISMATCH : FAULT_CONFIRMED;
-}
-
-static enum fault_verdict prove_drbd_rates(const json_t *op, bool other_boot, char *evidence, size_t bytes)
-{
-	struct drbd_rates before, now;
-	struct err e = ERR_INIT;
-
-	if (other_boot)
-		return FAULT_CONFIRMED;
-	if (drbd_rates(op_text(op, "resource"), &now, &e) < 0)
-		return unknown(&e, evidence, bytes);
-	op_rates(op, &before);
-	snprintf(evidence, bytes, "c-max-rate %s, c-min-rate %s, c-fill-target %s; before %s, %s, %s", now.max, now.min, now.fill, before.max, before.min, before.fill);
-	return strcmp(now.max, before.max) == 0 && strcmp(now.min, before.min) == 0 && strcmp(now.fill, before.fill) == 0 ? FAULT_CONFIRMED : FAULT_MISMATCH;
-}
-
 static enum fault_verdict prove_nft_gone(const json_t *op, bool other_boot, char *evidence, size_t bytes)
 {
 	struct err e = ERR_INIT;
@@ -537,8 +489,6 @@ static const struct opcode opcodes[] = {
 	{ "DRBD_CONNECT", plan_drbd_connect, prove_drbd_linked },
 	{ "DRBD_LINKED", plan_nothing, prove_drbd_linked },	/* by itself, once nothing is in its way */
 	{ "DRBD_RESUME", plan_drbd_resume, prove_drbd_resume },
-	{ "DRBD_VERIFY_END", plan_drbd_verify_end, prove_drbd_verify_end },
-	{ "DRBD_RATES", plan_drbd_rates, prove_drbd_rates },
 	{ "NFSD_THREADS", plan_nfsd_threads, prove_nfsd_threads },
 	{ "FS_THAW", plan_fs_thaw, prove_fs_thaw },
 	{ "EXPORTS", plan_exports, prove_exports },
@@ -552,7 +502,7 @@ static const struct opcode opcodes[] = {
 
 static const struct opcode *opcode_find(const json_t *op, struct err *err)
 {
-	static const char *const names[] = { "dev", "name", "id", "table", "resource", "minor", "max_rate", "min_rate", "fill_target", NULL };
+	static const char *const names[] = { "dev", "name", "id", "table", "resource", NULL };
 	const char *op_name = op_text(op, "op");
 
 	for (size_t i = 0; names[i]; i++) {

@@ -9,8 +9,6 @@
  *	{"op": "DM_TABLE", "name", "table"}		load, suspend, resume; proved: the table is that
  *	{"op": "DRBD_CONNECT", "resource", "minor"}	proved: the peers talk to each other, be it to resync
  *	{"op": "DRBD_RESUME", "minor"}			proved: I/O is not suspended
- *	{"op": "DRBD_VERIFY_END", "resource"}		proved: no verify runs
- *	{"op": "DRBD_RATES", "resource", "minor", "max_rate", "min_rate", "fill_target"}	proved: they are those
  *	{"op": "NFSD_THREADS", "threads"}		proved: so many threads
  *	{"op": "FS_THAW", "path"}			proved: FITHAW finds nothing frozen, and no freeze is under way
 	{"op": "EXPORTS", "path", "lines"}		proved: the lines of exportfs -s about the path are those
