@@ -108,6 +108,33 @@ int probe_read(const char *path, char **buffer, size_t *room)
 	return (int)used;
 }
 
+bool probe_file_available(const struct probe_env *env, const char *name, char *reason, size_t reason_bytes)
+{
+	char path[PATH_MAX + 32];
+
+	(void)snprintf(path, sizeof path, "%s%s", env->root, name);
+	if (access(path, R_OK) == 0)
+		return true;
+	(void)snprintf(reason, reason_bytes, "%s cannot be read", path);
+	return false;
+}
+
+int probe_file_open(const struct probe_env *env, const char *name, size_t bytes, void **ret_state)
+{
+	struct probe_file *file = calloc(1, bytes);
+
+	if (!file)
+		return -ENOMEM;
+	(void)snprintf(file->path, sizeof file->path, "%s%s", env->root, name);
+	*ret_state = file;
+	return 0;
+}
+
+int probe_file_read(struct probe_file *file)
+{
+	return probe_read(file->path, &file->text, &file->room);
+}
+
 static void out_flush(struct probe_out *out)
 {
 	if (out->bytes == 0 && out->now_ns - out->written_ns >= ALIVE_NS)

@@ -12,6 +12,7 @@
 #define SQUALL_OBSERVE_PROBE_H
 
 #include <jansson.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -62,6 +63,22 @@ void probe_emit(struct probe_out *out, const char *metric, const char *label, do
  * @return bytes or -errno; -EFBIG above PROBE_FILE_BYTES_MAX.
  */
 int probe_read(const char *path, char **buffer, size_t *room);
+
+/* What a probe of one file has for its state, or begins it with. */
+struct probe_file {
+	char path[PATH_MAX + 32];
+	char *text;		/* as it was last read */
+	size_t room;
+};
+
+/** available() of such a probe. @param name  "/proc/meminfo" */
+bool probe_file_available(const struct probe_env *env, const char *name, char *reason, size_t reason_bytes);
+
+/** open() of such a probe. @param bytes  of its state, which begins with a struct probe_file; zeroed beyond it. Errors: -ENOMEM */
+int probe_file_open(const struct probe_env *env, const char *name, size_t bytes, void **ret_state);
+
+/** probe_read() of its file. */
+int probe_file_read(struct probe_file *file);
 
 /** observe_start() on a table of the caller's own. */
 int observe_start_table(const struct probe *const table[], unsigned int table_nr, const struct probe_env *env, struct observe **ret_observe,

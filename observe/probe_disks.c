@@ -6,22 +6,12 @@
  * that has done nothing yet are not emitted.
  */
 #include <ctype.h>
-#include <errno.h>
-#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "clock.h"
 #include "parse.h"
 #include "probe.h"
-
-struct state {
-	char path[PATH_MAX + 32];
-	char *text;
-	size_t room;
-};
 
 static bool all(int (*kind)(int), const char *text)
 {
@@ -65,36 +55,24 @@ bool disk_line_parse(const char *line, struct disk_line *ret)
 
 static bool available(const struct probe_env *env, char *reason, size_t reason_bytes)
 {
-	char path[PATH_MAX + 32];
-
-	(void)snprintf(path, sizeof path, "%s/proc/diskstats", env->root);
-	if (access(path, R_OK) == 0)
-		return true;
-	(void)snprintf(reason, reason_bytes, "%s cannot be read", path);
-	return false;
+	return probe_file_available(env, "/proc/diskstats", reason, reason_bytes);
 }
 
 static int probe_open(const struct probe_env *env, void **ret_state)
 {
-	struct state *s = calloc(1, sizeof *s);
-
-	if (!s)
-		return -ENOMEM;
-	(void)snprintf(s->path, sizeof s->path, "%s/proc/diskstats", env->root);
-	*ret_state = s;
-	return 0;
+	return probe_file_open(env, "/proc/diskstats", sizeof(struct probe_file), ret_state);
 }
 
 static int sample(void *state, struct probe_out *out)
 {
-	struct state *s = state;
+	struct probe_file *file = state;
 	struct disk_line disk;
 	int rc;
 
-	rc = probe_read(s->path, &s->text, &s->room);
+	rc = probe_file_read(file);
 	if (rc < 0)
 		return rc;
-	for (const char *line = s->text; line; line = line_next(line)) {
+	for (const char *line = file->text; line; line = line_next(line)) {
 		if (!disk_line_parse(line, &disk) || disk.read_ops + disk.write_ops == 0)
 			continue;
 		probe_emit(out, "disk.read_ops", disk.name, (double)disk.read_ops, NULL);

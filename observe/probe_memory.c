@@ -4,12 +4,8 @@
  *
  * Source: Documentation/filesystems/proc.rst of Linux, meminfo. Values are in KiB there, in bytes here.
  */
-#include <errno.h>
-#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "clock.h"
 #include "parse.h"
@@ -17,12 +13,6 @@
 
 static const struct { const char *key, *metric; } fields[] = {
 	{ "MemTotal", "memory.total" }, { "Cached", "memory.cached" }, { "Dirty", "memory.dirty" },
-};
-
-struct state {
-	char path[PATH_MAX + 32];
-	char *text;
-	size_t room;
 };
 
 bool memory_line_parse(const char *line, struct memory_line *ret)
@@ -39,35 +29,23 @@ bool memory_line_parse(const char *line, struct memory_line *ret)
 
 static bool available(const struct probe_env *env, char *reason, size_t reason_bytes)
 {
-	char path[PATH_MAX + 32];
-
-	(void)snprintf(path, sizeof path, "%s/proc/meminfo", env->root);
-	if (access(path, R_OK) == 0)
-		return true;
-	(void)snprintf(reason, reason_bytes, "%s cannot be read", path);
-	return false;
+	return probe_file_available(env, "/proc/meminfo", reason, reason_bytes);
 }
 
 static int probe_open(const struct probe_env *env, void **ret_state)
 {
-	struct state *s = calloc(1, sizeof *s);
-
-	if (!s)
-		return -ENOMEM;
-	(void)snprintf(s->path, sizeof s->path, "%s/proc/meminfo", env->root);
-	*ret_state = s;
-	return 0;
+	return probe_file_open(env, "/proc/meminfo", sizeof(struct probe_file), ret_state);
 }
 
 static int sample(void *state, struct probe_out *out)
 {
-	struct state *s = state;
+	struct probe_file *file = state;
 	struct memory_line memory;
-	int rc = probe_read(s->path, &s->text, &s->room);
+	int rc = probe_file_read(file);
 
 	if (rc < 0)
 		return rc;
-	for (const char *line = s->text; line; line = line_next(line)) {
+	for (const char *line = file->text; line; line = line_next(line)) {
 		if (!memory_line_parse(line, &memory))
 			continue;
 		for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)

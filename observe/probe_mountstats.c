@@ -25,10 +25,11 @@
 #include "parse.h"
 #include "probe.h"
 
+#define MOUNTSTATS "/proc/self/mountstats"
+
 struct state {
-	char path[PATH_MAX + 32], mount[PATH_MAX];
-	char *text;
-	size_t room;
+	struct probe_file file;		/* first */
+	char mount[PATH_MAX];
 	struct mount_stats stats;
 };
 
@@ -124,27 +125,21 @@ bool mountstats_parse(const char *text, const char *path, struct mount_stats *re
 
 static bool available(const struct probe_env *env, char *reason, size_t reason_bytes)
 {
-	char path[PATH_MAX + 32];
-
-	(void)snprintf(path, sizeof path, "%s/proc/self/mountstats", env->root);
-	if (access(path, R_OK) == 0)
-		return true;
-	(void)snprintf(reason, reason_bytes, "%s cannot be read", path);
-	return false;
+	return probe_file_available(env, MOUNTSTATS, reason, reason_bytes);
 }
 
 static int probe_open(const struct probe_env *env, void **ret_state)
 {
-	struct state *s = calloc(1, sizeof *s);
+	int rc = probe_file_open(env, MOUNTSTATS, sizeof(struct state), ret_state);
+	struct state *s;
 	size_t n;
 
-	if (!s)
-		return -ENOMEM;
-	(void)snprintf(s->path, sizeof s->path, "%s/proc/self/mountstats", env->root);
+	if (rc < 0)
+		return rc;
+	s = *ret_state;
 	(void)snprintf(s->mount, sizeof s->mount, "%s", env->mount);
 	for (n = strlen(s->mount); n > 1 && s->mount[n - 1] == '/'; n--)
 		s->mount[n - 1] = '\0';
-	*ret_state = s;
 	return 0;
 }
 
@@ -154,10 +149,10 @@ static int sample(void *state, struct probe_out *out)
 	const struct mount_op *op;
 	int rc;
 
-	rc = probe_read(s->path, &s->text, &s->room);
+	rc = probe_file_read(&s->file);
 	if (rc < 0)
 		return rc;
-	if (!mountstats_parse(s->text, s->mount, &s->stats))
+	if (!mountstats_parse(s->file.text, s->mount, &s->stats))
 		return 0;			/* not mounted now: the agent's other side says so */
 	probe_emit(out, "mount.age", NULL, (double)s->stats.age_s, NULL);
 	probe_emit(out, "mount.backlog", NULL, (double)s->stats.backlog, NULL);
