@@ -570,17 +570,18 @@ static bool is_other_boot(const json_t *entry)
 	return strcmp(boot_id, op_text(entry, "boot_id")) != 0;
 }
 
-/* What a reboot has not undone: of all, the mark alone is on a disk. @return new reference */
+/* What a reboot has not undone, by its own proof. @return new reference */
 static json_t *left_by_reboot(const json_t *undo)
 {
 	json_t *left = json_array(), *op;
 	size_t i;
 
 	json_array_foreach(undo, i, op) {
+		char evidence[EVIDENCE_BYTES] = "";
 		struct err e = ERR_INIT;
 		const struct opcode *code = opcode_find(op, &e);
 
-		if (code && code->plan == plan_marker_del)
+		if (code && code->prove(op, true, evidence, sizeof(evidence)) != FAULT_CONFIRMED)
 			json_array_append(left, op);
 	}
 	return left;
