@@ -120,11 +120,7 @@ int dm_slow_plan(struct fault_run *run, struct plan *plan, struct err *err)
 	if (rc == 0 && !run->dry)
 		rc = begin_stat(run, dm, err);
 	if (rc == 0)
-		rc = plan_add_run(plan, err, "dmsetup load %s --table '%s'", dm->name, slow);
-	if (rc == 0)
-		rc = plan_add_run(plan, err, "dmsetup suspend --nolockfs %s", dm->name);
-	if (rc == 0)
-		rc = plan_add_run(plan, err, "dmsetup resume %s", dm->name);
+		rc = undo_add_dm_table(plan, dm->name, slow, err);
 	if (rc == 0)
 		rc = add_undo(run, table, plan, err);
 	free(table);

@@ -13,11 +13,9 @@
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
-	char delay[32], netem[64];
 	int rc = drbd_check_role(run, "Secondary", err);
 
-	snprintf(netem, sizeof(netem), "delay %s limit 10000", units_exact_ns(fault_arg_u64(run, "delay"), delay, sizeof(delay)));
-	return rc < 0 ? rc : netem_plan(run, NETEM_META, netem, plan, err);
+	return rc < 0 ? rc : netem_plan_socket(run, NETEM_META, plan, err);
 }
 
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)

@@ -11,7 +11,7 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
 	int rc = drbd_check_role(run, "Primary", err);
 
-	return rc < 0 ? rc : netem_plan(run, NETEM_DATA, "loss 100% limit 10000", plan, err);
+	return rc < 0 ? rc : netem_plan(run, NETEM_DATA, "loss 100%", plan, err);
 }
 
 /* Seen in the lab, 20 s: Connected all the time, no write done, and 6 s more after the heal. */

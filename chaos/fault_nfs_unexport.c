@@ -25,9 +25,7 @@ struct unexport {
 static int probe(const struct allow *allow, struct err *err)
 {
 	(void)allow;
-	if (access(STATISTICS, R_OK) < 0)
-		return err_set(err, -ENOPKG, "%s is missing: no nfsd here", STATISTICS);
-	return 0;
+	return nfsd_check_file(STATISTICS, R_OK, err);
 }
 
 /* Requests since nfsd was loaded that had a stale file handle, and those of clients that nothing is exported to, whom the server does not know. */

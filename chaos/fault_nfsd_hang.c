@@ -19,8 +19,10 @@
 #include <unistd.h>
 
 #include "err.h"
+#include "nfs.h"
 #include "plan.h"
 #include "tool.h"
+#include "undo.h"
 
 #include "faults.h"
 
@@ -40,11 +42,11 @@ struct hang {
 
 static int probe(const struct allow *allow, struct err *err)
 {
-	int fd;
+	int fd, rc = nfsd_check_file(UNDO_NFSD_THREADS, F_OK, err);
 
 	(void)allow;
-	if (access("/proc/fs/nfsd/threads", F_OK) < 0)
-		return err_set(err, -ENOPKG, "/proc/fs/nfsd/threads is missing: no nfsd here");
+	if (rc < 0)
+		return rc;
 	fd = fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return err_set(err, -ENOPKG, "fanotify permission events are not to be had: %m");

@@ -4,7 +4,6 @@
  *
  * The kernel forgets the listeners, and with threads alone would make others than there were: so they are in the undo too.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -19,9 +18,7 @@
 static int probe(const struct allow *allow, struct err *err)
 {
 	(void)allow;
-	if (access(UNDO_NFSD_PORTS, W_OK) < 0)
-		return err_set(err, -ENOPKG, "%s is missing: no nfsd here", UNDO_NFSD_PORTS);
-	return 0;
+	return nfsd_check_file(UNDO_NFSD_PORTS, W_OK, err);
 }
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)

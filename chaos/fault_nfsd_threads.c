@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "err.h"
+#include "nfs.h"
 #include "plan.h"
 #include "tool.h"
 #include "undo.h"
@@ -20,9 +21,7 @@
 static int probe(const struct allow *allow, struct err *err)
 {
 	(void)allow;
-	if (access(UNDO_NFSD_THREADS, W_OK) < 0)
-		return err_set(err, -ENOPKG, "%s is missing: no nfsd here", UNDO_NFSD_THREADS);
-	return 0;
+	return nfsd_check_file(UNDO_NFSD_THREADS, W_OK, err);
 }
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)

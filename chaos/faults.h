@@ -77,12 +77,9 @@ struct fault {
 extern const struct fault *const faults[];	/* NULL-terminated: the table of contents */
 extern const struct fault fault_none, fault_drbd_link_delay, fault_drbd_link_loss, fault_drbd_link_rate, fault_drbd_link_cut, fault_drbd_disconnect,
 	fault_drbd_suspend_io, fault_drbd_peer_disk_slow, fault_drbd_peer_disk_freeze, fault_nfsd_threads, fault_nfsd_hang, fault_nfs_port_cut,
-	fault_nfsd_stop, fault_nfs_freeze, fault_nfs_unexport, fault_net_delay, fault_net_loss, fault_net_rate, fault_net_cut,
-	fault_conn_kill, fault_server_cache_drop,
-	fault_cpu_hog, fault_memory_hog, fault_host_reboot;
-extern const struct fault fault_disk_slow, fault_disk_freeze;
-extern const struct fault fault_drbd_data_stall, fault_drbd_ack_delay;
-extern const struct fault fault_clock_step;
+	fault_drbd_data_stall, fault_drbd_ack_delay, fault_disk_slow, fault_disk_freeze, fault_nfsd_stop, fault_nfs_freeze, fault_nfs_unexport,
+	fault_net_delay, fault_net_loss, fault_net_rate, fault_net_cut, fault_conn_kill, fault_server_cache_drop, fault_cpu_hog, fault_memory_hog,
+	fault_clock_step, fault_host_reboot;
 
 /** @return the row or NULL. */
 const struct fault *fault_find(const char *name);

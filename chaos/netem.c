@@ -111,12 +111,12 @@ static void netem_words(const struct fault_run *run, char *ret, size_t bytes)
 	char delay[32], jitter[32];
 
 	if (json_object_get(run->args, "delay"))
-		snprintf(ret, bytes, "delay %s%s%s limit %d", units_exact_ns(fault_arg_u64(run, "delay"), delay, sizeof(delay)), jitter_ns ? " " : "",
-			 jitter_ns ? units_exact_ns(jitter_ns, jitter, sizeof(jitter)) : "", QUEUE_PACKETS);
+		snprintf(ret, bytes, "delay %s%s%s", units_exact_ns(fault_arg_u64(run, "delay"), delay, sizeof(delay)), jitter_ns ? " " : "",
+			 jitter_ns ? units_exact_ns(jitter_ns, jitter, sizeof(jitter)) : "");
 	else if (json_object_get(run->args, "percent"))
-		snprintf(ret, bytes, "loss %" PRIu64 "%% limit %d", fault_arg_u64(run, "percent"), QUEUE_PACKETS);
+		snprintf(ret, bytes, "loss %" PRIu64 "%%", fault_arg_u64(run, "percent"));
 	else
-		snprintf(ret, bytes, "rate %" PRIu64 "%s limit %d", rate % 1000 ? rate : rate / 1000, rate % 1000 ? "bit" : "kbit", QUEUE_PACKETS);
+		snprintf(ret, bytes, "rate %" PRIu64 "%s", rate % 1000 ? rate : rate / 1000, rate % 1000 ? "bit" : "kbit");
 }
 
 /* The listing before, and a refusal when what we would add is there already. */
@@ -140,7 +140,7 @@ static int add_actions(const struct flow *flow, const char *netem, struct plan *
 	if (rc == 0)
 		rc = plan_add_run(plan, err, "tc qdisc add dev %s clsact", flow->dev);
 	if (rc == 0)
-		rc = plan_add_run(plan, err, "tc qdisc add dev %s root netem %s", flow->ifb, netem);
+		rc = plan_add_run(plan, err, "tc qdisc add dev %s root netem %s limit %d", flow->ifb, netem, QUEUE_PACKETS);
 	for (unsigned int i = 0; i < flow->matches_nr && rc == 0; i++)
 		rc = plan_add_run(plan, err, "tc filter add dev %s egress protocol ip pref %u handle 1 flower ip_proto tcp %s action mirred egress redirect dev %s",
 				  flow->dev, PREF_FIRST + i, flow->match[i], flow->ifb);
@@ -192,12 +192,17 @@ int netem_plan(struct fault_run *run, enum netem_socket which, const char *netem
 	return rc < 0 ? rc : drbd_add_linked(run, plan, err);
 }
 
-int netem_plan_drbd(struct fault_run *run, struct plan *plan, struct err *err)
+int netem_plan_socket(struct fault_run *run, enum netem_socket which, struct plan *plan, struct err *err)
 {
 	char netem[96];
 
 	netem_words(run, netem, sizeof(netem));
-	return netem_plan(run, netem_which(run), netem, plan, err);
+	return netem_plan(run, which, netem, plan, err);
+}
+
+int netem_plan_drbd(struct fault_run *run, struct plan *plan, struct err *err)
+{
+	return netem_plan_socket(run, netem_which(run), plan, err);
 }
 
 int netem_plan_nfs(struct fault_run *run, struct plan *plan, struct err *err)

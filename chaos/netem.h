@@ -22,10 +22,13 @@ extern const char *const netem_drbd_needs[], *const netem_nfs_needs[];
 
 int netem_probe(const struct allow *allow, struct err *err);
 
-/** The link of DRBD. @param netem  the words after `netem`, such as "delay 2s 500ms limit 10000". Errors: as drbd_link_find(); -EBUSY there is one already */
+/** The link of DRBD. @param netem  the words after `netem`, such as "delay 2s 500ms". Errors: as drbd_link_find(); -EBUSY there is one already */
 int netem_plan(struct fault_run *run, enum netem_socket which, const char *netem, struct plan *plan, struct err *err);
 
-/** The same, of a fault whose arguments say which socket, and what: delay and jitter, percent (of loss) or rate. */
+/** The same, of a fault whose arguments say what: delay and jitter, percent (of loss) or rate. */
+int netem_plan_socket(struct fault_run *run, enum netem_socket which, struct plan *plan, struct err *err);
+
+/** The same, of one whose argument `socket` says which, too. */
 int netem_plan_drbd(struct fault_run *run, struct plan *plan, struct err *err);
 
 /** What this host sends over NFS, to clients as a server and to servers as a client. Arguments as above, without the socket. Errors: as nfs_link_find(); -EBUSY */

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "err.h"
 #include "faults.h"
@@ -176,6 +177,11 @@ int nfs_parse_exports(const char *lines, const char *path, struct nfs_export *re
 		ret[nr++] = e;
 	}
 	return (int)nr;
+}
+
+int nfsd_check_file(const char *path, int mode, struct err *err)
+{
+	return access(path, mode) < 0 ? err_set(err, -ENOPKG, "%s is missing: no nfsd here", path) : 0;
 }
 
 /* What the kernel makes of a line of portlist listens on every address. "tcp LISTEN 0 64 0.0.0.0:2049 0.0.0.0:*" */

@@ -58,6 +58,9 @@ int nfs_exports(const char *path, char **ret_lines, struct err *err);
 /** What such lines say. @return how many. Errors: -EBADMSG a line that is none, or has a word that is none; -E2BIG more than max */
 int nfs_parse_exports(const char *lines, const char *path, struct nfs_export *ret, size_t max, struct err *err);
 
+/** @param mode  as of access(2). Errors: -ENOPKG a file of nfsd's is missing: it does not run here */
+int nfsd_check_file(const char *path, int mode, struct err *err);
+
 /**
  * Of a fault that stops nfsd: it is healed when nfsd has the threads and the listeners of now.
  * Errors: -EINVAL it does not run, or has a listener that could not be made again as it is; as tool_read()

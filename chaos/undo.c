@@ -76,15 +76,11 @@ static int plan_nothing(const json_t *op, struct plan *plan, struct err *err)
 
 static int plan_dm_table(const json_t *op, struct plan *plan, struct err *err)
 {
-	const char *name = op_text(op, "name"), *table = op_text(op, "table");
-	int rc;
+	const char *table = op_text(op, "table");
 
 	if (table[strcspn(table, "'\n")] != '\0')
 		return err_set(err, -EBADMSG, "DM_TABLE of more than one line");
-	rc = plan_add_run(plan, err, "dmsetup load %s --table '%s'", name, table);
-	if (rc == 0)
-		rc = plan_add_run(plan, err, "dmsetup suspend --nolockfs %s", name);
-	return rc < 0 ? rc : plan_add_run(plan, err, "dmsetup resume %s", name);
+	return undo_add_dm_table(plan, op_text(op, "name"), table, err);
 }
 
 static int check_threads(const json_t *op, struct err *err)
@@ -228,6 +224,15 @@ int undo_nfsd_pool(unsigned int *ret, struct err *err)
 		*ret = (unsigned int)strtoul(text, NULL, 10);
 	free(text);
 	return rc;
+}
+
+int undo_add_dm_table(struct plan *plan, const char *name, const char *table, struct err *err)
+{
+	int rc = plan_add_run(plan, err, "dmsetup load %s --table '%s'", name, table);
+
+	if (rc == 0)
+		rc = plan_add_run(plan, err, "dmsetup suspend --nolockfs %s", name);
+	return rc < 0 ? rc : plan_add_run(plan, err, "dmsetup resume %s", name);
 }
 
 int undo_dm_table(const char *name, char **ret, struct err *err)

@@ -50,6 +50,9 @@ int undo_nfsd_pool(unsigned int *ret, struct err *err);
 /** The table of a dm device, without its last newline. @param ret malloc'ed */
 int undo_dm_table(const char *name, char **ret, struct err *err);
 
+/** Put another table in place of the live one. @param table  one line without quotes */
+int undo_add_dm_table(struct plan *plan, const char *name, const char *table, struct err *err);
+
 /**
  * Undo an entry of the journal and prove it; tried again until proved or the time is over. The entry is struck out when confirmed.
  * Idempotent; goes on after an error. It is in the audit log before and after; a log that cannot be written hinders no undo, and the evidence says so.
