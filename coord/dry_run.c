@@ -17,7 +17,6 @@
 #include "run.h"
 #include "units.h"
 
-#define INSTANT_UNKNOWN UINT64_MAX
 #define PIECES_SHOWN 8
 
 /* Each job whose rate is relative, one after the other. */
@@ -166,28 +165,6 @@ static void print_job(FILE *f, const struct profile *p, const struct job *j)
 	print_phases_of_job(f, p, j);
 }
 
-static int fault_by_name(const struct profile *p, const char *name)
-{
-	for (unsigned int i = 0; i < p->faults_nr; i++)
-		if (strcmp(p->faults[i].fault, name) == 0)
-			return (int)i;
-	return -1;
-}
-
-/* As schedule.c will look it up, with every event in its planned place. @param depth  events may wait for each other */
-static uint64_t instant_of(const struct profile *p, const struct when *when, unsigned int depth)
-{
-	uint64_t at = INSTANT_UNKNOWN;
-	int event;
-
-	if (when->phase_idx >= 0)
-		return profile_phase_start(p, (unsigned int)when->phase_idx) + when->offset_ns;
-	event = fault_by_name(p, when->name);
-	if (event >= 0 && depth < FAULTS_MAX)
-		at = instant_of(p, &p->faults[event].at, depth + 1);
-	return at == INSTANT_UNKNOWN ? at : at + when->offset_ns;
-}
-
 static void print_instant(FILE *f, const struct when *when, uint64_t at)
 {
 	char text[32];
@@ -201,28 +178,12 @@ static void print_instant(FILE *f, const struct when *when, uint64_t at)
 		fprintf(f, " (%s)", units_exact_ns(at, text, sizeof text));
 }
 
-/* INSTANT_UNKNOWN where events wait for each other. An instant ends when it begins. */
-void times_of(const struct profile *p, const struct fault_plan *plan, uint64_t *ret_at, uint64_t *ret_until)
-{
-	uint64_t at = instant_of(p, &plan->at, 0);
-
-	*ret_at = *ret_until = at;
-	if (chaos_is_instant(plan->fault))
-		return;
-	if (plan->for_ns > 0)
-		*ret_until = at == INSTANT_UNKNOWN ? at : at + plan->for_ns;
-	else if (plan->until.name[0] != '\0')
-		*ret_until = instant_of(p, &plan->until, 0);
-	else
-		*ret_until = profile_phase_start(p, p->phases_nr);
-}
-
 static void print_when(FILE *f, const struct profile *p, const struct fault_plan *plan)
 {
 	uint64_t at, until;
 	char text[32];
 
-	times_of(p, plan, &at, &until);
+	schedule_planned(p, plan, &at, &until);
 	fputs(plan->condition.text[0] != '\0' ? "    when:       from " : "    when:       at ", f);
 	print_instant(f, &plan->at, at);
 	if (plan->condition.text[0] != '\0')
@@ -350,7 +311,7 @@ static int faults_to_json(const struct run *run, json_t *ret_faults, struct err 
 
 		if (rc < 0)
 			return rc;
-		times_of(p, plan, &at, &until);
+		schedule_planned(p, plan, &at, &until);
 		(void)json_object_set_new(e, "key", json_string(plan->key));
 		(void)json_object_set_new(e, "host", json_string(plan->on));	/* "" = the DRBD primary of that moment */
 		(void)json_object_set_new(e, "at_ns", instant_to_json(at));

@@ -85,8 +85,7 @@ void progress_sample(struct run *run, const char *host, const json_t *sample)
 		run->oldest_request_ns = value;
 		if (value >= STORAGE_BUSY_NS)
 			run->storage_busy_ns = clock_mono_ns();
-	}
-	else if (strcmp(metric, "drbd.connected") == 0)
+	} else if (strcmp(metric, "drbd.connected") == 0)
 		(void)snprintf(run->drbd, sizeof run->drbd, "%s", text ? text : value > 0 ? "Connected" : "not connected");
 }
 

@@ -128,8 +128,6 @@ int run_ask_all(struct run *run, const char *role, const char *kind, json_t *bod
 /* dry_run.c */
 /** --dry-run: what would be done, and the effective profile. Errors: -EINVAL as of a run. */
 int run_dry(const struct run_options *options, struct err *err);
-/** When a fault is in force as it is planned, from the start of the load [ns]; UINT64_MAX = that depends on events that wait for each other. */
-void times_of(const struct profile *p, const struct fault_plan *plan, uint64_t *ret_at, uint64_t *ret_until);
 /** Whether a profile with an arm's changes can be run; nothing is done. Errors: -EINVAL, with the name of the arm. */
 int run_check_arm(const struct run_options *options, const struct arm *arm, struct err *err);
 
@@ -146,6 +144,9 @@ int run_load_start(struct run *run, const struct load_plan *plan, struct err *er
 int run_load_stop(struct run *run, struct err *err);
 
 /* schedule.c */
+#define INSTANT_UNKNOWN UINT64_MAX
+/** When a fault is in force as it is planned, from the start of the load [ns]; INSTANT_UNKNOWN = events wait for each other. An instant ends when it begins. */
+void schedule_planned(const struct profile *p, const struct fault_plan *plan, uint64_t *ret_at, uint64_t *ret_until);
 int schedule_check(struct run *run, struct err *err);
 void schedule_tick(struct run *run, int64_t now);	/* since T0 */
 /** Once a second: whether what a fault waits for has become true. */

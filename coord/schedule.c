@@ -18,6 +18,43 @@
 #include "report.h"
 #include "run.h"
 
+static int fault_by_name(const struct profile *p, const char *name)
+{
+	for (unsigned int i = 0; i < p->faults_nr; i++)
+		if (strcmp(p->faults[i].fault, name) == 0)
+			return (int)i;
+	return -1;
+}
+
+/* As resolve() will look it up, with every event in its planned place. @param depth  events may wait for each other */
+static uint64_t instant_of(const struct profile *p, const struct when *when, unsigned int depth)
+{
+	uint64_t at = INSTANT_UNKNOWN;
+	int event;
+
+	if (when->phase_idx >= 0)
+		return profile_phase_start(p, (unsigned int)when->phase_idx) + when->offset_ns;
+	event = fault_by_name(p, when->name);
+	if (event >= 0 && depth < FAULTS_MAX)
+		at = instant_of(p, &p->faults[event].at, depth + 1);
+	return at == INSTANT_UNKNOWN ? at : at + when->offset_ns;
+}
+
+void schedule_planned(const struct profile *p, const struct fault_plan *plan, uint64_t *ret_at, uint64_t *ret_until)
+{
+	uint64_t at = instant_of(p, &plan->at, 0);
+
+	*ret_at = *ret_until = at;
+	if (chaos_is_instant(plan->fault))
+		return;
+	if (plan->for_ns > 0)
+		*ret_until = at == INSTANT_UNKNOWN ? at : at + plan->for_ns;
+	else if (plan->until.name[0] != '\0')
+		*ret_until = instant_of(p, &plan->until, 0);
+	else
+		*ret_until = profile_phase_start(p, p->phases_nr);
+}
+
 /* Each peer holds a copy that the other may need. Where `on` is left out, the host is not known before the injection: see hit_on_other_peer(). */
 static int check_peers(const struct profile *p, struct err *err)
 {
@@ -29,8 +66,8 @@ static int check_peers(const struct profile *p, struct err *err)
 			if (!chaos_breaks_storage(f->fault) || !chaos_breaks_storage(other->fault) || f->on[0] == '\0' || other->on[0] == '\0' ||
 			    strcmp(f->on, other->on) == 0)
 				continue;
-			times_of(p, f, &at, &until);
-			times_of(p, other, &other_at, &other_until);
+			schedule_planned(p, f, &at, &until);
+			schedule_planned(p, other, &other_at, &other_until);
 			if (at <= other_until && other_at <= until)	/* a heal takes its time */
 				return err_set(err, -EINVAL, "%s:%u: %s on %s overlaps %s on %s (line %u): never both peers of DRBD at once; let one end before the"
 					       " other begins", p->file, f->line, f->fault, f->on, other->fault, other->on, other->line);

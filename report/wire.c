@@ -10,7 +10,7 @@
 #include "judge.h"
 #include "record.h"
 
-static json_t *host_of(json_t *wire, const char *name)
+static json_t *find_host(const json_t *wire, const char *name)
 {
 	json_t *host;
 	size_t i;
@@ -18,6 +18,15 @@ static json_t *host_of(json_t *wire, const char *name)
 	json_array_foreach(wire, i, host)
 		if (strcmp(json_string_value(json_object_get(host, "host")), name) == 0)
 			return host;
+	return NULL;
+}
+
+static json_t *find_or_add_host(json_t *wire, const char *name)
+{
+	json_t *host = find_host(wire, name);
+
+	if (host)
+		return host;
 	host = json_pack("{s:s, s:I, s:I, s:I, s:I, s:{}}", "host", name, "ops", (json_int_t)0, "reads", (json_int_t)0, "rpcs", (json_int_t)0, "read_rpcs",
 			 (json_int_t)0, "by_rpc");
 	json_array_append_new(wire, host);
@@ -32,7 +41,7 @@ static void add(json_t *host, const char *key, json_int_t nr)
 /* host, RPC, calls */
 static int add_calls(void *row, void *arg)
 {
-	json_t *host = host_of(arg, judge_text(row, 0));
+	json_t *host = find_or_add_host(arg, judge_text(row, 0));
 	json_int_t nr = sqlite3_column_int64(row, 2);
 
 	add(host, "rpcs", nr);
@@ -45,14 +54,12 @@ static int add_calls(void *row, void *arg)
 /* host, ops that were done, reads among them; of a host without counters there is nothing to compare */
 static int add_ops(void *row, void *arg)
 {
-	json_t *host;
-	size_t i;
+	json_t *host = find_host(arg, judge_text(row, 0));
 
-	json_array_foreach(arg, i, host)
-		if (strcmp(json_string_value(json_object_get(host, "host")), judge_text(row, 0)) == 0) {
-			add(host, "ops", sqlite3_column_int64(row, 1));
-			add(host, "reads", sqlite3_column_int64(row, 2));
-		}
+	if (!host)
+		return 0;
+	add(host, "ops", sqlite3_column_int64(row, 1));
+	add(host, "reads", sqlite3_column_int64(row, 2));
 	return 0;
 }
 
