@@ -28,23 +28,29 @@ const struct layer layer_rows[] = {
 
 struct instants {
 	int64_t first_ns;	/* the first fault in force; -1 = none */
-	int64_t act_ns;		/* what ended the last one: its heal, or the reboot */
+	int64_t act_ns;		/* what ended them: the last heal, or the reboot */
 	char act[NAME_BYTES];	/* "heal" or the fault that did it */
 };
 
-/* fault, inject_ns, heal_ns, healed_by; in the order of injection */
+/*
+ * fault, inject_ns, heal_ns, healed_by; in the order of injection. What ended the faults is the latest of the heals and of the instants, which are ended
+ * by themselves; a fault that another one ended (a reboot) tells nothing that the other's row does not.
+ */
 static int look_fault(void *row, void *arg)
 {
 	struct instants *at = arg;
 	const char *fault = (const char *)sqlite3_column_text(row, 0), *by = (const char *)sqlite3_column_text(row, 3);
-	bool instant = by && strcmp(by, fault) == 0;	/* an instant is ended by itself */
+	bool healed = by && strcmp(by, "heal") == 0 && sqlite3_column_type(row, 2) != SQLITE_NULL;
+	int64_t inject_ns = sqlite3_column_int64(row, 1), ns = healed ? sqlite3_column_int64(row, 2) : inject_ns;
 
 	if (strcmp(fault, "none") == 0)
 		return 0;
 	if (at->first_ns < 0)
-		at->first_ns = sqlite3_column_int64(row, 1);
-	at->act_ns = instant || sqlite3_column_type(row, 2) == SQLITE_NULL ? sqlite3_column_int64(row, 1) : sqlite3_column_int64(row, 2);
-	(void)snprintf(at->act, sizeof at->act, "%s", instant ? fault : by ? by : "");
+		at->first_ns = inject_ns;
+	if (ns >= at->act_ns) {
+		at->act_ns = ns;
+		(void)snprintf(at->act, sizeof at->act, "%s", by ? by : "");
+	}
 	return 0;
 }
 
@@ -172,17 +178,16 @@ static int count(void *row, void *arg)
 	return 0;
 }
 
-int judge_course(struct record *record, struct metrics *metrics, const struct profile *profile, json_t *verdict, struct err *err)
+int judge_course(struct record *record, struct metrics *metrics, json_t *verdict, struct err *err)
 {
 	static const char faults[] = "SELECT fault, inject_ns, heal_ns, healed_by FROM faults WHERE inject_ns IS NOT NULL ORDER BY inject_ns";
 	static const char both[] = "SELECT COUNT(*) FROM pages AS bad WHERE (bad.outcome != 'ok' OR bad.done_ns - bad.due_ns > 30000000000) AND EXISTS"
 				   " (SELECT 1 FROM pages AS good WHERE good.outcome = 'ok' AND good.done_ns - good.due_ns <= 30000000000"
 				   " AND good.done_ns BETWEEN bad.done_ns - 10000000000 AND bad.done_ns)";
-	struct instants at = { .first_ns = -1 };
+	struct instants at = { .first_ns = -1, .act_ns = -1 };
 	int64_t failed = 0;
 	int rc = judge_query(record, faults, NULL, look_fault, &at, err);
 
-	(void)profile;
 	if (rc == 0)
 		rc = judge_query(record, both, NULL, count, &failed, err);
 	if (rc == 0)

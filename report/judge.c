@@ -216,7 +216,7 @@ static int fill(struct record *record, struct metrics *metrics, const struct pro
 	if (rc >= 0)
 		rc = judge_gates(record, profile, verdict, reasons, doubts, err);
 	if (rc == 0)
-		rc = judge_course(record, metrics, profile, verdict, err);
+		rc = judge_course(record, metrics, verdict, err);
 	if (rc == 0)
 		rc = judge_wire(record, verdict, err);
 	if (rc == 0)

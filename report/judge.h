@@ -30,7 +30,7 @@ int judge_whole(struct record *record, const json_t *verdict, const struct profi
 
 /* course.c */
 /** "recovery", "herd", "ratios", "layers", "failed_while_others_ok": how it went, into the verdict. */
-int judge_course(struct record *record, struct metrics *metrics, const struct profile *profile, json_t *verdict, struct err *err);
+int judge_course(struct record *record, struct metrics *metrics, json_t *verdict, struct err *err);
 
 /* A row of "layers": {key: {"baseline", "under_fault"}}, each the extreme of a metric. */
 struct layer {
