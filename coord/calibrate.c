@@ -110,14 +110,15 @@ static bool is_settled(struct run *run, void *arg)
 
 /*
  * What calibration has written reaches the disks some seconds later: xfs pushes its log every 30 s, the kernel dirty pages every 5 s. The baseline
- * shall not begin with it, so T0 waits until DRBD has had no slow request for ten seconds. Without DRBD there is nothing that would tell.
+ * shall not begin with it, so T0 waits until DRBD has had no slow request for ten seconds. Where its requests are not measured, nothing would
+ * tell.
  */
 static int settle(struct run *run, struct err *err)
 {
 	uint64_t begin_ns = clock_mono_ns();
 	int rc;
 
-	if (run->drbd[0] == '\0')
+	if (run->oldest_request_ns < 0)
 		return 0;
 	progress_say(run, "calibrate: until DRBD has had no request older than %.0f ms for %.0f s", (double)STORAGE_BUSY_NS / NS_PER_MS, (double)SETTLED_NS / NS_PER_S);
 	run->storage_busy_ns = begin_ns;

@@ -108,17 +108,20 @@ static uint64_t oldest_op(const struct run *run)
 
 void progress_line(struct run *run, int64_t now)
 {
-	char p99[24], oldest[24], request[24], storage[160] = "";
+	char p99[24], oldest[24], request[24], nfsd[40] = "", drbd[80] = "", slow[48] = "";
 	bool terminal = isatty(STDERR_FILENO);
 
 	if (run->options->quiet)
 		return;
 	if (run->nfsd_threads > 0)
-		(void)snprintf(storage, sizeof storage, "  nfsd blocked %.0f/%.0f  DRBD %s, oldest request %s", run->nfsd_blocked, run->nfsd_threads,
-			       run->drbd, units_format_ns((uint64_t)run->oldest_request_ns, request, sizeof request));
-	fprintf(stderr, "%s%-9s %4lld s  %6llu done/s  p99 %-8s oldest in flight %-8s%s%s", terminal ? "\r\033[K" : "",
+		(void)snprintf(nfsd, sizeof nfsd, "  nfsd blocked %.0f/%.0f", run->nfsd_blocked, run->nfsd_threads);
+	if (run->drbd[0] != '\0')
+		(void)snprintf(drbd, sizeof drbd, "  DRBD %s", run->drbd);
+	if (run->oldest_request_ns >= 0)
+		(void)snprintf(slow, sizeof slow, ", oldest request %s", units_format_ns((uint64_t)run->oldest_request_ns, request, sizeof request));
+	fprintf(stderr, "%s%-9s %4lld s  %6llu done/s  p99 %-8s oldest in flight %-8s%s%s%s%s", terminal ? "\r\033[K" : "",
 		run->phase < (int)run->plan.phases_nr ? run->plan.phases[run->phase].name : "end", (long long)(now / (int64_t)NS_PER_S),
 		(unsigned long long)run->second->count, units_format_ns(hist_quantile(run->second, 0.99), p99, sizeof p99),
-		units_format_ns(oldest_op(run), oldest, sizeof oldest), storage, terminal ? "" : "\n");
+		units_format_ns(oldest_op(run), oldest, sizeof oldest), nfsd, drbd, slow, terminal ? "" : "\n");
 	hist_clear(run->second);
 }

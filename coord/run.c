@@ -260,6 +260,7 @@ int run_profile(const struct run_options *options, json_t **ret_verdict, char *r
 	(void)sigaction(SIGTERM, &act, &old[1]);
 	run->options = options;
 	run->stop_signal = &stop_signal;
+	run->oldest_request_ns = -1;
 	run->second = hist_new();
 	run->bus = bus_new();
 	rc = run->second && run->bus ? profile_load(options->profile, options->sets, &run->profile, err) : -ENOMEM;

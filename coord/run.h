@@ -94,7 +94,8 @@ struct run {
 	int phase;
 	const volatile sig_atomic_t *stop_signal;
 	char primary[NAME_BYTES];	/* host where DRBD is primary, as last seen */
-	double nfsd_threads, nfsd_blocked, oldest_request_ns;
+	double nfsd_threads, nfsd_blocked;
+	double oldest_request_ns;	/* of DRBD; < 0: never measured */
 	uint64_t storage_busy_ns;	/* when DRBD last had such a request; our clock */
 	char drbd[64];
 	struct hist *second;		/* responses of op "" of the last second */
