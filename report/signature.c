@@ -127,6 +127,14 @@ static int parse_time(struct words *w, const char *what, uint64_t *ret, struct e
 	return units_parse_duration(text, ret) < 0 ? err_set(err, -EINVAL, "'%s' after '%s' is not a time; write 10s", text, what) : 0;
 }
 
+static int parse_event(struct words *w, const char *clause, char ret[NAME_BYTES], struct err *err)
+{
+	if (*peek(w) == '\0')
+		return err_set(err, -EINVAL, "the event is missing: %s", clause);
+	(void)snprintf(ret, NAME_BYTES, "%s", next(w));
+	return 0;
+}
+
 static int parse_clause(struct words *w, struct signature_line *ret, struct err *err)
 {
 	const char *word = next(w);
@@ -136,16 +144,14 @@ static int parse_clause(struct words *w, struct signature_line *ret, struct err 
 		return parse_time(w, word, &ret->for_ns, err);
 	if (strcmp(word, "while") == 0)
 		return parse_condition(w, &ret->during, err);
+	if (strcmp(word, "before") == 0)
+		return parse_event(w, "before EVENT", ret->before, err);
 	if (strcmp(word, "within") != 0)
-		return err_set(err, -EINVAL, "'%s' is not expected here; after a condition come: for TIME, while CONDITION, within TIME of EVENT", word);
+		return err_set(err, -EINVAL, "'%s' is not expected here; after a condition come: for TIME, while CONDITION, within TIME of EVENT, before EVENT", word);
 	rc = parse_time(w, word, &ret->within_ns, err);
 	if (rc == 0 && strcmp(next(w), "of") != 0)
 		rc = err_set(err, -EINVAL, "write: within TIME of EVENT");
-	if (rc == 0 && *peek(w) == '\0')
-		rc = err_set(err, -EINVAL, "the event is missing: within TIME of EVENT");
-	if (rc == 0)
-		(void)snprintf(ret->event, sizeof ret->event, "%s", next(w));
-	return rc;
+	return rc < 0 ? rc : parse_event(w, "within TIME of EVENT", ret->event, err);
 }
 
 int signature_parse(const char *text, struct signature_line *ret, struct err *err)
@@ -308,6 +314,11 @@ int signature_evaluate(struct record *record, struct metrics *metrics, const str
 		span.from = at;
 		span.to = at + (int64_t)parsed.within_ns < span.to ? at + (int64_t)parsed.within_ns : span.to;
 	}
+	if (parsed.before[0] != '\0') {
+		int64_t at = event_at(record, parsed.before);
+
+		span.to = at >= 0 && at < span.to ? at : span.to;
+	}
 	look(&parsed, metrics, &span, ret);
 	tell(&parsed, metrics, &span, ret);
 	return ret->held ? 0 : gap_find(record, metrics, &parsed, span.from, span.to, ret->gap, sizeof ret->gap, err);
@@ -325,9 +336,11 @@ int report_check_line(const struct profile *profile, const struct named_line *li
 {
 	struct signature_line parsed;
 	int rc = signature_parse(line->text, &parsed, err);
+	const char *const events[] = { parsed.event, parsed.before };
 
-	if (rc == 0 && parsed.event[0] != '\0' && !is_phase(profile, parsed.event) && !is_event(parsed.event))
-		rc = err_set(err, -EINVAL, "'%s' is neither a phase nor a fault", parsed.event);
+	for (int i = 0; i < 2 && rc == 0; i++)
+		if (events[i][0] != '\0' && !is_phase(profile, events[i]) && !is_event(events[i]))
+			rc = err_set(err, -EINVAL, "'%s' is neither a phase nor a fault", events[i]);
 	return rc < 0 ? err_prefix(err, rc, "%s:%u%s%s", profile->file, line->line, line->name[0] ? ": " : "", line->name) : 0;
 }
 

@@ -2,14 +2,15 @@
 /*
  * signature.h - lines over metrics: "nfsd.hung_ratio >= 0.5 for 10s", and whether a record holds them.
  *
- *	line       = condition { "for" TIME | "while" condition | "within" TIME "of" EVENT }
+ *	line       = condition { "for" TIME | "while" condition | "within" TIME "of" EVENT | "before" EVENT }
  *	condition  = conjunction { "or" conjunction }
  *	conjunction = comparison { "and" comparison }
  *	comparison = METRIC [ (">=" | "<=" | ">" | "<" | "==" | "!=") VALUE ]      METRIC alone: is not 0
  *
  * A value of a metric in ns is written with its unit (1s, 200ms); a share may be written as 50%. A comparison with a metric that has no value is not true.
  * Looked at once a second from the end of the baseline on. `A while B for T` holds when both are true for T without a break. `within T of EVENT` looks at
- * the time from the injection of a fault, or the start of a phase, to T after it; a line whose event never happened is not held.
+ * the time from the injection of a fault, or the start of a phase, to T after it; a line whose event never happened is not held. `before EVENT` looks no further than
+ * that instant, so that what a cure breaks itself is not taken for what it cured; an event that never came ends nothing.
  */
 #ifndef SQUALL_REPORT_SIGNATURE_H
 #define SQUALL_REPORT_SIGNATURE_H
@@ -48,6 +49,7 @@ struct signature_line {
 	struct condition main, during;	/* during.nr 0 = no `while` */
 	uint64_t for_ns, within_ns;
 	char event[NAME_BYTES];		/* "" = no `within` */
+	char before[NAME_BYTES];	/* "" = up to the end */
 };
 
 /** Parse. Errors: -EINVAL with a sentence that the caller puts file:line before. */

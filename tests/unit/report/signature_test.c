@@ -103,6 +103,18 @@ Test(signature, within_counts_from_the_event_and_needs_it)
 	cr_expect(look("drbd.pending >= 7 within 9s of after").held);
 }
 
+Test(signature, before_looks_no_further_than_the_event_if_it_came)
+{
+	samples("drbd.pending", 0, 60, 1);
+	samples("drbd.pending", 48, 49, 7);
+	cr_expect(look("drbd.pending >= 7 before host-reboot").held);
+	fixture_sql(record, "INSERT INTO faults VALUES(0, 'host-reboot', 's', 'confirmed', 'confirmed', %lld, NULL, '', '')", 48 * S);
+	cr_expect(!look("drbd.pending >= 7 before host-reboot").held);
+	cr_expect(strstr(look("drbd.pending >= 7 before host-reboot").evidence, "to 48 s"), "%s", look("drbd.pending >= 7 before host-reboot").evidence);
+	fixture_sql(record, "UPDATE faults SET inject_ns = %lld", 49 * S);
+	cr_expect(look("drbd.pending >= 7 before host-reboot").held);
+}
+
 Test(signature, and_binds_closer_than_or)
 {
 	samples("drbd.pending", 0, 60, 1);
@@ -167,7 +179,8 @@ Test(signature, bad_lines_are_named_with_their_place)
 		const char *text, *says;
 	} bad[] = { { "nfsd.hang_ratio > 1", "nfsd.hung_ratio" },	 { "drbd.oldest_request_age > 1", "not a time" }, { "nfsd.hung_ratio > much", "not a number" },
 		    { "nfsd.hung_ratio > 1 for ten", "not a time" },	 { "nfsd.hung_ratio > 1 until 5s", "not expected" },
-		    { "nfsd.hung_ratio > 1 within 5s of", "event is missing" }, { "nfsd.hung_ratio > 1 within 5s of chrismas", "neither a phase nor a fault" } };
+		    { "nfsd.hung_ratio > 1 within 5s of", "event is missing" }, { "nfsd.hung_ratio > 1 within 5s of chrismas", "neither a phase nor a fault" },
+		    { "nfsd.hung_ratio > 1 before", "event is missing" }, { "nfsd.hung_ratio > 1 before chrismas", "neither a phase nor a fault" } };
 	struct profile profile = { .file = "p.yaml" };
 
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
