@@ -23,6 +23,7 @@
 #include "file.h"
 #include "image.h"
 #include "state.h"
+#include "units.h"
 #include "vm.h"
 
 #define READY_NS (120 * NS_PER_S)
@@ -303,7 +304,8 @@ static void saved_path(const struct opening *o, const struct lab_spec *spec, con
 
 static int fresh(struct opening *o, const struct lab_spec *spec, const struct dataset_spec *d, uint64_t seed, lab_progress progress, void *arg, struct err *err)
 {
-	char saved[4200];
+	char saved[4200], text[64], took[24];
+	uint64_t begin_ns;
 	int rc = down(err);
 
 	if (rc == 0)
@@ -327,7 +329,14 @@ static int fresh(struct opening *o, const struct lab_spec *spec, const struct da
 		lab_cache_keep_newest(o->cache, "lab-", SAVED_KEPT);
 	}
 	progress("restoring the saved lab", arg);
-	return rc == 0 ? restore(o, spec, saved, err) : rc;
+	begin_ns = clock_mono_ns();
+	if (rc == 0)
+		rc = restore(o, spec, saved, err);
+	if (rc < 0)
+		return rc;
+	(void)snprintf(text, sizeof text, "restored after %s", units_format_ns(clock_mono_ns() - begin_ns, took, sizeof took));
+	progress(text, arg);
+	return 0;
 }
 
 int lab_fresh(const struct lab_spec *spec, const struct dataset_spec *dataset, uint64_t seed, lab_progress progress, void *arg, struct lab_info *ret_info,
