@@ -15,7 +15,8 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wvla -Wundef -Wformat=2 -Wstrict-prototy
 CFLAGS  ?= -O2 -g
 ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -pthread -iquote include $(WARN) $(CFLAGS) \
               $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
-ALL_CFLAGS += -DSQUALL_VERSION=\"0.1\" -DSQUALL_COMMIT=\"$(shell git rev-parse --short HEAD 2>/dev/null)\"
+COMMIT := $(shell git describe --always --dirty --exclude='*' 2>/dev/null)
+ALL_CFLAGS += -DSQUALL_VERSION=\"0.1\" -DSQUALL_COMMIT=\"$(COMMIT)\"
 LIBS := -lyaml -ljansson -lsqlite3 -laio -luring -lcrypto -lz -lm -ldl
 
 LAYERS := common loadgen chaos observe report coord lab
@@ -40,6 +41,13 @@ $(BUILD)/squall: $(BUILD)/main.o $(ARCHIVES)
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# What names the commit is built anew with each.
+.PHONY: FORCE
+$(BUILD)/commit: FORCE
+	@mkdir -p $(@D)
+	@echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' >$@
+$(BUILD)/main.o $(BUILD)/coord/run.o: $(BUILD)/commit
 
 $(BUILD)/lab/guest.o: $(wildcard lab/guest/*)
 $(BUILD)/report/html.o: $(wildcard report/page/*)
