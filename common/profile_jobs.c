@@ -15,6 +15,29 @@
 #define ZIPF_MIN 0.05		/* below it is as good as uniform, above the maximum one file is as good as all there is */
 #define ZIPF_MAX 5.0
 
+uint64_t retry_wait_ns(const struct retry *retry, unsigned int try_idx)
+{
+	double ns = (double)retry->after_ns;
+
+	for (unsigned int i = 0; i < try_idx; i++)
+		ns *= retry->backoff;
+	return ns < TRIES_NS_MAX ? (uint64_t)ns : TRIES_NS_MAX;
+}
+
+static uint64_t all_tries_ns(const struct retry *retry)
+{
+	uint64_t ns = 0;
+
+	for (unsigned int i = 0; i < retry->tries; i++)
+		ns += retry_wait_ns(retry, i);
+	return ns;
+}
+
+uint64_t job_gives_up_ns(const struct job *job)
+{
+	return job->retry.tries > 0 ? all_tries_ns(&job->retry) : job->timeout_ns;
+}
+
 static int parse_mix(const struct yaml *node, struct job *j, struct err *err)
 {
 	uint64_t weight, sum = 0;

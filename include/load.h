@@ -77,6 +77,7 @@ int load_start(struct load *load, uint64_t t0_ns, struct err *err);
  *  "open":  [[job_idx, site, due_ns], ...]}                                         oldest open page of each site that has one
  *
  * op "" is the job itself: the page of a page job, any op else. Response and service count ok and errors; unknown is censored and not in them.
+ * An arrival between two attempts is in flight.
  * @return a new reference, or NULL without memory.
  */
 json_t *load_interval(struct load *load);
@@ -92,6 +93,8 @@ unsigned int load_in_flight(const struct load *load);
  *
  * {"jobs": [{"job", "due", "ok", "errors": {}, "unknown", "in_flight", "not_issued", "engine"}],        conservation asserted
  *           "engine_why": a sentence, when "engine" is not the one that the job names
+ *           of a job with a retry also "retry": [{"phase", "attempts", "failed", "abandoned", "in_flight", "late_ok", "late_errors"}]: how many
+ *           attempts the arrivals of each phase had; attempts = ok of the job + failed + abandoned + in_flight; late: of the abandoned, came back later
  *           of an asynchronous engine also "submit_blocked", "submit_blocked_max_ns"                how often handing ops to the kernel blocked
  *  "censored": [{"job": "visitors", "op": "", "phase": "storm", "kind": "in_flight" | "unknown" | "not_issued", "ages": "base64 of hist_encode()"}],
  *  "hung": [{"pid", "tid", "op", "path", "age_ns", "wchan", "stack": ["..."]}],          every op in flight at the cut-off, oldest first

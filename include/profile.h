@@ -120,6 +120,19 @@ double arrival_peak_per_s(const struct arrival *arrival, double capacity_per_s, 
 
 enum order { ORDER_RANDOM, ORDER_WALK, ORDER_ZIPF };
 
+#define TRIES_MAX 10
+#define TRIES_NS_MAX 86400000000000ull	/* a day: all attempts of an arrival together; what a histogram holds, too */
+
+/* How often an arrival is tried, and how long each attempt is waited for. docs/retries.scd */
+struct retry {
+	unsigned int tries;		/* attempts at the most; 0: the job has no retry */
+	uint64_t after_ns;		/* the first attempt is given up at that age, and the next one made */
+	double backoff;			/* each further one is waited for so many times as long as the one before; at least 1 */
+};
+
+/** @param try_idx  0 is the first attempt. @return how long it is waited for [ns] */
+uint64_t retry_wait_ns(const struct retry *retry, unsigned int try_idx);
+
 struct job {
 	char name[NAME_BYTES];
 	char engine[NAME_BYTES];	/* "sync" */
@@ -133,11 +146,15 @@ struct job {
 	double zipf_s;			/* order zipf: the exponent */
 	struct arrival arrival;
 	uint64_t timeout_ns;		/* 0: none */
+	struct retry retry;		/* not with a timeout */
 	unsigned int slots;		/* on each host */
 	unsigned int queue_max;		/* arrivals of a host that may wait for a slot; more are `not issued` */
 	unsigned int phases;		/* bit i: runs in phase i */
 	unsigned int line;
 };
+
+/** @return the age at which an arrival becomes unknown [ns]; of a job with a retry at the earliest; 0: it never does. */
+uint64_t job_gives_up_ns(const struct job *job);
 
 struct phase {
 	char name[NAME_BYTES];

@@ -22,6 +22,7 @@ struct arrival_due {
 	uint64_t index;		/* i of the global sequence */
 	uint64_t due_ns;	/* from T0 */
 	uint32_t phase;		/* in load_plan.phases */
+	uint32_t tries;		/* attempts that it has had, see retry.h; 0 as it comes from the sequence */
 };
 
 struct span {			/* a phase in which the job runs */

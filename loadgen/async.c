@@ -7,6 +7,9 @@
  * flush() may block although it should not. So nothing but what is being issued is in the slots then: an arrival that is not due yet is
  * taken after it, and the other loops of the job get those that fall due meanwhile.
  *
+ * A job that tries again takes nothing ahead: the next thing to do may be another by then. Its loops reap until something is due, and the first
+ * one that has a free slot takes it.
+ *
  * An arrival that fell due while there was a free slot is late because of us, and that is lag; one that found all slots taken has waited.
  */
 #include <errno.h>
@@ -107,7 +110,7 @@ static bool issue(struct async *a, uint32_t slot, uint64_t i, uint32_t phase, ui
 	a->busy_nr++;
 	a->page_at[slot] = 0;
 	if (a->t.run->job->is_page) {
-		op = hot_page_op(&a->t, i, 0, due_ns, issued_ns);
+		op = hot_page_op(&a->t, i, 0, hot_first_due(a->t.slot, due_ns), issued_ns);
 	} else {
 		op = hot_pick(a->t.run, &a->t.control->spec, i);
 		hot_show_op(a->t.slot, &op);
@@ -146,12 +149,12 @@ static bool take(struct async *a, bool due_only, struct arrival_due *ret, bool *
 	return got;
 }
 
-/* @return false when frozen. */
-static bool issue_arrival(struct async *a, uint32_t slot, const struct arrival_due *d, bool waited)
+/* @param at_ns  when this attempt was due. @return false when frozen. */
+static bool issue_arrival(struct async *a, uint32_t slot, const struct arrival_due *d, uint64_t at_ns, bool waited)
 {
 	uint64_t issued = hot_now(&a->t);
 
-	return issue(a, slot, d->index, d->phase, d->due_ns, issued, waited ? NO_LAG : issued - d->due_ns);
+	return issue(a, slot, d->index, d->phase, d->due_ns, issued, waited ? NO_LAG : issued - at_ns);
 }
 
 /* @return false when frozen. */
@@ -169,7 +172,7 @@ static bool issue_due(struct async *a, struct pending *p)
 			a->ended = true;
 			return true;
 		}
-		ok = issue_arrival(a, p->slot, &p->due, p->waited);
+		ok = issue_arrival(a, p->slot, &p->due, p->due.due_ns, p->waited);
 	}
 	while (ok && !p->is && a->free_nr > 0) {
 		uint32_t slot = a->free[a->free_nr - 1];
@@ -178,7 +181,7 @@ static bool issue_due(struct async *a, struct pending *p)
 		if (!take(a, true, &d, &none))
 			break;
 		a->free_nr--;
-		ok = issue_arrival(a, slot, &d, d.due_ns < a->free_since_ns);
+		ok = issue_arrival(a, slot, &d, d.due_ns, d.due_ns < a->free_since_ns);
 	}
 	return ok;
 }
@@ -199,6 +202,32 @@ static void look_ahead(struct async *a, struct pending *p)
 	a->free_nr--;
 	p->slot = slot;
 	p->waited = p->due.due_ns < a->free_since_ns;
+}
+
+/* Of a job that tries again: what is due, into free slots. @param ret_next_ns  when to look again. @return false when frozen. */
+static bool issue_attempts(struct async *a, uint64_t *ret_next_ns)
+{
+	struct queue *q = a->t.run->queue;
+	bool ok = true;
+
+	*ret_next_ns = UINT64_MAX;
+	while (ok && a->free_nr > 0) {
+		uint32_t slot = a->free[a->free_nr - 1];
+		struct arrival_due d;
+		enum retry_turn turn;
+		uint64_t at;
+
+		select_slot(a, slot);
+		spin_lock(&q->lock, a->t.tid);
+		turn = retry_take(&a->t, &d, &at, ret_next_ns);
+		spin_unlock(&q->lock);
+		a->ended = turn == RETRY_NEVER;
+		if (turn != RETRY_TAKEN)
+			break;
+		a->free_nr--;
+		ok = issue_arrival(a, slot, &d, at, at < a->free_since_ns);
+	}
+	return ok;
 }
 
 /* Go on to the span that holds `now`. @return when it begins; UINT64_MAX after the last one. */
@@ -313,6 +342,17 @@ static void open_loop(struct async *a)
 	}
 }
 
+static void retry_loop(struct async *a)
+{
+	uint64_t next;
+
+	while (issue_attempts(a, &next)) {
+		flush(a);
+		if (is_over(a) || !reap(a, next))
+			return;
+	}
+}
+
 static void closed_loop(struct async *a)
 {
 	const struct job_run *r = a->t.run;
@@ -340,6 +380,8 @@ void async_run(struct async *a)
 	}
 	if (a->t.run->closed)
 		closed_loop(a);
+	else if (a->t.run->tries > 0)
+		retry_loop(a);
 	else
 		open_loop(a);
 }

@@ -44,7 +44,7 @@ static void bury_shard(struct load *load, const struct job_run *r, struct shard 
 {
 	if (s->redo.active) {
 		*s->redo.counter = s->redo.value;
-		atomic_store(&s->redo.slot->state, SLOT_IDLE);
+		atomic_store(s->redo.word, s->redo.word_value);
 		s->redo.active = 0;
 	}
 	for (uint32_t c = 0; c < r->cells_nr; c++) {
@@ -87,7 +87,7 @@ static enum locked lock_one(struct load *load, struct spin *lock, uint32_t me)
 
 static bool lock_all(struct load *load, struct job_run *r)
 {
-	uint32_t me = (uint32_t)getpid(), n;
+	uint32_t me = (uint32_t)getpid(), n, buried_nr = load->buried_nr;
 	enum locked got = lock_one(load, &r->queue->lock, me);
 
 	if (got == NOT_LOCKED)
@@ -99,6 +99,8 @@ static bool lock_all(struct load *load, struct job_run *r)
 		if (got == LOCKED_FROM_DEAD)
 			bury_shard(load, r, &r->shard[n]);
 	}
+	if (r->tries > 0 && load->buried_nr > buried_nr)	/* now that what was begun is done */
+		again_rebuild(&r->queue->again);
 	if (got != NOT_LOCKED)
 		return true;
 	for (n--; n > 0; n--)
@@ -141,7 +143,7 @@ static void hold(struct load *load, const struct job_run *r, const struct slot *
 		.run = r,
 		.tid = (pid_t)atomic_load(&slot->tid),
 		.op = { .kind = (enum op_kind)atomic_load(&slot->kind), .site = atomic_load(&slot->site), .file = atomic_load(&slot->file),
-			.draw = atomic_load(&slot->draw), .key = hot_key(r, atomic_load(&slot->index)) },
+			.draw = atomic_load(&slot->draw), .key = hot_key(r, atomic_load(&slot->index), atomic_load(&slot->tries)) },
 		.op_age_ns = now_ns > from ? now_ns - from : 0,
 	};
 }
@@ -169,38 +171,74 @@ static void censor(const struct job_run *r, struct job_state *st, const struct s
 		note_in_flight(st, cell_of(r, r->op_idx[kind], phase), now_ns > op_due ? now_ns - op_due : 0);
 }
 
+/* An arrival between two attempts. Context: under the locks. */
+static void look_at_again(const struct load *load, const struct job_run *r, struct job_state *st, const struct arrival_due *d, uint64_t now_ns, bool freeze)
+{
+	st->in_flight++;
+	note_age(st, d->due_ns, now_ns);
+	note_open(load, r, st, d->index, d->due_ns);
+	if (freeze)
+		note_in_flight(st, cell_of(r, r->job->is_page ? 0 : hot_pick_op(r, d->index), d->phase), now_ns - d->due_ns);
+}
+
+/* Taken, and not issued yet. Context: under the locks. */
+static void look_at_assigned(const struct load *load, const struct job_run *r, struct job_state *st, const struct slot *slot, uint64_t now_ns, bool freeze)
+{
+	struct arrival_due d = { .index = atomic_load(&slot->index), .due_ns = atomic_load(&slot->due_ns), .phase = atomic_load(&slot->phase),
+				 .tries = atomic_load(&slot->tries) };
+
+	if (r->tries > 0)
+		st->attempts[d.phase].begun--;
+	if (d.tries > 0) {
+		look_at_again(load, r, st, &d, now_ns, freeze);
+		return;
+	}
+	st->waiting += !freeze;
+	if (freeze)
+		queue_drop(r->queue, d.phase, now_ns - d.due_ns);
+	else
+		note_open(load, r, st, d.index, d.due_ns);
+}
+
+/* Context: under the locks. */
+static void look_at_busy(struct load *load, const struct job_run *r, struct job_state *st, uint32_t idx, uint64_t now_ns, bool freeze)
+{
+	struct slot *slot = &r->slot[idx];
+	struct shard *s = shard_of(r, idx);
+	uint64_t due = atomic_load_explicit(&slot->due_ns, RELAXED);
+	bool is_left;
+
+	if (hot_is_late(r, slot, now_ns) && !atomic_load_explicit(&slot->unknown, RELAXED))
+		hot_give_up(r, s, slot);
+	is_left = atomic_load_explicit(&slot->unknown, RELAXED);
+	if (!is_left || r->tries == 0)		/* what was given up is not as old as its arrival, which may have ended */
+		note_age(st, due, now_ns);
+	if (freeze) {
+		hold(load, r, slot, now_ns);
+		hot_lag(s, atomic_load(&slot->phase), atomic_load(&slot->lag_ns));
+	}
+	if (is_left)
+		return;
+	st->in_flight++;
+	if (r->tries > 0)
+		st->attempts[atomic_load_explicit(&slot->phase, RELAXED)].in_flight++;
+	note_open(load, r, st, atomic_load_explicit(&slot->index, RELAXED), due);
+	if (freeze)
+		censor(r, st, slot, now_ns);
+}
+
 /* Context: under the locks. */
 static void look_at_slots(struct load *load, const struct job_run *r, struct job_state *st, uint64_t now_ns, bool freeze)
 {
 	for (uint32_t i = 0; i < r->slots_nr; i++) {
-		struct slot *slot = &r->slot[i];
-		struct shard *s = shard_of(r, i);
-		uint32_t state = atomic_load_explicit(&slot->state, memory_order_acquire);
-		uint64_t due = atomic_load_explicit(&slot->due_ns, RELAXED);
+		uint32_t state = atomic_load_explicit(&r->slot[i].state, memory_order_acquire);
 
-		if (state == SLOT_IDLE || due > now_ns)
+		if (state == SLOT_IDLE || atomic_load_explicit(&r->slot[i].due_ns, RELAXED) > now_ns)
 			continue;
-		if (state == SLOT_ASSIGNED) {
-			st->waiting += !freeze;
-			if (freeze)
-				queue_drop(r->queue, atomic_load(&slot->phase), now_ns - due);
-			else
-				note_open(load, r, st, atomic_load(&slot->index), due);
-			continue;
-		}
-		if (r->timeout_ns && now_ns - due > r->timeout_ns && !atomic_load_explicit(&slot->unknown, RELAXED))
-			hot_mark_unknown(r, s, slot);
-		note_age(st, due, now_ns);
-		if (freeze)
-			hold(load, r, slot, now_ns);
-		if (freeze)
-			hot_lag(s, atomic_load(&slot->phase), atomic_load(&slot->lag_ns));
-		if (atomic_load_explicit(&slot->unknown, RELAXED))
-			continue;
-		st->in_flight++;
-		note_open(load, r, st, atomic_load_explicit(&slot->index, RELAXED), due);
-		if (freeze)
-			censor(r, st, slot, now_ns);
+		if (state == SLOT_ASSIGNED)
+			look_at_assigned(load, r, st, &r->slot[i], now_ns, freeze);
+		else
+			look_at_busy(load, r, st, i, now_ns, freeze);
 	}
 }
 
@@ -227,6 +265,8 @@ static void look_at_queue(struct load *load, const struct job_run *r, struct job
 	if (freeze)
 		queue_settle(q, now_ns);
 	st->waiting += queue_waiting(q);
+	for (uint32_t i = 0; i < q->again.nr; i++)
+		look_at_again(load, r, st, &q->again.cell[q->again.order[i]].arrival, now_ns, freeze);
 }
 
 /* Context: under the locks. */
@@ -260,6 +300,37 @@ static void sum_outcomes(const struct job_run *r, struct job_state *st)
 		for (uint32_t e = 0; e < ERRNOS_NR; e++)
 			st->errors += st->now[c].error[e];
 	}
+}
+
+/* Context: under the locks, before and after the slots are looked at: who has begun is somewhere, too. */
+static void begin_attempts(const struct job_run *r, struct job_state *st)
+{
+	for (uint32_t p = 0; p < r->phases_nr; p++)
+		st->attempts[p] = (struct attempts){ .begun = r->queue->attempts[p] };
+}
+
+static void balance_attempts(const struct load *load, const struct job_run *r, struct job_state *st)
+{
+	uint64_t begun = 0, ended = st->ok;
+
+	for (uint32_t p = 0; p < r->phases_nr; p++) {
+		struct attempts *a = &st->attempts[p];
+
+		for (uint32_t i = 0; i < r->shards_nr; i++) {
+			const struct attempts *part = &r->shard[i].attempts[p];
+
+			a->failed += part->failed;
+			a->abandoned += part->abandoned;
+			a->late_ok += part->late_ok;
+			a->late_errors += part->late_errors;
+		}
+		begun += a->begun;
+		ended += a->failed + a->abandoned + a->in_flight;
+	}
+	/* A worker that was killed may have counted one, and not moved it, for each lock that it held: such a one failed, or began twice. */
+	assert((begun > ended ? begun - ended : ended - begun) <= load->buried_nr);
+	st->attempts[0].failed += begun > ended ? begun - ended : 0;
+	st->attempts[0].begun += ended > begun ? ended - begun : 0;
 }
 
 static uint64_t placed(const struct job_state *st)
@@ -307,11 +378,15 @@ bool collect_job(struct load *load, unsigned int idx, bool freeze)
 	st->in_flight = st->waiting = st->oldest_ns = 0;
 	if (st->open_due)
 		memset(st->open_due, 0xff, load->shared.control->spec.sites * sizeof *st->open_due);
+	if (r->tries > 0)
+		begin_attempts(r, st);
 	look_at_slots(load, r, st, now_ns, freeze);
 	if (!r->closed)
 		look_at_queue(load, r, st, now_ns, freeze);
 	sum_shards(r, st, freeze);
 	sum_outcomes(r, st);
+	if (r->tries > 0)
+		balance_attempts(load, r, st);
 	balance(load, r, st, now_ns);
 	unlock_all(r);
 	return true;

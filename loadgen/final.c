@@ -175,6 +175,22 @@ static void add_blocked(json_t *job, const struct load *load, const struct job_r
 	json_object_set_new(job, "submit_blocked_max_ns", json_integer((json_int_t)max_ns));
 }
 
+/* The attempts of a job with a retry, phase by phase. */
+static json_t *retry_json(const struct load *load, const struct job_state *st)
+{
+	json_t *list = json_array();
+
+	for (uint32_t p = 0; p < load->plan.phases_nr; p++) {
+		const struct attempts *a = &st->attempts[p];
+
+		json_array_append_new(list, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "phase", load->plan.phases[p].name, "attempts",
+						      (json_int_t)a->begun, "failed", (json_int_t)a->failed, "abandoned", (json_int_t)a->abandoned,
+						      "in_flight", (json_int_t)a->in_flight, "late_ok", (json_int_t)a->late_ok, "late_errors",
+						      (json_int_t)a->late_errors));
+	}
+	return list;
+}
+
 static json_t *jobs_json(const struct load *load)
 {
 	json_t *list = json_array();
@@ -195,6 +211,8 @@ static json_t *jobs_json(const struct load *load)
 		json_object_set_new(json_array_get(list, i), "engine", json_string(r->engine->name));
 		if (r->why.text[0])
 			json_object_set_new(json_array_get(list, i), "engine_why", json_string(r->why.text));
+		if (st->attempts)
+			json_object_set_new(json_array_get(list, i), "retry", retry_json(load, st));
 		add_blocked(json_array_get(list, i), load, r);
 	}
 	return list;

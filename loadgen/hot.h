@@ -7,6 +7,7 @@
 #ifndef SQUALL_LOADGEN_HOT_H
 #define SQUALL_LOADGEN_HOT_H
 
+#include "retry.h"
 #include "rng.h"
 #include "shared.h"
 
@@ -46,21 +47,27 @@ static inline uint32_t hot_nth(const struct job_run *r, const struct zipf *z, ui
 	return r->job->order == ORDER_ZIPF ? zipf_draw(z, draw) : hot_below(draw, bound);
 }
 
-static inline uint64_t hot_key(const struct job_run *r, uint64_t i)
+/* A further attempt makes files of its own: the one before may still be at work on those that it has made. */
+static inline uint64_t hot_key(const struct job_run *r, uint64_t i, uint32_t tries)
 {
-	return hot_draw(r->seed, i, UINT64_MAX);
+	return hot_draw(r->seed, i, UINT64_MAX - tries);
 }
 
-/* Draws of an op: 0 kind, 1 site, then two an op of the page: file, the op's own; the last of all is the arrival's key. */
-static inline struct op hot_pick(const struct job_run *r, const struct dataset_spec *spec, uint64_t i)
+/* Which op of the mix it is, as an index of cells. */
+static inline uint32_t hot_pick_op(const struct job_run *r, uint64_t i)
 {
-	struct op op = { .draw = hot_draw(r->seed, i, 3), .key = hot_key(r, i) };
-	uint32_t at, n = 0;
+	uint32_t at = r->ops_nr > 1 ? hot_below(hot_draw(r->seed, i, 0), r->weight_sum) : 0, n = 0;
 
-	at = r->ops_nr > 1 ? hot_below(hot_draw(r->seed, i, 0), r->weight_sum) : 0;
 	while (r->ops_nr > 1 && at >= r->weight_end[n])
 		n++;
-	op.kind = (enum op_kind)r->op_kind[n];
+	return n;
+}
+
+/* Draws of an op: 0 kind, 1 site, then two an op of the page: file, the op's own; the last of all are the keys of the arrival's attempts. */
+static inline struct op hot_pick(const struct job_run *r, const struct dataset_spec *spec, uint64_t i)
+{
+	struct op op = { .kind = (enum op_kind)r->op_kind[hot_pick_op(r, i)], .draw = hot_draw(r->seed, i, 3), .key = hot_key(r, i, 0) };
+
 	if (r->job->order == ORDER_WALK) {
 		uint64_t file = i % ((uint64_t)spec->sites * spec->files_per_site);
 
@@ -80,10 +87,10 @@ static inline uint32_t hot_page_site(const struct job_run *r, const struct datas
 	return hot_nth(r, &r->zipf_site, hot_draw(r->seed, i, 1), spec->sites);
 }
 
-static inline struct op hot_pick_of_page(const struct job_run *r, const struct dataset_spec *spec, uint64_t i, uint32_t k)
+static inline struct op hot_pick_of_page(const struct job_run *r, const struct dataset_spec *spec, uint64_t i, uint32_t tries, uint32_t k)
 {
 	struct op op = { .kind = (enum op_kind)r->job->page[k], .site = hot_page_site(r, spec, i), .draw = hot_draw(r->seed, i, 3 + 2 * k),
-			 .key = hot_key(r, i) };
+			 .key = hot_key(r, i, tries) };
 
 	if (r->job->order == ORDER_WALK)
 		op.file = (uint32_t)((i / spec->sites * r->job->page_nr + k) % spec->files_per_site);
@@ -105,17 +112,18 @@ static inline void hot_add(struct shard *s, uint32_t cell, uint64_t response_ns,
 	hist_add(live_hist(s, s->epoch, cell, true), service_ns);
 }
 
-/* Count and leave the slot, as one step: see struct redo. Context: under the shard's lock. */
-static inline void hot_leave(struct shard *s, struct slot *slot, uint64_t *counter)
+/* The arrival leaves the slot, by `word`, and is where `counter` says, as one step: see struct redo. Context: under the shard's lock. */
+static inline void hot_move(struct shard *s, _Atomic uint32_t *word, uint32_t word_value, uint64_t *counter, uint64_t value)
 {
-	s->redo.slot = slot;
+	s->redo.word = word;
+	s->redo.word_value = word_value;
 	s->redo.counter = counter;
-	s->redo.value = *counter + 1;
+	s->redo.value = value;
 	atomic_signal_fence(memory_order_seq_cst);
 	s->redo.active = 1;
 	atomic_signal_fence(memory_order_seq_cst);
-	*counter = s->redo.value;
-	atomic_store_explicit(&slot->state, SLOT_IDLE, RELAXED);
+	*counter = value;
+	atomic_store_explicit(word, word_value, RELAXED);
 	atomic_signal_fence(memory_order_seq_cst);
 	s->redo.active = 0;
 }
@@ -138,49 +146,86 @@ static inline void hot_lag(struct shard *s, uint32_t phase, uint64_t lag_ns)
 		hist_add(&s->lag[phase], lag_ns);
 }
 
-/* The op of a slot has passed the timeout: counted once, by whoever sees it first. Context: under the shard's lock; the slot is busy. */
-static inline void hot_mark_unknown(const struct job_run *r, struct shard *s, struct slot *slot)
+/* The arrival of a busy slot is unknown from `end_ns` on. Context: under the shard's lock. */
+static inline void hot_mark_unknown(const struct job_run *r, struct shard *s, struct slot *slot, uint64_t end_ns)
 {
 	uint32_t phase = atomic_load_explicit(&slot->phase, RELAXED);
 	uint32_t kind = atomic_load_explicit(&slot->kind, RELAXED);
-	uint64_t due = atomic_load_explicit(&slot->due_ns, RELAXED), end = due + r->timeout_ns;
+	uint64_t due = atomic_load_explicit(&slot->due_ns, RELAXED);
 	uint32_t cell = cell_of(r, r->job->is_page ? 0 : r->op_idx[kind], phase);
 
 	atomic_store_explicit(&slot->unknown, 1, RELAXED);
 	s->tally[cell].unknown++;
-	hist_add(&s->unknown_ages[cell], r->timeout_ns);
-	if (!r->job->is_page)
-		return;
-	hot_page(s, atomic_load_explicit(&slot->site, RELAXED), PAGE_UNKNOWN, due, end);
-	if (atomic_load_explicit(&slot->op_active, RELAXED)) {
-		uint64_t from = atomic_load_explicit(&slot->op_due_ns, RELAXED);
-
-		cell = cell_of(r, r->op_idx[kind], phase);
-		s->tally[cell].unknown++;
-		hist_add(&s->unknown_ages[cell], end > from ? end - from : 0);
-	}
+	hist_add(&s->unknown_ages[cell], end_ns - due);
+	if (r->job->is_page)
+		hot_page(s, atomic_load_explicit(&slot->site, RELAXED), PAGE_UNKNOWN, due, end_ns);
 }
 
-/* The arrival of a busy slot is over. @param cell the op's; of a page the page's. */
-static inline void hot_finish(struct thread *t, uint32_t cell, int64_t result, uint64_t due_ns, uint64_t issued_ns, uint64_t done_ns)
+/* So is the op of a page that runs in it. Context: as above. */
+static inline void hot_mark_op_unknown(const struct job_run *r, struct shard *s, struct slot *slot, uint64_t end_ns)
+{
+	uint64_t from = atomic_load_explicit(&slot->op_due_ns, RELAXED);
+	uint32_t cell;
+
+	if (!r->job->is_page || !atomic_load_explicit(&slot->op_active, RELAXED))
+		return;
+	cell = cell_of(r, r->op_idx[atomic_load_explicit(&slot->kind, RELAXED)], atomic_load_explicit(&slot->phase, RELAXED));
+	s->tally[cell].unknown++;
+	hist_add(&s->unknown_ages[cell], end_ns > from ? end_ns - from : 0);
+}
+
+/* When the arrival of a busy slot is too late; of a retry its attempt. Only of a job with a limit. */
+static inline uint64_t hot_late_from(const struct job_run *r, const struct slot *slot)
+{
+	if (r->tries > 0)
+		return atomic_load_explicit(&slot->issued_ns, RELAXED) + r->try_ns[atomic_load_explicit(&slot->tries, RELAXED)];
+	return atomic_load_explicit(&slot->due_ns, RELAXED) + r->timeout_ns;
+}
+
+static inline bool hot_is_late(const struct job_run *r, const struct slot *slot, uint64_t now_ns)
+{
+	return r->limited && now_ns > hot_late_from(r, slot);
+}
+
+/*
+ * What is in a busy slot is too late, and is not waited for any longer: done once, by whoever sees it first.
+ * Context: under the shard's lock, of a retry under the queue's too; the slot is busy and not unknown.
+ */
+static inline void hot_give_up(const struct job_run *r, struct shard *s, struct slot *slot)
+{
+	uint64_t end = hot_late_from(r, slot);
+
+	hot_mark_op_unknown(r, s, slot, end);
+	if (r->tries == 0 || !retry_abandoned(r, s, slot, end))
+		hot_mark_unknown(r, s, slot, end);
+}
+
+/* What was in a busy slot has come back. @param cell the op's; of a page the page's. Context: under the locks of hot_lock(). */
+static inline void hot_finish(struct thread *t, uint32_t cell, int64_t result, bool late, uint64_t due_ns, uint64_t issued_ns, uint64_t done_ns)
 {
 	const struct job_run *r = t->run;
 	struct shard *s = t->shard;
 	struct slot *slot = t->slot;
 	uint32_t phase = atomic_load_explicit(&slot->phase, RELAXED);
+	uint64_t *counter;
 
 	hot_lag(s, phase, atomic_load_explicit(&slot->lag_ns, RELAXED));
-	if (r->timeout_ns && done_ns - due_ns > r->timeout_ns && !atomic_load_explicit(&slot->unknown, RELAXED))
-		hot_mark_unknown(r, s, slot);
+	if (late && !atomic_load_explicit(&slot->unknown, RELAXED))
+		hot_give_up(r, s, slot);
 	if (atomic_load_explicit(&slot->unknown, RELAXED)) {
+		if (r->tries > 0)
+			retry_came_back(s, phase, result);
 		atomic_store_explicit(&slot->state, SLOT_IDLE, RELAXED);
 		atomic_store_explicit(&slot->unknown, 0, RELAXED);
 		return;
 	}
+	if (result < 0 && r->tries > 0 && retry_failed(r, s, slot))
+		return;
 	hot_add(s, cell, done_ns - due_ns, done_ns - issued_ns);
 	if (r->job->is_page)
 		hot_page(s, atomic_load_explicit(&slot->site, RELAXED), result < 0 ? (int32_t)result : 0, due_ns, done_ns);
-	hot_leave(s, slot, hot_counter(&s->tally[cell], result));
+	counter = hot_counter(&s->tally[cell], result);
+	hot_move(s, &slot->state, SLOT_IDLE, counter, *counter + 1);
 }
 
 static inline void hot_show_op(struct slot *slot, const struct op *op)
@@ -207,7 +252,6 @@ static inline void hot_issue(struct slot *slot, uint64_t i, uint32_t phase, uint
 	atomic_store_explicit(&slot->due_ns, due_ns, RELAXED);
 	atomic_store_explicit(&slot->issued_ns, issued_ns, RELAXED);
 	atomic_store_explicit(&slot->lag_ns, lag_ns, RELAXED);
-	atomic_store_explicit(&slot->op_due_ns, due_ns, RELAXED);
 	atomic_store_explicit(&slot->op_issued_ns, issued_ns, RELAXED);
 	atomic_store_explicit(&slot->state, SLOT_BUSY, memory_order_release);
 }
@@ -219,17 +263,36 @@ static inline uint64_t hot_now(const struct thread *t)
 	return now > t->t0_ns ? now - t->t0_ns : 0;
 }
 
-/* The op of a slot is done. @return whether it counted; nothing is counted any more when it did not. Context: takes the shard's lock. */
+/*
+ * The locks under which what has come back is counted: the shard's; before it the queue's when the arrival may go back there.
+ * @param failed  an error, or late. @return whether both are held: for hot_unlock().
+ */
+static inline bool hot_lock(struct thread *t, bool failed)
+{
+	bool both = failed && t->run->tries > 0;
+
+	if (both)
+		spin_lock(&t->run->queue->lock, t->tid);
+	spin_lock(&t->shard->lock, t->tid);
+	return both;
+}
+
+static inline void hot_unlock(struct thread *t, bool both)
+{
+	spin_unlock(&t->shard->lock);
+	if (both)
+		spin_unlock(&t->run->queue->lock);
+}
+
+/* The op of a slot is done. @return whether it counted; nothing is counted any more when it did not. Context: takes the locks. */
 static inline bool hot_single_done(struct thread *t, enum op_kind kind, uint32_t phase, int64_t result, uint64_t due_ns, uint64_t issued_ns,
 				   uint64_t done_ns)
 {
-	bool frozen;
+	bool late = hot_is_late(t->run, t->slot, done_ns), both = hot_lock(t, late || result < 0), frozen = t->shard->frozen;
 
-	spin_lock(&t->shard->lock, t->tid);
-	frozen = t->shard->frozen;
 	if (!frozen)
-		hot_finish(t, cell_of(t->run, t->run->op_idx[kind], phase), result, due_ns, issued_ns, done_ns);
-	spin_unlock(&t->shard->lock);
+		hot_finish(t, cell_of(t->run, t->run->op_idx[kind], phase), result, late, due_ns, issued_ns, done_ns);
+	hot_unlock(t, both);
 	return !frozen;
 }
 
@@ -247,36 +310,36 @@ static inline uint64_t hot_single(struct thread *t, uint64_t i, uint32_t phase, 
 	return hot_single_done(t, op.kind, phase, result, due_ns, issued_ns, done) ? done : 0;
 }
 
-/* One op of a page is done. @return whether the page goes on. Context: takes the shard's lock. */
+/* One op of a page is done. @return whether the page goes on. Context: takes the locks. */
 static inline bool hot_page_step(struct thread *t, uint32_t phase, const struct op *op, bool last, int64_t result, uint64_t due_ns,
 				 uint64_t op_due_ns, uint64_t op_issued_ns, uint64_t done_ns, bool *ret_frozen)
 {
 	const struct job_run *r = t->run;
 	uint32_t cell = cell_of(r, r->op_idx[op->kind], phase);
-	bool over = last || result < 0 || (r->timeout_ns && done_ns - due_ns > r->timeout_ns);
+	bool late = hot_is_late(r, t->slot, done_ns), both = hot_lock(t, late || result < 0), over = last || late || result < 0;
 
-	spin_lock(&t->shard->lock, t->tid);
 	*ret_frozen = t->shard->frozen;
 	if (*ret_frozen) {
-		spin_unlock(&t->shard->lock);
+		hot_unlock(t, both);
 		return false;
 	}
-	over = over || atomic_load_explicit(&t->slot->unknown, RELAXED);
-	if (!atomic_load_explicit(&t->slot->unknown, RELAXED) && !(r->timeout_ns && done_ns - due_ns > r->timeout_ns)) {
+	if (atomic_load_explicit(&t->slot->unknown, RELAXED)) {
+		over = true;
+	} else if (!late) {
 		hot_add(t->shard, cell, done_ns - op_due_ns, done_ns - op_issued_ns);
 		(*hot_counter(&t->shard->tally[cell], result))++;
 		atomic_store_explicit(&t->slot->op_active, 0, RELAXED);
 	}
 	if (over)
-		hot_finish(t, cell_of(r, 0, phase), result, due_ns, atomic_load_explicit(&t->slot->issued_ns, RELAXED), done_ns);
-	spin_unlock(&t->shard->lock);
+		hot_finish(t, cell_of(r, 0, phase), result, late, due_ns, atomic_load_explicit(&t->slot->issued_ns, RELAXED), done_ns);
+	hot_unlock(t, both);
 	return !over;
 }
 
 /* Op k of a page goes into the slot. */
 static inline struct op hot_page_op(struct thread *t, uint64_t i, uint32_t k, uint64_t op_due_ns, uint64_t op_issued_ns)
 {
-	struct op op = hot_pick_of_page(t->run, &t->control->spec, i, k);
+	struct op op = hot_pick_of_page(t->run, &t->control->spec, i, atomic_load_explicit(&t->slot->tries, RELAXED), k);
 
 	hot_show_op(t->slot, &op);
 	atomic_store_explicit(&t->slot->op_due_ns, op_due_ns, RELAXED);
@@ -285,10 +348,16 @@ static inline struct op hot_page_op(struct thread *t, uint64_t i, uint32_t k, ui
 	return op;
 }
 
+/* When the first op of a page is due: with its page, of a further attempt with that. */
+static inline uint64_t hot_first_due(const struct slot *slot, uint64_t due_ns)
+{
+	return atomic_load_explicit(&slot->tries, RELAXED) > 0 ? atomic_load_explicit(&slot->at_ns, RELAXED) : due_ns;
+}
+
 /** Do the ops of a page as arrival i, up to the first that fails. @return as hot_single() */
 static inline uint64_t hot_whole_page(struct thread *t, uint64_t i, uint32_t phase, uint64_t due_ns, uint64_t issued_ns, uint64_t lag_ns)
 {
-	uint64_t op_due = due_ns, op_issued = issued_ns, done = 0;
+	uint64_t op_due = hot_first_due(t->slot, due_ns), op_issued = issued_ns, done = 0;
 	const struct job *j = t->run->job;
 	bool frozen = false, more = true;
 

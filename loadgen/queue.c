@@ -35,17 +35,21 @@ static void turn_away(struct queue *q)
 	q->not_issued[arrivals_next(&q->arrivals).phase]++;
 }
 
+/* When the next of the sequence is due; UINT64_MAX: there will be none. */
+static uint64_t sequence_next_ns(const struct queue *q)
+{
+	if (q->arrivals.ended || q->arrivals.ahead.due_ns > atomic_load_explicit(&q->stop_ns, memory_order_acquire))
+		return UINT64_MAX;
+	return q->arrivals.ahead.due_ns;
+}
+
 void queue_advance(struct queue *q, uint64_t now_ns)
 {
-	uint64_t stop_ns = atomic_load_explicit(&q->stop_ns, memory_order_acquire);
-
 	for (;;) {
-		uint64_t leaves = UINT64_MAX, due = UINT64_MAX;
+		uint64_t leaves = UINT64_MAX, due = sequence_next_ns(q);
 
 		if (q->timeout_ns && queue_waiting(q) > 0)
 			leaves = q->ring[q->head % q->max].due_ns + q->timeout_ns;
-		if (!q->arrivals.ended && q->arrivals.ahead.due_ns <= stop_ns)
-			due = q->arrivals.ahead.due_ns;
 		if ((leaves < due ? leaves : due) > now_ns)
 			return;
 		if (leaves <= due) {
@@ -61,18 +65,44 @@ void queue_advance(struct queue *q, uint64_t now_ns)
 	}
 }
 
+static struct arrival_due take_waiting(struct queue *q)
+{
+	return q->ring[q->head++ % q->max];
+}
+
 bool queue_take(struct queue *q, uint64_t now_ns, struct arrival_due *ret, bool *ret_waited)
 {
 	queue_advance(q, now_ns);
 	queue_settle(q, now_ns);
 	*ret_waited = queue_waiting(q) > 0;
 	if (*ret_waited) {
-		*ret = q->ring[q->head % q->max];
-		q->head++;
+		*ret = take_waiting(q);
 		return true;
 	}
-	if (q->arrivals.ended || q->arrivals.ahead.due_ns > atomic_load_explicit(&q->stop_ns, memory_order_acquire))
+	if (sequence_next_ns(q) == UINT64_MAX)
 		return false;
 	*ret = arrivals_next(&q->arrivals);
 	return true;
+}
+
+bool queue_take_due(struct queue *q, uint64_t now_ns, struct arrival_due *ret, uint64_t *ret_at_ns)
+{
+	uint64_t again_ns = again_next_ns(&q->again), first_ns = UINT64_MAX;
+
+	queue_advance(q, now_ns);
+	queue_settle(q, now_ns);
+	if (queue_waiting(q) > 0)
+		first_ns = q->ring[q->head % q->max].due_ns;
+	*ret_at_ns = again_ns < first_ns ? again_ns : first_ns;
+	if (*ret_at_ns > now_ns)
+		return false;
+	*ret = again_ns < first_ns ? again_take(&q->again) : take_waiting(q);
+	return true;
+}
+
+uint64_t queue_next_ns(const struct queue *q)
+{
+	uint64_t fresh_ns = sequence_next_ns(q), again_ns = again_next_ns(&q->again);
+
+	return again_ns < fresh_ns ? again_ns : fresh_ns;
 }

@@ -76,6 +76,8 @@ static int job_check(const struct load_job *lj, const struct job *j, const struc
 		return err_set(err, -EINVAL, "job %s: %u slots; from 1 to %u are possible", j->name, r->slots_nr, t->slots_max);
 	if (!r->closed && t->needs_queue && j->queue_max == 0)
 		return err_set(err, -EINVAL, "job %s: engine %s needs a queue of 1 or more", j->name, t->name);
+	if (r->tries > 0 && j->queue_max == 0)
+		return err_set(err, -EINVAL, "job %s: retry needs a queue of 1 or more", j->name);
 	if (!r->closed && j->queue_max > QUEUE_MAX)
 		return err_set(err, -EINVAL, "job %s: queue_max %u; at most %u is possible", j->name, j->queue_max, QUEUE_MAX);
 	if (!r->closed && !(arrival_peak_per_s(&j->arrival, lj->capacity_per_s, lj->baseline_per_s) > 0))
@@ -103,6 +105,11 @@ static int run_init(struct job_run *r, const struct load_plan *plan, const struc
 		.think_ns = j->arrival.kind == ARRIVAL_CLOSED ? j->arrival.think_ns : 0,
 		.seed = rng_subseed(rng_subseed(plan->seed, "ops"), j->name),
 	};
+	if (!r->closed)		/* a calibration is, whatever the job has */
+		r->tries = j->retry.tries;
+	for (uint32_t i = 0; i < r->tries; i++)
+		r->try_ns[i] = retry_wait_ns(&j->retry, i);
+	r->limited = r->timeout_ns > 0 || r->tries > 0;
 	rc = engine_choose(j, r->slots_nr, &r->engine, &r->why, err);
 	if (rc == 0)
 		rc = job_check(lj, j, r, err);
@@ -126,8 +133,35 @@ static void lay_shard(struct layout *l, const struct job_run *r, struct shard *t
 	}
 	s.unknown_ages = take(l, r->cells_nr, sizeof *s.unknown_ages);
 	s.lag = take(l, r->phases_nr, sizeof *s.lag);
+	s.attempts = r->tries > 0 ? take(l, r->phases_nr, sizeof *s.attempts) : NULL;
 	if (l->base)
 		*to = s;
+}
+
+static void lay_queue(struct layout *l, const struct job_run *r, struct queue *q)
+{
+	struct arrival_due *ring = take(l, r->job->queue_max, sizeof *ring);
+	uint64_t *not_issued = take(l, r->phases_nr, sizeof *not_issued);
+	struct hist *ages = take(l, r->phases_nr, sizeof *ages);
+
+	if (!q)
+		return;
+	q->ring = ring;
+	q->not_issued = not_issued;
+	q->ages = ages;
+}
+
+/* As many may wait for their next attempt as for a slot. */
+static void lay_again(struct layout *l, const struct job_run *r, struct queue *q)
+{
+	struct again_cell *cell = take(l, r->job->queue_max, sizeof *cell);
+	uint32_t *order = take(l, r->job->queue_max, sizeof *order);
+	uint64_t *attempts = take(l, r->phases_nr, sizeof *attempts);
+
+	if (!q)
+		return;
+	again_init(&q->again, cell, order, r->job->queue_max);
+	q->attempts = attempts;
 }
 
 static void lay_run(struct layout *l, struct job_run *r, const struct load_plan *plan, const struct load_job *lj)
@@ -144,20 +178,11 @@ static void lay_run(struct layout *l, struct job_run *r, const struct load_plan 
 		lay_shard(l, r, l->base ? &r->shard[i] : NULL);
 	r->queue = q = take(l, 1, sizeof *q);
 	if (l->base)
-		*q = (struct queue){ .arrivals = r->fresh, .max = r->job->queue_max, .timeout_ns = r->timeout_ns, .stop_ns = UINT64_MAX };
-	if (r->closed)
-		return;
-	{
-		struct arrival_due *ring = take(l, r->job->queue_max, sizeof *ring);
-		uint64_t *not_issued = take(l, r->phases_nr, sizeof *not_issued);
-		struct hist *ages = take(l, r->phases_nr, sizeof *ages);
-
-		if (!l->base)
-			return;
-		q->ring = ring;
-		q->not_issued = not_issued;
-		q->ages = ages;
-	}
+		*q = (struct queue){ .arrivals = r->fresh, .max = r->job->queue_max, .timeout_ns = r->timeout_ns, .overdue_ns = UINT64_MAX, .stop_ns = UINT64_MAX };
+	if (!r->closed)
+		lay_queue(l, r, l->base ? q : NULL);
+	if (r->tries > 0)
+		lay_again(l, r, l->base ? q : NULL);
 }
 
 static void lay(struct layout *l, struct shared *s, const struct load_plan *plan)

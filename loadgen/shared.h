@@ -3,14 +3,15 @@
  * shared.h - what the supervisor and the worker process share: all state of a load lies in memory that survives either of them.
  *
  *	control   T0, stop, what the worker said at its start
- *	queue     of each open-loop job: who is due and has no slot
+ *	queue     of each open-loop job: who is due and has no slot, and who is to be tried again
  *	slot      of each op in flight: a thread's, or one of the many of a loop
  *	shard     of each few threads: counts and histograms, double-buffered
  *
  * The memory is mapped before the fork, so that pointers into it hold in both processes. Lock order: queue, then shards by number.
  *
- * An arrival is at any moment in one place: sequence, ring, slot, or counted. What moves it out of a slot is done under the lock of the
- * slot's shard, and is written down in `redo` first: a worker may be killed between any two instructions and no arrival is lost.
+ * An arrival is at any moment in one place: sequence, ring, slot, cell of those to be tried again, or counted. What moves it out of a slot is
+ * done under the lock of the slot's shard, and is written down in `redo` first: a worker may be killed between any two instructions and no
+ * arrival is lost.
  */
 #ifndef SQUALL_LOADGEN_SHARED_H
 #define SQUALL_LOADGEN_SHARED_H
@@ -47,13 +48,16 @@ enum slot_state {
  */
 struct slot {
 	_Alignas(128) _Atomic uint32_t state;
-	_Atomic uint32_t unknown;	/* counted as unknown already, while it is still taken */
+	_Atomic uint32_t unknown;	/* the arrival is here no more, counted as unknown or to be tried again, while the slot is still taken */
 	_Atomic uint32_t op_active;	/* of a page: an op is running, not counted yet */
 	_Atomic uint32_t tid, phase;
 	_Atomic uint32_t kind, site, file;	/* of the op */
 	_Atomic uint64_t draw;
 	_Atomic uint64_t index, due_ns, issued_ns, lag_ns;	/* of the arrival */
-	_Atomic uint64_t op_due_ns, op_issued_ns;
+	_Atomic uint64_t op_due_ns;	/* of a page */
+	_Atomic uint64_t op_issued_ns;
+	_Atomic uint32_t tries;		/* attempts of the arrival before this one; of a job without retry always 0 */
+	_Atomic uint64_t at_ns;		/* when this attempt was due; only of a job with a retry */
 };
 
 struct tally {
@@ -67,10 +71,17 @@ struct page {
 	uint64_t due_ns, done_ns;
 };
 
-/* What a holder of the shard's lock is about to do, so that it can be done for a dead one. */
+/* The attempts of a phase, of a job with a retry. A shard counts how they end; how many begin is in the queue, in flight is who is left. */
+struct attempts {
+	uint64_t begun, failed, abandoned, in_flight;
+	uint64_t late_ok, late_errors;	/* of the given up: came back later */
+};
+
+/* What a holder of the shard's lock is about to do, so that it can be done for a dead one: an arrival leaves a slot and arrives elsewhere. */
 struct redo {
 	uint64_t active;
-	struct slot *slot;	/* becomes idle */
+	_Atomic uint32_t *word;	/* of the slot; becomes `word_value` */
+	uint32_t word_value;
 	uint64_t *counter;	/* becomes `value` */
 	uint64_t value;
 };
@@ -84,6 +95,7 @@ struct shard {
 	struct hist *live[2];		/* per epoch and cell: response, then service */
 	struct hist *unknown_ages;	/* per cell */
 	struct hist *lag;		/* per phase */
+	struct attempts *attempts;	/* per phase; NULL of a job without retry */
 	struct page *pages[2];		/* page jobs */
 	uint32_t pages_nr[2];
 	uint64_t pages_dropped;
@@ -100,6 +112,8 @@ struct job_run {
 	uint32_t job_idx, slots_nr, shards_nr, phases_nr, cells_nr;
 	uint32_t host_idx, hosts_nr;
 	bool closed;
+	bool limited;			/* an arrival may become too late: it has a timeout or a retry */
+	uint32_t tries;			/* attempts of an arrival at the most; 0: it has no retry */
 	uint64_t timeout_ns, think_ns, seed;
 	uint32_t ops_nr;		/* of cells; of a page job op 0 is the page */
 	int op_kind[OP_NR + 1];		/* of each op; -1 = the page */
@@ -112,6 +126,7 @@ struct job_run {
 	struct shard *shard;
 	struct queue *queue;		/* open loop; of a closed one only stop_ns is used */
 	struct arrivals fresh;		/* open loop: as it was at the start */
+	uint64_t try_ns[TRIES_MAX];	/* of a retry: how long each attempt is waited for */
 };
 
 struct control {

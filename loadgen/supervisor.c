@@ -49,8 +49,9 @@ static int state_init(struct job_state *st, const struct job_run *r, struct err 
 	st->now = calloc(r->cells_nr, sizeof *st->now);
 	st->last = calloc(r->cells_nr, sizeof *st->last);
 	st->in_flight_ages = calloc(r->cells_nr, sizeof *st->in_flight_ages);
+	st->attempts = r->tries > 0 ? calloc(r->phases_nr, sizeof *st->attempts) : NULL;
 	st->due_walk = r->fresh;
-	if (!st->now || !st->last || !st->in_flight_ages)
+	if (!st->now || !st->last || !st->in_flight_ages || (r->tries > 0 && !st->attempts))
 		return err_set(err, -ENOMEM, "job %s: no memory for its counts", r->job->name);
 	return 0;
 }
@@ -62,6 +63,7 @@ static void state_release(struct job_state *st, const struct job_run *r)
 	free(st->in_flight_ages);
 	free(st->now);
 	free(st->last);
+	free(st->attempts);
 	free(st->open_due);
 }
 
@@ -224,7 +226,7 @@ static unsigned int still_waiting(const struct load *load, const struct job_run 
 	if (!spin_lock_until(&r->queue->lock, (uint32_t)getpid(), clock_mono_ns() + 10 * NS_PER_MS))
 		return 1;
 	queue_advance(r->queue, load_now_ns(load));
-	nr = load->stopped ? queue_waiting(r->queue) : 0;
+	nr = load->stopped ? queue_waiting(r->queue) + r->queue->again.nr : 0;
 	spin_unlock(&r->queue->lock);
 	return (unsigned int)nr;
 }

@@ -31,6 +31,7 @@ struct job_state {
 	uint32_t epoch;			/* the buffer that was closed by the last collection */
 	bool stale;			/* the last collection could not be made */
 	uint64_t *open_due;		/* page jobs: per site the oldest open page, UINT64_MAX = none */
+	struct attempts *attempts;	/* per phase; NULL of a job without retry */
 	struct hist **in_flight_ages;	/* at the cut-off: per cell, NULL = none */
 };
 

@@ -3,6 +3,7 @@
  * worker.c - threads that take an arrival, wait until it is due, and do it; of an asynchronous engine see async.c.
  *
  *	open loop     take (under the queue's lock) ─ sleep until due ─ run ─ count (under the shard's lock) ─ again
+ *	retry         wait until something is due (the same lock) ─ run ─ count, or put it back to be tried again ─ again
  *	closed loop   run ─ count ─ think ─ again; no lock but the shard's, which nobody else wants
  */
 #include <assert.h>
@@ -121,6 +122,21 @@ static void open_loop(struct thread *t)
 	} while (done > 0);
 }
 
+/* Of a job that tries again. */
+static void retry_loop(struct thread *t)
+{
+	struct arrival_due d;
+	uint64_t at, issued, done;
+	bool waited;
+
+	do {
+		if (!retry_wait(t, &d, &at, &waited))
+			return;
+		issued = hot_now(t);
+		done = run_arrival(t, d.index, d.phase, d.due_ns, issued, waited ? NO_LAG : issued - at);
+	} while (done > 0);
+}
+
 /* Go on to the span that holds `now`, and wait for it. @return false after the last one. */
 static bool in_span(struct thread *t, uint32_t *span_idx, uint64_t *now)
 {
@@ -182,6 +198,8 @@ static void *thread_main(void *arg)
 	wait_for_start(t);
 	if (t->run->closed)
 		closed_loop(t);
+	else if (t->run->tries > 0)
+		retry_loop(t);
 	else
 		open_loop(t);
 	return NULL;

@@ -24,27 +24,39 @@ struct race_case {
 	const char *engine;
 	enum arrival_kind kind;
 	bool page;
-	uint64_t timeout_ns;
+	uint64_t timeout_ns;	/* with tries of each attempt */
 	unsigned int slots, queue_max;
 	double per_s;
+	unsigned int tries;
 	enum dying dying;
 };
 
 static const struct race_case cases[] = {
-	{ "closed loop, null", "null", ARRIVAL_CLOSED, false, 0, 8, 0, 0, DIES_NOT },
-	{ "open loop, null", "null", ARRIVAL_POISSON, false, 0, 8, 1000, 4000, DIES_NOT },
-	{ "a queue that overflows", "sync", ARRIVAL_CONSTANT, false, 5 * NS_PER_MS, 2, 8, 50000, DIES_NOT },
-	{ "pages, sync", "sync", ARRIVAL_POISSON, true, 0, 8, 1000, 500, DIES_NOT },
-	{ "pages that become unknown", "sync", ARRIVAL_POISSON, true, 2 * NS_PER_MS, 8, 100, 1000, DIES_NOT },
-	{ "ops that become unknown", "sync", ARRIVAL_CLOSED, false, 200 * NS_PER_US, 8, 0, 0, DIES_NOT },
-	{ "closed loop, libaio", "libaio", ARRIVAL_CLOSED, false, 0, 8, 0, 0, DIES_NOT },
-	{ "open loop, libaio", "libaio", ARRIVAL_POISSON, false, 0, 8, 1000, 4000, DIES_NOT },
-	{ "a queue that overflows, libaio", "libaio", ARRIVAL_CONSTANT, false, 5 * NS_PER_MS, 3, 8, 50000, DIES_NOT },
-	{ "pages that become unknown, libaio", "libaio", ARRIVAL_POISSON, true, 200 * NS_PER_US, 8, 100, 2000, DIES_NOT },
-	{ "ops that become unknown, libaio", "libaio", ARRIVAL_CLOSED, false, 50 * NS_PER_US, 8, 0, 0, DIES_NOT },
-	{ "dead with the queue's lock", "null", ARRIVAL_CONSTANT, false, 0, 4, 1000, 1000, DIES_WITH_QUEUE },
-	{ "dead with the shard's lock", "null", ARRIVAL_CONSTANT, false, 0, 4, 1000, 1000, DIES_WITH_SHARD },
-	{ "dead before the count", "null", ARRIVAL_CONSTANT, false, 0, 4, 1000, 1000, DIES_IN_REDO },
+	{ "closed loop, null", "null", ARRIVAL_CLOSED, false, 0, 8, 0, 0, 0, DIES_NOT },
+	{ "open loop, null", "null", ARRIVAL_POISSON, false, 0, 8, 1000, 4000, 0, DIES_NOT },
+	{ "a queue that overflows", "sync", ARRIVAL_CONSTANT, false, 5 * NS_PER_MS, 2, 8, 50000, 0, DIES_NOT },
+	{ "pages, sync", "sync", ARRIVAL_POISSON, true, 0, 8, 1000, 500, 0, DIES_NOT },
+	{ "pages that become unknown", "sync", ARRIVAL_POISSON, true, 2 * NS_PER_MS, 8, 100, 1000, 0, DIES_NOT },
+	{ "ops that become unknown", "sync", ARRIVAL_CLOSED, false, 200 * NS_PER_US, 8, 0, 0, 0, DIES_NOT },
+	{ "closed loop, libaio", "libaio", ARRIVAL_CLOSED, false, 0, 8, 0, 0, 0, DIES_NOT },
+	{ "open loop, libaio", "libaio", ARRIVAL_POISSON, false, 0, 8, 1000, 4000, 0, DIES_NOT },
+	{ "a queue that overflows, libaio", "libaio", ARRIVAL_CONSTANT, false, 5 * NS_PER_MS, 3, 8, 50000, 0, DIES_NOT },
+	{ "pages that become unknown, libaio", "libaio", ARRIVAL_POISSON, true, 200 * NS_PER_US, 8, 100, 2000, 0, DIES_NOT },
+	{ "ops that become unknown, libaio", "libaio", ARRIVAL_CLOSED, false, 50 * NS_PER_US, 8, 0, 0, 0, DIES_NOT },
+	{ "attempts that are given up at once", "null", ARRIVAL_POISSON, false, 1, 8, 1000, 2000, 4, DIES_NOT },
+	{ "attempts that are given up", "sync", ARRIVAL_POISSON, false, 100 * NS_PER_US, 8, 1000, 2000, 3, DIES_NOT },
+	{ "pages that are given up", "sync", ARRIVAL_POISSON, true, 150 * NS_PER_US, 8, 1000, 500, 3, DIES_NOT },
+	{ "attempts that are given up, libaio", "libaio", ARRIVAL_POISSON, false, 100 * NS_PER_US, 8, 1000, 2000, 3, DIES_NOT },
+	{ "pages that are given up, libaio", "libaio", ARRIVAL_POISSON, true, 150 * NS_PER_US, 8, 1000, 500, 3, DIES_NOT },
+	{ "dead with the queue's lock", "null", ARRIVAL_CONSTANT, false, 0, 4, 1000, 1000, 0, DIES_WITH_QUEUE },
+	{ "dead with the shard's lock", "null", ARRIVAL_CONSTANT, false, 0, 4, 1000, 1000, 0, DIES_WITH_SHARD },
+	{ "dead before the count", "null", ARRIVAL_CONSTANT, false, 0, 4, 1000, 1000, 0, DIES_IN_REDO },
+	{ "dead before the next attempt", "null", ARRIVAL_CONSTANT, false, NS_PER_S, 4, 1000, 1000, 3, DIES_IN_MOVE },
+};
+
+static const struct race_case killed[] = {
+	{ "workers killed", "null", ARRIVAL_CLOSED, false, 0, 8, 0, 0, 0, DIES_NOT },
+	{ "workers killed while they try again", "null", ARRIVAL_POISSON, false, 1, 8, 1000, 20000, 4, DIES_NOT },
 };
 
 static struct profile profile;
@@ -57,7 +69,8 @@ static void plan_init(struct load_plan *plan, const struct race_case *c)
 	struct job *j = &profile.jobs[0];
 
 	piece = (struct rate_piece){ .from = { RATE_ABSOLUTE, c->per_s }, .to = { RATE_ABSOLUTE, c->per_s } };
-	*j = (struct job){ .slots = c->slots, .queue_max = c->queue_max, .timeout_ns = c->timeout_ns, .is_page = c->page,
+	*j = (struct job){ .slots = c->slots, .queue_max = c->queue_max, .timeout_ns = c->tries ? 0 : c->timeout_ns, .is_page = c->page,
+			   .retry = { .tries = c->tries, .after_ns = c->timeout_ns, .backoff = 1 },
 			   .arrival = { .kind = c->kind, .random = c->kind == ARRIVAL_POISSON, .pieces = &piece, .pieces_nr = c->kind != ARRIVAL_CLOSED } };
 	(void)snprintf(j->name, sizeof j->name, "job");
 	(void)snprintf(j->engine, sizeof j->engine, "%s", c->engine);
@@ -158,7 +171,7 @@ static bool run_case(const struct race_case *c)
 	if (race_join()) {
 		const json_t *job = json_array_get(json_object_get(final, "jobs"), 0);
 
-		CHECK(load->buried_nr == 1, "%s: %u locks were taken over", c->name, load->buried_nr);
+		CHECK(load->buried_nr == (c->dying == DIES_IN_MOVE ? 2 : 1), "%s: %u locks were taken over", c->name, load->buried_nr);
 		CHECK(json_u64(job, "in_flight") == (c->dying == DIES_WITH_SHARD), "%s: the dead thread's op is in the wrong place", c->name);
 	} else {
 		done = done && c->dying == DIES_NOT;
@@ -169,9 +182,8 @@ static bool run_case(const struct race_case *c)
 }
 
 /* A real worker, killed between any two instructions, lock or no lock. */
-static void kill_workers(void)
+static void kill_workers(const struct race_case *c)
 {
-	static const struct race_case killed = { "a worker killed", "null", ARRIVAL_CLOSED, false, 0, 8, 0, 0, DIES_NOT };
 	unsigned int buried = 0;
 
 	for (int i = 0; i < KILLS_NR; i++) {
@@ -181,13 +193,13 @@ static void kill_workers(void)
 		uint64_t t0, seen;
 		json_t *final;
 
-		plan_init(&plan, &killed);
+		plan_init(&plan, c);
 		CHECK(load_new(&plan, &load, &err) == 0, "%s", err.text);
 		t0 = clock_mono_ns();
 		CHECK(load_start(load, t0, &err) == 0, "%s", err.text);
-		for (seen = 0; seen == 0 && clock_mono_ns() < t0 + NS_PER_S;)
+		for (seen = 0; load->state[0].ok + load->state[0].unknown == 0 && clock_mono_ns() < t0 + NS_PER_S;)
 			seen += watch(load, clock_mono_ns() + NS_PER_MS);
-		CHECK(seen > 0, "the worker did nothing for a second");
+		CHECK(load->state[0].ok + load->state[0].unknown > 0, "%s: the worker did nothing for a second", c->name);
 		seen += watch(load, clock_mono_ns() + (unsigned int)i * NS_PER_MS / 4);
 		CHECK(kill(load->worker_pid, SIGKILL) == 0, "%m");
 		for (uint64_t until = clock_mono_ns() + NS_PER_S; !load->died && clock_mono_ns() < until;)
@@ -195,11 +207,11 @@ static void kill_workers(void)
 		final = finish(load, &seen);
 		CHECK(json_is_true(json_object_get(final, "worker_died")), "nobody saw that the worker died");
 		buried += load->buried_nr;
-		(void)check_sums(&killed, final, seen);
+		(void)check_sums(c, final, seen);
 		load_free(load);
 		json_decref(final);
 	}
-	printf("%d workers were killed, and %u locks taken over from them\n", KILLS_NR, buried);
+	printf("%s: %d of them, and %u locks taken over\n", c->name, KILLS_NR, buried);
 }
 
 int main(void)
@@ -217,7 +229,8 @@ int main(void)
 		while (!run_case(&cases[i]))
 			CHECK(tries++ < TRIES_MAX, "%s: it did not come to that", cases[i].name);
 	}
-	kill_workers();
+	for (size_t i = 0; i < sizeof killed / sizeof killed[0]; i++)
+		kill_workers(&killed[i]);
 	CHECK(file_remove_tree(dir, &err) == 0, "%s", err.text);
 	return 0;
 }

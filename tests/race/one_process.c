@@ -109,6 +109,20 @@ static void wait_for_start(struct thread *t)
 	clock_sleep_until_ns(t->t0_ns + NS_PER_MS);
 }
 
+/* The heap is torn, too: that is what is made again. */
+static void die_in_move(struct thread *t, const struct arrival_due *d)
+{
+	struct queue *q = t->run->queue;
+	struct again_cell *cell = again_empty_cell(&q->again);
+
+	cell->arrival = *d;
+	cell->arrival.tries = 1;
+	q->attempts[d->phase]++;
+	t->shard->attempts[d->phase].failed++;
+	t->shard->redo = (struct redo){ .word = &t->slot->state, .word_value = SLOT_IDLE, .counter = &cell->at_ns, .value = hot_now(t), .active = 1 };
+	q->again.nr = 0;
+}
+
 /* What a thread of the worker does, up to the moment of its death. */
 static void *die(void *arg)
 {
@@ -135,12 +149,17 @@ static void *die(void *arg)
 	op = hot_pick(t->run, &t->control->spec, d.index);
 	hot_show_op(t->slot, &op);
 	hot_issue(t->slot, d.index, d.phase, d.due_ns, hot_now(t), NO_LAG);
+	if (one.dying == DIES_IN_MOVE) {
+		spin_lock(&s->lock, t->tid);
+		die_in_move(t, &d);
+		return NULL;
+	}
 	spin_unlock(&q->lock);
 	spin_lock(&s->lock, t->tid);
 	cell = cell_of(t->run, t->run->op_idx[op.kind], d.phase);
 	if (one.dying == DIES_IN_REDO) {
 		hot_add(s, cell, 1000, 1000);
-		s->redo = (struct redo){ .slot = t->slot, .counter = &s->tally[cell].ok, .value = s->tally[cell].ok + 1, .active = 1 };
+		s->redo = (struct redo){ .word = &t->slot->state, .word_value = SLOT_IDLE, .counter = &s->tally[cell].ok, .value = s->tally[cell].ok + 1, .active = 1 };
 	}
 	return NULL;
 }

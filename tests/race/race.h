@@ -31,6 +31,7 @@ enum dying {
 	DIES_WITH_QUEUE,	/* holds the queue's lock, has taken an arrival that is nowhere now */
 	DIES_WITH_SHARD,	/* holds the shard's lock; its op is issued, nothing of it is counted */
 	DIES_IN_REDO,		/* the same, has counted the latency and written down what it was about to do */
+	DIES_IN_MOVE,		/* holds both, has written down that the arrival goes back to be tried again */
 };
 
 /** load_new() in one process. */

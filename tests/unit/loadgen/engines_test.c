@@ -9,6 +9,7 @@
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -430,6 +431,82 @@ static void check_outage(const struct engine *e)
 Test(engines, a_stall_of_the_device_is_in_the_percentiles_in_full)
 {
 	each_engine(check_outage);
+}
+
+/* A figure of the attempts, of all phases together. */
+static uint64_t attempts(const struct fixture *f, const char *what)
+{
+	const json_t *phases = json_object_get(json_array_get(json_object_get(f->final, "jobs"), 0), "retry");
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < json_array_size(phases); i++)
+		sum += json_u64(json_array_get(phases, i), what);
+	return sum;
+}
+
+/* A stall that ends 50 ms late on a busy machine has a quarter more of all that is asked for here. */
+static void assert_near(uint64_t got, uint64_t want, const struct engine *e, const char *what)
+{
+	cr_assert(got * 10 >= want * 9 && got * 4 <= want * 5, "%s: %lu %s, not %lu", e->name, got, what, want);
+}
+
+/*
+ * 400/s, dead for 500 ms, attempts of 100 ms: of an arrival that is due x before the end of the window x / 100 ms attempts are given up. The next
+ * one is in flight at the end and is answered then, after x; or there is none left, and the arrival is unknown at the age of all its attempts.
+ */
+static void check_retries(const struct engine *e, unsigned int tries)
+{
+	struct fixture f;
+	struct hist *ages;
+
+	if (!e->needs_dataset || !(engine_traits_find(e->name)->ops & 1u << OP_PREAD))
+		return;
+	fixture_engine(&f, e, OP_PREAD);
+	fixture_phase(&f, 0, "all", 0, NS_PER_S);
+	f.profile.jobs[0].slots = 900;
+	f.profile.jobs[0].retry = (struct retry){ .tries = tries, .after_ns = 100 * NS_PER_MS, .backoff = 1 };
+	fixture_rate(&f, ARRIVAL_CONSTANT, 400);
+	dead(&f, e, 250, 500, f.dir);
+	fixture_run(&f, 2 * NS_PER_S);
+	ages = fixture_ages(&f, "unknown");
+	assert_near(attempts(&f, "attempts"), tries == 3 ? 680 : 800, e, "attempts");
+	assert_near(attempts(&f, "abandoned"), tries == 3 ? 360 : 400, e, "given up");
+	cr_assert_eq(attempts(&f, "late_ok"), attempts(&f, "abandoned"), "%s: all came back when the device did", e->name);
+	cr_assert_eq(attempts(&f, "failed") + attempts(&f, "in_flight"), 0, "%s", e->name);
+	cr_assert_eq(attempts(&f, "attempts"), fixture_count(&f, "ok") + attempts(&f, "abandoned"), "%s", e->name);
+	cr_assert_eq(fixture_count(&f, "ok") + fixture_count(&f, "unknown"), 400, "%s", e->name);
+	cr_assert_eq(ages->count, fixture_count(&f, "unknown"));
+	if (tries == 3) {
+		assert_near(fixture_count(&f, "unknown"), 80, e, "unknown");
+		cr_assert_geq(hist_quantile(ages, 0), 299 * NS_PER_MS, "%s: one was unknown after %lu ns", e->name, hist_quantile(ages, 0));
+	} else {
+		cr_assert_eq(fixture_count(&f, "unknown"), 0, "%s", e->name);
+		check_quantile(&f, e->name, 0.7);
+		check_quantile(&f, e->name, 0.9);
+		check_quantile(&f, e->name, 0.99);
+	}
+	free(ages);
+	fixture_release(&f);
+}
+
+static void check_patient_retries(const struct engine *e)
+{
+	check_retries(e, 10);
+}
+
+static void check_last_tries(const struct engine *e)
+{
+	check_retries(e, 3);
+}
+
+Test(engines, attempts_of_a_stall_follow_the_formula_and_responses_run_from_the_first_due_time)
+{
+	each_engine(check_patient_retries);
+}
+
+Test(engines, who_has_had_all_attempts_is_unknown_at_the_age_of_all_of_them)
+{
+	each_engine(check_last_tries);
 }
 
 /* One file of ten hangs: what hangs is listed, and the load on the others goes on to its end. */

@@ -89,7 +89,7 @@ Test(zipf, sites_and_files_of_a_job_are_drawn_by_it)
 	zipf_init(&r.zipf_site, spec.sites, job.zipf_s);
 	zipf_init(&r.zipf_file, spec.files_per_site, job.zipf_s);
 	for (uint64_t i = 0; i < DRAWS; i++) {
-		struct op op = hot_pick(&r, &spec, i), a = hot_pick_of_page(&r, &spec, i, 0), b = hot_pick_of_page(&r, &spec, i, 1);
+		struct op op = hot_pick(&r, &spec, i), a = hot_pick_of_page(&r, &spec, i, 0, 0), b = hot_pick_of_page(&r, &spec, i, 0, 1);
 		struct op again = hot_pick(&r, &spec, i);
 
 		site[op.site]++;
