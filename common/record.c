@@ -803,6 +803,26 @@ static int put_engines(const struct message *m, const json_t *jobs)
 	return rc;
 }
 
+/* meta retries.HOST: the attempts of each job that has a retry. */
+static int put_retries(const struct message *m, const json_t *jobs)
+{
+	json_t *retries = json_object();
+	int rc = retries ? 0 : err_set(m->err, -ENOMEM, "record: no memory");
+
+	for (size_t i = 0; i < json_array_size(jobs) && rc == 0; i++) {
+		json_t *retry = NULL;
+		const char *job;
+
+		rc = unpack(m, json_array_get(jobs, i), "jobs", "{s:s, s?o}", "job", &job, "retry", &retry);
+		if (rc == 0 && retry && json_object_set(retries, job, retry) < 0)
+			rc = err_set(m->err, -ENOMEM, "record: no memory");
+	}
+	if (rc == 0 && json_object_size(retries) > 0)
+		rc = put_meta_json(m, "retries", retries);
+	json_decref(retries);
+	return rc;
+}
+
 /* What has no table: pages that did not fit their ring, a worker that died, processes that could not be ended, damaged files. Only when there were any. */
 static int put_leftovers(const struct message *m, json_int_t dropped_pages, bool died, const json_t *left, const json_t *damage)
 {
@@ -848,5 +868,7 @@ int record_final(struct record *r, const char *host, const json_t *final, struct
 		rc = put_leftovers(&m, dropped_pages, died, left, damage);
 	if (rc == 0)
 		rc = put_engines(&m, jobs);
+	if (rc == 0)
+		rc = put_retries(&m, jobs);
 	return item_end(r, rc, err);
 }

@@ -7,7 +7,8 @@
  *	meta(key PRIMARY KEY, value)   profile (effective text), seed, t0_utc_ns, end_ns, complete ("1" when sealed), version, commit, on,
  *	                               capacity.JOB and baseline.JOB and rate.JOB [1/s], host.NAME.kernel, mount, drbd, void.N (a reason), stopped (why), stopped_by (signal, guard),
  *	                               dropped_pages.HOST, worker_died.HOST ("1"), left.HOST (pids, JSON) and damage.HOST (JSON) when load_final() named any,
- *	                               engines.HOST: {"JOB": {"engine", "why"}} (JSON); why only when the job names another one
+ *	                               engines.HOST: {"JOB": {"engine", "why"}} (JSON); why only when the job names another one,
+ *	                               retries.HOST: {"JOB": [...]} (JSON): "retry" of load_final(), of jobs that have one
  *	hosts(host, roles, offset_ns, offset_error_ns, start_skew_ns, lost_at_ns)                  lost_at_ns NULL = never lost
  *	phases(idx, name, start_ns, end_ns)
  *	events(t_ns, host, kind, fault_idx, evidence)      kind: phase, inject, injected, verify, vanished, healing, healed, failed, lost, back, ready, note; fault_idx NULL = none; verdicts stand in evidence as "confirmed: ..."

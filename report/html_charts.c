@@ -85,8 +85,8 @@ static void heat_map(const struct page *page, const struct job *job)
 	html_text(page->out, job->name);
 	(void)fprintf(page->out, ", at most %u in a cell", most);
 	if (unknown > 0)
-		(void)fprintf(page->out, "<tspan class=\"key down\" dx=\"14\">%llu ran into the timeout of %s</tspan>", (unsigned long long)unknown,
-			      html_duration((double)job->timeout_ns, text, sizeof text));
+		(void)fprintf(page->out, "<tspan class=\"key down\" dx=\"14\">%llu were given up after %s%s</tspan>", (unsigned long long)unknown,
+			      html_duration((double)job_gives_up_ns(job), text, sizeof text), job->retry.tries > 0 ? " and more" : "");
 	(void)fputs("</text>\n", page->out);
 	plot_shades(page, scale.top, scale.height);
 	plot_axis(page->out, &scale);

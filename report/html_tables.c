@@ -187,6 +187,43 @@ static void put_job_row(const struct page *page, const char *class, const char *
 	(void)fputs("</tr>\n", page->out);
 }
 
+static void put_retry_row(const struct page *page, const char *class, const char *name, const json_t *retry)
+{
+	static const char *const keys[] = { "attempts", "failed", "abandoned", "late_ok", "late_errors" };
+	const json_t *ratio = get(retry, "amplification");
+
+	if (html_number(retry, "attempts") == 0)
+		return;
+	(void)fprintf(page->out, "<tr class=\"%s\"><th scope=\"row\">", class);
+	html_text(page->out, name);
+	(void)fputs("</th>", page->out);
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+		(void)fprintf(page->out, "<td>%lld</td>", html_number(retry, keys[i]));
+	(void)fprintf(page->out, "<td>%.2f</td></tr>\n", json_number_value(ratio));
+}
+
+/* Nothing when no job tries again. */
+static void put_retries(const struct page *page)
+{
+	const char *name, *phase;
+	const json_t *job, *part;
+	bool any = false;
+
+	json_object_foreach(get(page->verdict, "jobs"), name, job)
+		any = any || get(job, "retry");
+	if (!any)
+		return;
+	(void)fputs("<div class=\"scroll\"><table class=\"numbers\"><thead><tr><th scope=\"col\">attempts</th><th scope=\"col\">begun</th><th scope=\"col\">failed</th>"
+		    "<th scope=\"col\">given up</th><th scope=\"col\">late, ok</th><th scope=\"col\">late, error</th><th scope=\"col\">an arrival</th></tr></thead>\n<tbody>\n",
+		    page->out);
+	json_object_foreach(get(page->verdict, "jobs"), name, job) {
+		put_retry_row(page, "job", name, get(job, "retry"));
+		json_object_foreach(get(job, "phases"), phase, part)
+			put_retry_row(page, "part", phase, get(part, "retry"));
+	}
+	(void)fputs("</tbody></table></div>\n", page->out);
+}
+
 void html_jobs(const struct page *page)
 {
 	const char *name, *phase, *op;
@@ -208,7 +245,9 @@ void html_jobs(const struct page *page)
 			put_job_row(page, "part op", op, of, part);
 		}
 	}
-	(void)fputs("</tbody></table></div>\n</section>\n", page->out);
+	(void)fputs("</tbody></table></div>\n", page->out);
+	put_retries(page);
+	(void)fputs("</section>\n", page->out);
 }
 
 static void put_cell(const struct page *page, const json_t *value, double unit, const char *format)

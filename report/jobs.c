@@ -177,6 +177,71 @@ static int add_engines(void *row, void *arg)
 	return 0;
 }
 
+/* What one host says of the attempts of a job in a phase, to what is known of it. */
+static void add_attempts(json_t *into, const json_t *part)
+{
+	static const char *const keys[] = { "attempts", "failed", "abandoned", "in_flight", "late_ok", "late_errors" };
+	json_t *retry = json_object_get(into, "retry");
+
+	if (!into)
+		return;
+	if (!retry) {
+		retry = json_object();
+		json_object_set_new(into, "retry", retry);
+	}
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+		add_to(retry, keys[i], json_integer_value(json_object_get(part, keys[i])));
+}
+
+/* retries.HOST of the record, into "retry" of each job and each of its phases */
+static int add_retries(void *row, void *arg)
+{
+	json_t *retries = json_loads(judge_text(row, 0), 0, NULL), *list, *job, *part;
+	const char *name, *phase;
+	size_t i;
+
+	json_object_foreach(retries, name, list) {
+		job = json_object_get(arg, name);
+		json_array_foreach(list, i, part) {
+			phase = json_string_value(json_object_get(part, "phase"));
+			add_attempts(job, part);
+			add_attempts(json_object_get(json_object_get(job, "phases"), phase ? phase : ""), part);
+		}
+	}
+	json_decref(retries);
+	return 0;
+}
+
+/* How many attempts there were for each arrival that was begun; of none nothing is said. */
+static void amplify(const json_t *counts)
+{
+	static const char *const begun[] = { "ok", "unknown", "in_flight" };
+	json_t *retry = json_object_get(counts, "retry"), *nr;
+	json_int_t arrivals = 0;
+	const char *name;
+
+	for (size_t i = 0; i < sizeof begun / sizeof begun[0]; i++)
+		arrivals += json_integer_value(json_object_get(counts, begun[i]));
+	json_object_foreach(json_object_get(counts, "errors"), name, nr)
+		arrivals += json_integer_value(nr);
+	if (retry && arrivals > 0)
+		json_object_set_new(retry, "amplification", json_real((double)json_integer_value(json_object_get(retry, "attempts")) / (double)arrivals));
+}
+
+static int fill_retries(struct record *record, json_t *jobs, struct err *err)
+{
+	int rc = judge_query(record, "SELECT value FROM meta WHERE key LIKE 'retries.%' ORDER BY key", NULL, add_retries, jobs, err);
+	json_t *job, *part;
+	const char *name, *phase;
+
+	json_object_foreach(jobs, name, job) {
+		amplify(job);
+		json_object_foreach(json_object_get(job, "phases"), phase, part)
+			amplify(part);
+	}
+	return rc;
+}
+
 int judge_jobs(struct record *record, json_t **ret, struct err *err)
 {
 	json_t *jobs = json_object(), *job;
@@ -188,6 +253,8 @@ int judge_jobs(struct record *record, json_t **ret, struct err *err)
 	json_object_foreach(jobs, name, job)
 		if (rc == 0)
 			rc = fill_job(record, name, job, err);
+	if (rc == 0)
+		rc = fill_retries(record, jobs, err);
 	if (rc < 0) {
 		json_decref(jobs);
 		return rc;

@@ -30,12 +30,12 @@ static unsigned int heat_row(uint64_t ns)
 	return row < 0 ? 0 : row >= HEAT_ROWS ? HEAT_ROWS - 1 : (unsigned int)row;
 }
 
-/* A job's own, not that of its ops: an op of a page ends when the page's time is over, at whatever age it has then. */
+/* A job's own, of a retry the least that it can be; not that of its ops: an op of a page ends when the page's time is over, at whatever age it has then. */
 static uint64_t timeout_of(const struct reading *r, const struct series *s)
 {
 	for (unsigned int i = 0; s->op[0] == '\0' && r->profile && i < r->profile->jobs_nr; i++)
 		if (strcmp(r->profile->jobs[i].name, s->job) == 0)
-			return r->profile->jobs[i].timeout_ns;
+			return job_gives_up_ns(&r->profile->jobs[i]);
 	return 0;
 }
 

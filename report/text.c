@@ -129,6 +129,35 @@ static void print_engines(const json_t *v, FILE *out)
 				(void)fprintf(out, "  %s: %s\n", host, text_of(engine, "why"));
 }
 
+static void print_amplification(const char *label, const json_t *part, FILE *out)
+{
+	const json_t *ratio = json_object_get(json_object_get(part, "retry"), "amplification");
+
+	if (json_is_number(ratio))
+		(void)fprintf(out, " %s %.2f", label, json_number_value(ratio));
+}
+
+/* Jobs that try again. */
+static void print_retries(const json_t *v, FILE *out)
+{
+	const json_t *job, *part, *retry;
+	const char *name, *phase;
+
+	json_object_foreach(json_object_get((json_t *)(uintptr_t)v, "jobs"), name, job) {
+		retry = json_object_get(job, "retry");
+		if (!retry)
+			continue;
+		(void)fprintf(out, "  %s: %lld attempts; %lld failed, %lld were given up, of which %lld came back later with success and %lld with an error\n",
+			      name, number_of(retry, "attempts"), number_of(retry, "failed"), number_of(retry, "abandoned"), number_of(retry, "late_ok"),
+			      number_of(retry, "late_errors"));
+		(void)fputs("    attempts for each arrival:", out);
+		json_object_foreach(json_object_get((json_t *)(uintptr_t)job, "phases"), phase, part)
+			print_amplification(phase, part, out);
+		print_amplification("all", job, out);
+		(void)fputc('\n', out);
+	}
+}
+
 static void print_jobs(const json_t *v, FILE *out)
 {
 	const char *name, *phase;
@@ -146,6 +175,7 @@ static void print_jobs(const json_t *v, FILE *out)
 		}
 	}
 	(void)fputs("  >= is a lower bound: so many were still in flight, timed out or never issued that the percentile was not reached\n", out);
+	print_retries(v, out);
 	print_engines(v, out);
 }
 

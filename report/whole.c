@@ -4,6 +4,7 @@
  *
  *	totals       of each host: due = ok + errors + unknown + in flight + not issued
  *	intervals, errors, censored   summed over the phases they have every arrival of the totals, and so do the histograms
+ *	retries      every attempt that began has an end, or is in flight
  *	pages        a row for every page that ended
  *	job_seconds  no op was ever older than the longest response or age: else a stall is hidden
  *	the profile  as many arrivals were due as its rate says: a generator that waits for the storage loses those of a stall
@@ -76,6 +77,15 @@ static void check_parts(struct whole *w, const char *name, const json_t *job)
 	if (number(response, "censored") != open)
 		judge_because(w->reasons, "job %s: %lld did not come back, but %lld ages are in the record", name, (long long)open,
 			      (long long)number(response, "censored"));
+}
+
+static void check_attempts(struct whole *w, const char *name, const json_t *job)
+{
+	const json_t *retry = json_object_get(job, "retry");
+	int64_t ended = number(job, "ok") + number(retry, "failed") + number(retry, "abandoned") + number(retry, "in_flight");
+
+	if (retry && number(retry, "attempts") != ended)
+		judge_because(w->reasons, "job %s: %lld attempts began, and %lld are accounted for", name, (long long)number(retry, "attempts"), (long long)ended);
 }
 
 static const struct job *job_of(const struct profile *profile, const char *name)
@@ -181,6 +191,7 @@ int judge_whole(struct record *record, const json_t *verdict, const struct profi
 		const struct job *j = job_of(profile, name);
 
 		check_parts(&w, name, job);
+		check_attempts(&w, name, job);
 		if (j && j->is_page && rc == 0)
 			rc = check_pages(&w, name, job, err);
 		if (j && rc == 0)

@@ -37,6 +37,8 @@ static void make(void)
 	fixture_sql(record, "INSERT INTO hung VALUES('c', 1, 2, 'read', '</td><script>alert(1)</script>', 9000000000, 'rpc_wait', '[\"a<b\"]')");
 	fixture_censored(record, "storm", "in_flight", 300, S, 9 * S);
 	fixture_sql(record, "UPDATE totals SET due = 900, in_flight = 300");
+	fixture_sql(record, "INSERT INTO meta VALUES('retries.c', '{\"web\": [{\"phase\": \"storm\", \"attempts\": 1000, \"failed\": 20, \"abandoned\": 80,"
+			    " \"in_flight\": 300, \"late_ok\": 70, \"late_errors\": 1}]}')");
 	verdict = fixture_judge(record);
 	out = open_memstream(&page, &bytes);
 	cr_assert_eq(report_html(record, verdict, out, &err), 0, "%s", err.text);
@@ -182,6 +184,12 @@ static size_t count_of(const char *text)
 	for (const char *at = page; (at = strstr(at, text)); at++)
 		n++;
 	return n;
+}
+
+Test(html, attempts_stand_in_a_table_of_their_own)
+{
+	cr_expect_eq(count_of("<th scope=\"row\">web</th><td>1000</td><td>20</td><td>80</td><td>70</td><td>1</td><td>1.11</td>"), 1);
+	cr_expect_eq(count_of("<th scope=\"row\">storm</th><td>1000</td><td>20</td><td>80</td><td>70</td><td>1</td><td>2.00</td>"), 1);
 }
 
 Test(html, gaps_are_gaps_and_faults_are_shaded)

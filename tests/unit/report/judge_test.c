@@ -87,6 +87,44 @@ Test(judge, a_lost_op_is_void)
 	expect("void", "does not add up: 600 were due, 599", EXIT_VOID);
 }
 
+/* 600 arrivals, all ok, on two hosts: what each says of its attempts. */
+static void retries(unsigned int attempts, unsigned int failed)
+{
+	fixture_sql(record, "INSERT INTO meta VALUES('retries.c', '{\"web\": [{\"phase\": \"storm\", \"attempts\": %u, \"failed\": %u, \"abandoned\": 90,"
+			    " \"in_flight\": 0, \"late_ok\": 60, \"late_errors\": 20}]}'), ('retries.d', '{\"web\": [{\"phase\": \"baseline\","
+			    " \"attempts\": 200, \"failed\": 0, \"abandoned\": 0, \"in_flight\": 0, \"late_ok\": 0, \"late_errors\": 0}]}')",
+		    attempts, failed);
+}
+
+Test(judge, attempts_are_summed_over_the_hosts_and_told_for_each_phase)
+{
+	json_t *v, *job, *retry;
+	char text[4096] = "";
+	FILE *out = fmemopen(text, sizeof text, "w");
+
+	retries(500, 10);
+	expect("absent", NULL, EXIT_AS_EXPECTED);
+	v = fixture_judge(record);
+	job = json_object_get(json_object_get(v, "jobs"), "web");
+	retry = json_object_get(job, "retry");
+	cr_assert_eq(json_integer_value(json_object_get(retry, "attempts")), 700);
+	cr_assert_eq(json_integer_value(json_object_get(retry, "late_errors")), 20);
+	cr_assert_float_eq(json_number_value(json_object_get(retry, "amplification")), 700.0 / 600, 1e-9);
+	retry = json_object_get(json_object_get(json_object_get(job, "phases"), "storm"), "retry");
+	cr_assert_float_eq(json_number_value(json_object_get(retry, "amplification")), 2.5, 1e-9);
+	cr_assert_eq(report_text(record, v, out), 0);
+	(void)fclose(out);
+	cr_assert_not_null(strstr(text, "web: 700 attempts; 10 failed, 90 were given up, of which 60 came back later with success and 20 with an error\n"
+					"    attempts for each arrival: baseline 1.00 storm 2.50 all 1.17\n"), "%s", text);
+	json_decref(v);
+}
+
+Test(judge, a_lost_attempt_is_void)
+{
+	retries(500, 9);
+	expect("void", "job web: 700 attempts began, and 699 are accounted for", EXIT_VOID);
+}
+
 Test(judge, a_late_generator_is_void)
 {
 	fixture_sql(record, "UPDATE lag SET p99_ns = 20100000 WHERE phase = 'storm'");
