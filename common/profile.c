@@ -333,6 +333,10 @@ static int fill_defaults(struct profile *p, struct err *err)
 		rc = rc ? rc : fill(p, err, "jobs.%s.order=%s", j->name, j->order == ORDER_WALK ? "walk" : "random");
 		rc = rc ? rc : fill(p, err, "jobs.%s.slots=%u", j->name, j->slots);
 		rc = rc ? rc : fill(p, err, "jobs.%s.queue=%u", j->name, j->queue_max);
+		if (rc == 0 && j->retry.tries > 0)
+			rc = fill(p, err, "jobs.%s.retry.tries=%u", j->name, j->retry.tries);
+		if (rc == 0 && j->retry.tries > 0)
+			rc = fill(p, err, "jobs.%s.retry.backoff=%gx", j->name, j->retry.backoff);
 	}
 	return rc;
 }

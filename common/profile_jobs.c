@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "err.h"
@@ -14,6 +15,8 @@
 #define ZIPF_DEFAULT 1.0
 #define ZIPF_MIN 0.05		/* below it is as good as uniform, above the maximum one file is as good as all there is */
 #define ZIPF_MAX 5.0
+#define TRIES_DEFAULT 3
+#define BACKOFF_MAX 10.0
 
 uint64_t retry_wait_ns(const struct retry *retry, unsigned int try_idx)
 {
@@ -101,6 +104,65 @@ static int parse_order(const struct yaml *node, struct job *j, struct err *err)
 	return rc;
 }
 
+/* "2x" */
+static int parse_backoff(const struct yaml *node, double *ret, struct err *err)
+{
+	char *end = NULL;
+
+	if (node->kind == YAML_SCALAR && node->text[0] >= '0' && node->text[0] <= '9')
+		*ret = strtod(node->text, &end);
+	if (!end || strcmp(end, "x") != 0)
+		return yaml_error(node, err, "backoff: '%s' is no factor; write 2x", node->kind == YAML_SCALAR ? node->text : "this");
+	if (!(*ret >= 1 && *ret <= BACKOFF_MAX))
+		return yaml_error(node, err, "backoff: '%s' is out of range; 1x to %gx can be given", node->text, BACKOFF_MAX);
+	return 0;
+}
+
+static int parse_retry(const struct yaml *node, struct job *j, struct err *err)
+{
+	static const char *const keys[] = { "after", "tries", "backoff", NULL };
+	const struct yaml *after, *tries, *backoff;
+	struct retry retry = { .backoff = 1 };
+	uint64_t number = TRIES_DEFAULT;
+	int rc = yaml_check_keys(node, "retry", keys, err);
+
+	if (rc < 0)
+		return rc;
+	after = yaml_get(node, "after");
+	tries = yaml_get(node, "tries");
+	backoff = yaml_get(node, "backoff");
+	if (!after)
+		return yaml_error(node, err, "retry needs the time after which an attempt is given up: {after: 2s, tries: 3}");
+	rc = yaml_to_duration(after, &retry.after_ns, err);
+	if (rc == 0 && retry.after_ns == 0)
+		rc = yaml_error(after, err, "'after' must be longer than 0");
+	if (rc == 0 && tries)
+		rc = yaml_to_u64(tries, 2, TRIES_MAX, &number, err);
+	retry.tries = (unsigned int)number;
+	if (rc == 0 && backoff)
+		rc = parse_backoff(backoff, &retry.backoff, err);
+	if (rc == 0 && all_tries_ns(&retry) > TRIES_NS_MAX)
+		rc = yaml_error(node, err, "the attempts of an arrival would be waited for longer than 24h; take fewer tries or less backoff");
+	j->retry = retry;
+	return rc;
+}
+
+/* What does not go together with a retry. */
+static int check_retry(const struct yaml *node, const struct job *j, struct err *err)
+{
+	const struct yaml *retry = yaml_get(node, "retry");
+
+	if (!retry)
+		return 0;
+	if (j->arrival.kind == ARRIVAL_CLOSED)
+		return yaml_error(retry, err, "a closed loop has no retry: each slot waits for its op");
+	if (j->timeout_ns > 0)
+		return yaml_error(retry, err, "'%s' has a timeout and a retry; leave the timeout out: the last attempt is given up like the others", j->name);
+	if (j->queue_max == 0)
+		return yaml_error(yaml_get(node, "queue"), err, "retry needs a queue of 1 or more");
+	return 0;
+}
+
 static int parse_limits(const struct yaml *node, const struct engine_traits *t, struct job *j, struct err *err)
 {
 	const struct yaml *value;
@@ -116,6 +178,10 @@ static int parse_limits(const struct yaml *node, const struct engine_traits *t, 
 	j->queue_max = (unsigned int)number;
 	if (rc == 0 && (value = yaml_get(node, "timeout")))
 		rc = yaml_to_duration(value, &j->timeout_ns, err);
+	if (rc == 0 && (value = yaml_get(node, "retry")))
+		rc = parse_retry(value, j, err);
+	if (rc == 0)
+		rc = check_retry(node, j, err);
 	if (rc == 0 && (value = yaml_get(node, "order")))
 		rc = parse_order(value, j, err);
 	return rc;
@@ -191,7 +257,7 @@ static uint64_t runs_for_ns(const struct profile *p, const struct job *j)
 
 int profile_parse_job(struct profile *p, const struct yaml *node, struct job *ret, struct err *err)
 {
-	static const char *const keys[] = { "engine", "direct", "verify", "mix", "page", "order", "arrival", "timeout", "slots", "queue", "phases", NULL };
+	static const char *const keys[] = { "engine", "direct", "verify", "mix", "page", "order", "arrival", "timeout", "retry", "slots", "queue", "phases", NULL };
 	const struct engine_traits *traits;
 	const struct yaml *mix, *page;
 	int rc;

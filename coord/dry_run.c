@@ -150,18 +150,28 @@ static void print_phases_of_job(FILE *f, const struct profile *p, const struct j
 		print_timeline(f, p, &j->arrival);
 }
 
+static void print_patience(FILE *f, const struct job *j)
+{
+	char text[32];
+
+	if (j->timeout_ns > 0)
+		fprintf(f, "given up after %s\n", units_exact_ns(j->timeout_ns, text, sizeof text));
+	else if (j->retry.tries == 0)
+		fputs("never given up\n", f);
+	else
+		fprintf(f, "up to %u attempts, given up after", j->retry.tries);
+	for (unsigned int i = 0; i < j->retry.tries; i++)
+		fprintf(f, " %s%s", units_exact_ns(retry_wait_ns(&j->retry, i), text, sizeof text), i + 1 < j->retry.tries ? "," : "\n");
+}
+
 static void print_job(FILE *f, const struct profile *p, const struct job *j)
 {
 	const char *how = j->arrival.kind == ARRIVAL_CLOSED ? "closed loop: a slot waits for its op" : j->arrival.random ? "random (Poisson)" : "evenly spaced";
-	char text[32];
 
 	fprintf(f, "  %s: ", j->name);
 	print_ops(f, j);
 	fprintf(f, "; %s; engine %s%s, %u in flight on a host at the most, ", how, j->engine, j->direct ? " past the page cache" : "", j->slots);
-	if (j->timeout_ns > 0)
-		fprintf(f, "given up after %s\n", units_exact_ns(j->timeout_ns, text, sizeof text));
-	else
-		fputs("never given up\n", f);
+	print_patience(f, j);
 	print_phases_of_job(f, p, j);
 }
 

@@ -51,13 +51,16 @@ Test(profile, the_first_case_says_what_was_meant)
 
 Test(profile, what_is_printed_reads_back_with_every_default_written_out)
 {
+	static const char *const sets[] = { "jobs.reads.retry={after: 2s}", NULL };
 	struct profile p = PROFILE_INIT, again = PROFILE_INIT;
 	struct err err = ERR_INIT;
 	char *first, *second;
 
-	cr_assert_eq(profile_parse(good, "g.yaml", NULL, &p, &err), 0, "%s", err.text);
+	cr_assert_eq(profile_parse(good, "g.yaml", sets, &p, &err), 0, "%s", err.text);
 	cr_assert_eq(profile_print(&p, &first), 0);
 	cr_assert_not_null(strstr(first, "slots: 64"));
+	cr_assert_not_null(strstr(first, "tries: 3"));
+	cr_assert_not_null(strstr(first, "backoff: 1x"));
 	cr_assert_eq(profile_parse(first, "g.yaml", NULL, &again, &err), 0, "%s in\n%s", err.text, first);
 	cr_assert_eq(profile_print(&again, &second), 0);
 	cr_assert_str_eq(first, second);
@@ -183,6 +186,31 @@ Test(profile, the_same_seed_draws_the_same_faults_and_another_one_others)
 	profile_release(&other);
 }
 
+Test(profile, a_retry_says_how_long_each_attempt_is_waited_for)
+{
+	static const struct {
+		const char *set;
+		unsigned int tries;
+		uint64_t wait_ms[4], all_ms;
+	} cases[] = { { "jobs.reads.retry={after: 2s}", 3, { 2000, 2000, 2000 }, 6000 },
+		      { "jobs.reads.retry={after: 2s, tries: 4, backoff: 2x}", 4, { 2000, 4000, 8000, 16000 }, 30000 },
+		      { "jobs.reads.retry={after: 100ms, tries: 2, backoff: 1.5x}", 2, { 100, 150 }, 250 },
+		      { "jobs.reads.timeout=7s", 0, { 0 }, 7000 } };
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		const char *const sets[] = { cases[i].set, NULL };
+		struct profile p = PROFILE_INIT;
+		struct err err = ERR_INIT;
+
+		cr_assert_eq(profile_parse(good, "g.yaml", sets, &p, &err), 0, "%s", err.text);
+		cr_assert_eq(p.jobs[0].retry.tries, cases[i].tries, "%s", cases[i].set);
+		for (unsigned int k = 0; k < cases[i].tries; k++)
+			cr_assert_eq(retry_wait_ns(&p.jobs[0].retry, k), cases[i].wait_ms[k] * 1000000u, "%s: attempt %u", cases[i].set, k);
+		cr_assert_eq(job_gives_up_ns(&p.jobs[0]), cases[i].all_ms * 1000000u, "%s", cases[i].set);
+		profile_release(&p);
+	}
+}
+
 /* Each bad profile is the good one with one assignment. */
 Test(profile, what_is_wrong_is_refused_with_its_line_and_the_next_step)
 {
@@ -191,6 +219,19 @@ Test(profile, what_is_wrong_is_refused_with_its_line_and_the_next_step)
 	} cases[] = { { "jbos=1", "unknown key in the profile 'jbos'; did you mean 'jobs'?" },
 		      { "jobs.reads.slots=0", "g.yaml:4: slots: 0 is out of range; 1 to 4096" },
 		      { "jobs.reads.timeout=30", "'30' is not a duration; write a number with" },
+		      { "jobs.reads.retry={tries: 3}", "retry needs the time after which an attempt is given up" },
+		      { "jobs.reads.retry={after: 0s}", "'after' must be longer than 0" },
+		      { "jobs.reads.retry={after: 1s, tries: 1}", "tries: 1 is out of range; 2 to 10" },
+		      { "jobs.reads.retry={after: 1s, tries: 11}", "tries: 11 is out of range; 2 to 10" },
+		      { "jobs.reads.retry={after: 1s, backoff: 2}", "backoff: '2' is no factor; write 2x" },
+		      { "jobs.reads.retry={after: 1s, backoff: x}", "backoff: 'x' is no factor; write 2x" },
+		      { "jobs.reads.retry={after: 1s, backoff: []}", "backoff: 'this' is no factor; write 2x" },
+		      { "jobs.reads.retry={after: 1s, backoff: 0.5x}", "backoff: '0.5x' is out of range; 1x to 10x" },
+		      { "jobs.reads.retry={after: 1s, backoff: 11x}", "backoff: '11x' is out of range; 1x to 10x" },
+		      { "jobs.reads.retry={after: 1h, tries: 10, backoff: 2x}", "would be waited for longer than 24h" },
+		      { "jobs.reads={mix: {read: 1}, arrival: {closed: {}}, retry: {after: 1s}}", "a closed loop has no retry" },
+		      { "jobs.reads={mix: {read: 1}, arrival: {constant: 1/s}, timeout: 9s, retry: {after: 1s}}", "'reads' has a timeout and a retry" },
+		      { "jobs.reads={mix: {read: 1}, arrival: {constant: 1/s}, queue: 0, retry: {after: 1s}}", "retry needs a queue of 1 or more" },
 		      { "jobs.reads.arrival={constant: fast}", "'fast' is no rate; write 500/s" },
 		      { "jobs.reads.arrival={constant: 1/s, poisson: 1/s}", "arrival takes one of" },
 		      { "jobs.reads.mix={raed: 1}", "unknown key in mix 'raed'; did you mean 'read'?" },
