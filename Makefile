@@ -114,7 +114,7 @@ $(BUILD)/tests/fuzz-%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/folder.o $(FU
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(if $(FUZZ_MAIN),,-fsanitize=fuzzer) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
 
-.PHONY: fuzz replay run-fuzz run-replay
+.PHONY: fuzz fuzz-long replay run-fuzz run-fuzz-long run-replay
 run-replay: $(FUZZERS:%=$(BUILD)/tests/fuzz-%)
 	$(Q)for t in $(FUZZERS); do $(BUILD)/tests/fuzz-$$t tests/fuzz/corpus/$$t || { echo "tests/fuzz/$$t.c failed"; exit 1; }; done
 	@echo 'replayed: $(FUZZERS)'
@@ -126,6 +126,14 @@ run-fuzz: $(FUZZERS:%=$(BUILD)/tests/fuzz-%)
 	    -artifact_prefix=build/fuzz/$$t- build/fuzz/$$t tests/fuzz/corpus/$$t || exit 1; done
 fuzz: ## the same parsers under libFuzzer (clang), FUZZ_SECONDS each
 	$(Q)$(MAKE) --no-print-directory CC=clang SANITIZE=fuzzer-no-link,$(SAN) run-fuzz
+
+# What a privileged process reads that somebody else wrote.
+FUZZ_LONG := journal fault allow
+FUZZ_LONG_SECONDS ?= 3600
+run-fuzz-long: $(FUZZ_LONG:%=$(BUILD)/tests/fuzz-%)
+	$(Q)mkdir -p results && tests/fuzz/long $(BUILD)/tests $(FUZZ_LONG_SECONDS) results/fuzz-long.json $(FUZZ_LONG)
+fuzz-long: ## journal, commands and allow file under libFuzzer, FUZZ_LONG_SECONDS (an hour) each; results/fuzz-long.json
+	$(Q)$(MAKE) --no-print-directory CC=clang SANITIZE=fuzzer-no-link,$(SAN) run-fuzz-long
 
 # A leak does not fail a Criterion test: the log is read for what the sanitizers say.
 SAN := address,undefined
