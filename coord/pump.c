@@ -56,6 +56,7 @@ void host_gone(struct run *run, struct host *host)
 	host->lost = true;
 	json_decref(host->last);	/* what it had in flight is not known any more */
 	host->last = NULL;
+	schedule_host_lost(run, host);
 	(void)record_host_lost(run->record, host->name, heard, NULL);
 	run_note(run, host->name, "lost", -1, run_now(run), "the connection to the agent ended");
 	progress_say(run, "%s is lost: no word since %.1f s; the run is void", host->name, (double)heard / 1e9);

@@ -152,7 +152,7 @@ static int finish(struct run *run, const char *stopped, struct err *err)
 	schedule_heal_all(run);
 	rc = run_load_stop(run, err);
 	if (run_pump(run, schedule_is_over, NULL, clock_mono_ns() + HEAL_NS, NULL) != 1)
-		run_note(run, "", "note", -1, run_now(run), "a fault was not healed within 60 s");
+		run_note(run, "", "note", -1, run_now(run), "of a fault nobody said within 60 s that it is healed");
 	schedule_store(run);
 	if (rc == 0)
 		rc = hosts_sync(run, err);

@@ -155,6 +155,7 @@ void schedule_look(struct run *run, int64_t now);
 void schedule_event(struct run *run, struct host *host, int idx, const json_t *event);
 void schedule_host_back(struct run *run, struct host *host);
 void schedule_journal(struct run *run, struct host *host, const json_t *body);
+void schedule_host_lost(struct run *run, struct host *host);
 void schedule_heal_all(struct run *run);
 bool schedule_is_over(struct run *run, void *arg);
 void schedule_store(struct run *run);

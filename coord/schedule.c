@@ -7,6 +7,7 @@
  *
  * A fault that a reboot takes with it goes from IN_FORCE to OVER through the journal of the rebooted host (schedule_journal). An instant goes the
  * same way by itself, its holder tells when; one that takes the host away is watched from here, until the host is back (watch_return).
+ * A host that is lost heals its faults when the lease is over, and there is nobody left to tell: they are OVER, and not proved healed.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -357,6 +358,19 @@ void schedule_journal(struct run *run, struct host *host, const json_t *body)
 			 clean ? "confirmed: gone after the reboot, the journal is empty" : "mismatch: the journal still names it");
 		finish(run, i, clean ? "confirmed" : "mismatch", run->profile.faults[i].until.name, NULL);
 	}
+}
+
+void schedule_host_lost(struct run *run, struct host *host)
+{
+	for (unsigned int i = 0; i < run->profile.faults_nr; i++) {
+		struct run_fault *f = &run->fault[i];
+
+		if (f->host < 0 || &run->host[f->host] != host || f->state == FAULT_OVER || f->state == FAULT_WAITING)
+			continue;
+		f->state = FAULT_OVER;
+		(void)snprintf(f->evidence, sizeof f->evidence, "the host was lost; it heals by itself when the lease is over");
+	}
+	schedule_store(run);
 }
 
 void schedule_heal_all(struct run *run)
