@@ -89,7 +89,7 @@ static int start_lan(struct lab_state *state, struct err *err)
 	}
 	for (unsigned int i = 0; i < state->vms_nr; i++)
 		argv[i + 3] = state->vm[i].name;
-	return state_spawn(state, argv, "switch.log", &state->lan, err);
+	return state_spawn(state, argv, NULL, "switch.log", &state->lan, err);
 }
 
 /* Every process is in the state file before the next is started: whatever dies now, `lab down` finds them. */
@@ -259,9 +259,11 @@ static int save(struct opening *o, const char *saved, struct err *err)
 	return rc;
 }
 
-static int restore(struct opening *o, const struct lab_spec *spec, const char *saved, struct err *err)
+static int restore(struct opening *o, const struct lab_spec *spec, const char *saved, lab_progress progress, void *arg, struct err *err)
 {
+	uint64_t begin_ns = clock_mono_ns();
 	bool kvm = o->state.kvm;
+	char text[64], took[24];
 	int rc = down(err);
 
 	if (rc == 0)
@@ -274,6 +276,9 @@ static int restore(struct opening *o, const struct lab_spec *spec, const char *s
 	rc = start_all(&o->state, spec, &o->image, saved, err);
 	if (rc == 0)
 		rc = vm_continue_all(&o->state, err);
+	(void)snprintf(text, sizeof text, "restored after %s", units_format_ns(clock_mono_ns() - begin_ns, took, sizeof took));
+	if (rc == 0)
+		progress(text, arg);
 	for (unsigned int i = 0; i < o->state.vms_nr && rc == 0; i++)
 		rc = control_set_clock(o->state.vm[i].control, err);
 	if (rc == 0) {
@@ -304,8 +309,7 @@ static void saved_path(const struct opening *o, const struct lab_spec *spec, con
 
 static int fresh(struct opening *o, const struct lab_spec *spec, const struct dataset_spec *d, uint64_t seed, lab_progress progress, void *arg, struct err *err)
 {
-	char saved[4200], text[64], took[24];
-	uint64_t begin_ns;
+	char saved[4200];
 	int rc = down(err);
 
 	if (rc == 0)
@@ -329,14 +333,7 @@ static int fresh(struct opening *o, const struct lab_spec *spec, const struct da
 		lab_cache_keep_newest(o->cache, "lab-", SAVED_KEPT);
 	}
 	progress("restoring the saved lab", arg);
-	begin_ns = clock_mono_ns();
-	if (rc == 0)
-		rc = restore(o, spec, saved, err);
-	if (rc < 0)
-		return rc;
-	(void)snprintf(text, sizeof text, "restored after %s", units_format_ns(clock_mono_ns() - begin_ns, took, sizeof took));
-	progress(text, arg);
-	return 0;
+	return rc == 0 ? restore(o, spec, saved, progress, arg, err) : rc;
 }
 
 int lab_fresh(const struct lab_spec *spec, const struct dataset_spec *dataset, uint64_t seed, lab_progress progress, void *arg, struct lab_info *ret_info,

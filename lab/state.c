@@ -204,7 +204,7 @@ static void close_others(int keep)
 	(void)close_range((unsigned int)keep + 1, ~0u, 0);
 }
 
-int state_spawn(const struct lab_state *state, const char *const argv[], const char *log, struct lab_process *ret, struct err *err)
+int state_spawn(const struct lab_state *state, const char *const argv[], const char *input, const char *log, struct lab_process *ret, struct err *err)
 {
 	char path[160];
 	pid_t pid;
@@ -215,15 +215,14 @@ int state_spawn(const struct lab_state *state, const char *const argv[], const c
 		return err_set(err, -errno, "lab: pipe: %s", strerror(errno));
 	pid = fork();
 	if (pid == 0) {
-		int null = open("/dev/null", O_RDONLY | O_CLOEXEC), out = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		int in = open(input ? input : "/dev/null", O_RDONLY | O_CLOEXEC), out = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
 		(void)setsid();
 		(void)setenv("TMPDIR", state->dir, 1);
-		(void)dup2(null, STDIN_FILENO);
-		(void)dup2(out, STDOUT_FILENO);
-		(void)dup2(out, STDERR_FILENO);
-		close_others(pipes[1]);
-		(void)execv(argv[0], (char *const *)argv);
+		if (dup2(in, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0 && dup2(out, STDERR_FILENO) >= 0) {
+			close_others(pipes[1]);
+			(void)execv(argv[0], (char *const *)argv);
+		}
 		failed = errno;
 		(void)file_write_all(pipes[1], &failed, sizeof failed);
 		_exit(127);

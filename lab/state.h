@@ -47,7 +47,7 @@ bool state_is_alive(const struct lab_state *state);
 /** End what still runs, and remove the folder. */
 int state_end(struct lab_state *state, struct err *err);
 
-/** Start a program that outlives this command; its output goes to DIR/LOG. */
-int state_spawn(const struct lab_state *state, const char *const argv[], const char *log, struct lab_process *ret, struct err *err);
+/** Start a program that outlives this command; its output goes to DIR/LOG. @param input  a file to be its standard input; NULL = nothing */
+int state_spawn(const struct lab_state *state, const char *const argv[], const char *input, const char *log, struct lab_process *ret, struct err *err);
 
 #endif

@@ -158,7 +158,7 @@ int vm_start(struct lab_state *state, struct lab_vm *vm, const struct lab_spec *
 {
 	bool store = strncmp(vm->name, "store-", 6) == 0;
 	struct command *c = calloc(1, sizeof *c);
-	char log[64];
+	char log[64], memory[4400];
 	int rc = c ? 0 : -ENOMEM;
 
 	if (rc == 0 && !saved && store)
@@ -183,10 +183,11 @@ int vm_start(struct lab_state *state, struct lab_vm *vm, const struct lab_spec *
 	add_disk(c, saved ? saved : state->dir, vm, "state", saved != NULL);
 	if (saved) {
 		add(c, "-incoming");
-		add(c, "exec:exec cat '%s/%s.memory'", saved, vm->name);
+		add(c, "fd:%d", STDIN_FILENO);
+		(void)snprintf(memory, sizeof memory, "%.4000s/%s.memory", saved, vm->name);
 	}
 	(void)snprintf(log, sizeof log, "%s.qemu", vm->name);
-	rc = state_spawn(state, c->argv, log, &vm->process, err);
+	rc = state_spawn(state, c->argv, saved ? memory : NULL, log, &vm->process, err);
 	free(c);
 	return rc;
 }
@@ -372,7 +373,7 @@ static bool probe(const struct lab_state *state, const struct lab_image *image)
 	add(c, KERNEL_LINE " squall.node=probe");
 	add(c, "-serial");
 	add(c, "file:%s/probe.console", state->dir);
-	if (state_spawn(state, c->argv, "probe.qemu", &process, NULL) == 0) {
+	if (state_spawn(state, c->argv, NULL, "probe.qemu", &process, NULL) == 0) {
 		wait.fd = exec_pidfd(process.pid);
 		(void)poll(&wait, 1, (int)(PROBE_NS / NS_PER_MS));
 		(void)kill(process.pid, SIGKILL);
