@@ -392,7 +392,7 @@ Test(judge, a_run_that_does_not_come_back_has_no_time_of_recovery)
 	json_decref(v);
 }
 
-/* What the verdict says the run recovered after, when these are its faults. */
+/* What the verdict says the run recovered after, and its first fault was healed by, when these are its faults. */
 static void expect_cure(const char *faults, const char *act)
 {
 	json_t *v;
@@ -401,6 +401,7 @@ static void expect_cure(const char *faults, const char *act)
 	fixture_sql(record, "INSERT INTO faults VALUES %s", faults);
 	v = fixture_judge(record);
 	cr_expect_str_eq(json_string_value(json_object_get(json_object_get(v, "recovery"), "after")), act);
+	cr_expect_str_eq(json_string_value(json_object_get(json_array_get(json_object_get(v, "faults"), 0), "healed_by")), act);
 	json_decref(v);
 }
 
