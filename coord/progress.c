@@ -106,22 +106,42 @@ static uint64_t oldest_op(const struct run *run)
 	return oldest;
 }
 
+/* While it is away, what was last seen there is not so now. */
+static bool primary_is_there(const struct run *run)
+{
+	for (int i = 0; i < run->hosts_nr; i++)
+		if (strcmp(run->host[i].name, run->primary) == 0)
+			return run->host[i].connected && !run->host[i].rebooting;
+	return false;
+}
+
+/* Of the storage, what is measured. */
+static void print_storage(const struct run *run)
+{
+	char text[24];
+
+	if (run->nfsd_threads <= 0 || !primary_is_there(run))
+		return;
+	fprintf(stderr, "  nfsd blocked %.0f/%.0f", run->nfsd_blocked, run->nfsd_threads);
+	if (run->drbd[0] != '\0')
+		fprintf(stderr, "  DRBD %s", run->drbd);
+	if (run->oldest_request_ns >= 0)
+		fprintf(stderr, ", oldest request %s", units_format_ns((uint64_t)run->oldest_request_ns, text, sizeof text));
+}
+
 void progress_line(struct run *run, int64_t now)
 {
-	char p99[24], oldest[24], request[24], nfsd[40] = "", drbd[80] = "", slow[48] = "";
+	char p99[24], oldest[24];
 	bool terminal = isatty(STDERR_FILENO);
 
 	if (run->options->quiet)
 		return;
-	if (run->nfsd_threads > 0)
-		(void)snprintf(nfsd, sizeof nfsd, "  nfsd blocked %.0f/%.0f", run->nfsd_blocked, run->nfsd_threads);
-	if (run->drbd[0] != '\0')
-		(void)snprintf(drbd, sizeof drbd, "  DRBD %s", run->drbd);
-	if (run->oldest_request_ns >= 0)
-		(void)snprintf(slow, sizeof slow, ", oldest request %s", units_format_ns((uint64_t)run->oldest_request_ns, request, sizeof request));
-	fprintf(stderr, "%s%-9s %4lld s  %6llu done/s  p99 %-8s oldest in flight %-8s%s%s%s%s", terminal ? "\r\033[K" : "",
+	fprintf(stderr, "%s%-9s %4lld s  %6llu done/s  p99 %-8s oldest in flight %-8s", terminal ? "\r\033[K" : "",
 		run->phase < (int)run->plan.phases_nr ? run->plan.phases[run->phase].name : "end", (long long)(now / (int64_t)NS_PER_S),
 		(unsigned long long)run->second->count, units_format_ns(hist_quantile(run->second, 0.99), p99, sizeof p99),
-		units_format_ns(oldest_op(run), oldest, sizeof oldest), nfsd, drbd, slow, terminal ? "" : "\n");
+		units_format_ns(oldest_op(run), oldest, sizeof oldest));
+	print_storage(run);
+	if (!terminal)
+		fputc('\n', stderr);
 	hist_clear(run->second);
 }
