@@ -343,6 +343,12 @@ void schedule_host_back(struct run *run, struct host *host)
 	schedule_store(run);
 }
 
+/* Whether it is or may be in force there. */
+static bool is_open_on(const struct run *run, const struct run_fault *f, const struct host *host)
+{
+	return f->host >= 0 && &run->host[f->host] == host && f->state != FAULT_OVER && f->state != FAULT_WAITING;
+}
+
 /* What the reboot took with it: the rebooted host looked, and its journal is empty. */
 void schedule_journal(struct run *run, struct host *host, const json_t *body)
 {
@@ -352,7 +358,7 @@ void schedule_journal(struct run *run, struct host *host, const json_t *body)
 	for (unsigned int i = 0; i < run->profile.faults_nr; i++) {
 		struct run_fault *f = &run->fault[i];
 
-		if (f->takes_host || f->host < 0 || &run->host[f->host] != host || f->state == FAULT_OVER || f->state == FAULT_WAITING)
+		if (f->takes_host || !is_open_on(run, f, host))
 			continue;
 		run_note(run, host->name, "healed", (int)i, run_now(run),
 			 clean ? "confirmed: gone after the reboot, the journal is empty" : "mismatch: the journal still names it");
@@ -365,7 +371,7 @@ void schedule_host_lost(struct run *run, struct host *host)
 	for (unsigned int i = 0; i < run->profile.faults_nr; i++) {
 		struct run_fault *f = &run->fault[i];
 
-		if (f->host < 0 || &run->host[f->host] != host || f->state == FAULT_OVER || f->state == FAULT_WAITING)
+		if (!is_open_on(run, f, host))
 			continue;
 		f->state = FAULT_OVER;
 		(void)snprintf(f->evidence, sizeof f->evidence, "the host was lost; it heals by itself when the lease is over");
