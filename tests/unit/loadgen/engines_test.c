@@ -433,17 +433,6 @@ Test(engines, a_stall_of_the_device_is_in_the_percentiles_in_full)
 	each_engine(check_outage);
 }
 
-/* A figure of the attempts, of all phases together. */
-static uint64_t attempts(const struct fixture *f, const char *what)
-{
-	const json_t *phases = json_object_get(json_array_get(json_object_get(f->final, "jobs"), 0), "retry");
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < json_array_size(phases); i++)
-		sum += json_u64(json_array_get(phases, i), what);
-	return sum;
-}
-
 /* A stall that ends 50 ms late on a busy machine has a quarter more of all that is asked for here. */
 static void assert_near(uint64_t got, uint64_t want, const struct engine *e, const char *what)
 {
@@ -469,11 +458,11 @@ static void check_retries(const struct engine *e, unsigned int tries)
 	dead(&f, e, 250, 500, f.dir);
 	fixture_run(&f, 2 * NS_PER_S);
 	ages = fixture_ages(&f, "unknown");
-	assert_near(attempts(&f, "attempts"), tries == 3 ? 680 : 800, e, "attempts");
-	assert_near(attempts(&f, "abandoned"), tries == 3 ? 360 : 400, e, "given up");
-	cr_assert_eq(attempts(&f, "late_ok"), attempts(&f, "abandoned"), "%s: all came back when the device did", e->name);
-	cr_assert_eq(attempts(&f, "failed") + attempts(&f, "in_flight"), 0, "%s", e->name);
-	cr_assert_eq(attempts(&f, "attempts"), fixture_count(&f, "ok") + attempts(&f, "abandoned"), "%s", e->name);
+	assert_near(fixture_attempts(&f, "attempts"), tries == 3 ? 680 : 800, e, "attempts");
+	assert_near(fixture_attempts(&f, "abandoned"), tries == 3 ? 360 : 400, e, "given up");
+	cr_assert_eq(fixture_attempts(&f, "late_ok"), fixture_attempts(&f, "abandoned"), "%s: all came back when the device did", e->name);
+	cr_assert_eq(fixture_attempts(&f, "failed") + fixture_attempts(&f, "in_flight"), 0, "%s", e->name);
+	cr_assert_eq(fixture_attempts(&f, "attempts"), fixture_count(&f, "ok") + fixture_attempts(&f, "abandoned"), "%s", e->name);
 	cr_assert_eq(fixture_count(&f, "ok") + fixture_count(&f, "unknown"), 400, "%s", e->name);
 	cr_assert_eq(ages->count, fixture_count(&f, "unknown"));
 	if (tries == 3) {

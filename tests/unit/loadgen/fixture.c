@@ -224,6 +224,16 @@ uint64_t fixture_count(const struct fixture *f, const char *what)
 	return strcmp(what, "errors") == 0 ? json_errors(the_job(f)) : json_u64(the_job(f), what);
 }
 
+uint64_t fixture_attempts(const struct fixture *f, const char *what)
+{
+	const json_t *phases = json_object_get(the_job(f), "retry");
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < json_array_size(phases); i++)
+		sum += json_u64(json_array_get(phases, i), what);
+	return sum;
+}
+
 uint64_t fixture_op(const struct fixture *f, const char *op, const char *phase, const char *what)
 {
 	char key[128];

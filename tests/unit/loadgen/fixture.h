@@ -61,6 +61,8 @@ void fixture_release(struct fixture *f);
 
 /** Of the job in f->final: "due", "ok", "unknown", "in_flight", "not_issued", "errors" (their sum). */
 uint64_t fixture_count(const struct fixture *f, const char *what);
+/** Of the attempts of the job in f->final, all phases together: "attempts", "failed", "abandoned", "in_flight", "late_ok", "late_errors". */
+uint64_t fixture_attempts(const struct fixture *f, const char *what);
 /** Of one op in one phase, in the intervals. */
 uint64_t fixture_op(const struct fixture *f, const char *op, const char *phase, const char *what);
 /** The ages of one kind of censoring of the job; a new histogram, owned by the caller. */

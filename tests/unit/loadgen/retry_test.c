@@ -72,17 +72,12 @@ Test(retry, a_heap_that_was_left_torn_is_made_again_from_its_cells)
 	assert_empties_in_order(&a, 1);
 }
 
-/* A figure of the attempts of the one phase. */
-static uint64_t attempts(const struct fixture *f, const char *what)
-{
-	return json_u64(json_array_get(json_object_get(json_array_get(json_object_get(f->final, "jobs"), 0), "retry"), 0), what);
-}
-
 static void assert_sums(const struct fixture *f)
 {
 	cr_assert_eq(fixture_count(f, "due"), fixture_count(f, "ok") + fixture_count(f, "errors") + fixture_count(f, "unknown") + fixture_count(f, "in_flight") +
 		     fixture_count(f, "not_issued"));
-	cr_assert_eq(attempts(f, "attempts"), fixture_count(f, "ok") + attempts(f, "failed") + attempts(f, "abandoned") + attempts(f, "in_flight"));
+	cr_assert_eq(fixture_attempts(f, "attempts"), fixture_count(f, "ok") + fixture_attempts(f, "failed") + fixture_attempts(f, "abandoned") +
+		     fixture_attempts(f, "in_flight"));
 }
 
 static void retry_init(struct fixture *f, unsigned int tries, uint64_t after_ns, double backoff)
@@ -99,9 +94,9 @@ Test(retry, who_is_never_served_in_time_has_all_attempts_and_no_more)
 	fixture_run(&f, 2 * NS_PER_S);
 	cr_assert_eq(fixture_count(&f, "due"), 200);
 	cr_assert_eq(fixture_count(&f, "unknown"), 200);
-	cr_assert_eq(attempts(&f, "attempts"), 1000);
-	cr_assert_eq(attempts(&f, "abandoned"), 1000);
-	cr_assert_eq(attempts(&f, "late_ok"), 1000);
+	cr_assert_eq(fixture_attempts(&f, "attempts"), 1000);
+	cr_assert_eq(fixture_attempts(&f, "abandoned"), 1000);
+	cr_assert_eq(fixture_attempts(&f, "late_ok"), 1000);
 	assert_sums(&f);
 	fixture_release(&f);
 }
@@ -129,30 +124,36 @@ Test(retry, a_calibration_tries_nothing_again)
 	fixture_release(&f);
 }
 
-/* A dataset of one site whose folder is away: every op fails at once. */
-static void retry_build_broken(struct fixture *f, char site[80], char aside[80])
+static void move_site(const struct fixture *f, const char *name, const char *to)
 {
+	char from_path[80], to_path[80];
+
+	(void)snprintf(from_path, sizeof from_path, "%s/%s", f->dir, name);
+	(void)snprintf(to_path, sizeof to_path, "%s/%s", f->dir, to);
+	cr_assert_eq(rename(from_path, to_path), 0);
+}
+
+/* A dataset of one site whose folder is away: every op fails at once. */
+static void retry_init_broken(struct fixture *f, unsigned int tries, uint64_t after_ns, double backoff, double per_second)
+{
+	retry_init(f, tries, after_ns, backoff);
 	f->profile.dataset.sites = 1;
 	fixture_build(f);
 	f->profile.jobs[0].slots = 50;
-	(void)snprintf(site, 80, "%s/s0000", f->dir);
-	(void)snprintf(aside, 80, "%s/aside", f->dir);
-	cr_assert_eq(rename(site, aside), 0);
+	move_site(f, "s0000", "aside");
+	fixture_rate(f, ARRIVAL_CONSTANT, per_second);
 }
 
 /* 100 ms and 200 ms: the third attempt is made 300 ms after the first one, by a thread that nothing but the time wakes. */
 Test(retry, an_error_is_tried_again_when_the_time_of_its_attempt_is_over)
 {
-	char site[80], aside[80];
 	struct fixture f;
 
-	retry_init(&f, 3, 100 * NS_PER_MS, 2);
-	retry_build_broken(&f, site, aside);
-	fixture_rate(&f, ARRIVAL_CONSTANT, 100);
+	retry_init_broken(&f, 3, 100 * NS_PER_MS, 2, 100);
 	fixture_run(&f, 2 * NS_PER_S);
 	cr_assert_eq(fixture_count(&f, "errors"), 20);
-	cr_assert_eq(attempts(&f, "attempts"), 60);
-	cr_assert_eq(attempts(&f, "failed"), 60);
+	cr_assert_eq(fixture_attempts(&f, "attempts"), 60);
+	cr_assert_eq(fixture_attempts(&f, "failed"), 60);
 	assert_sums(&f);
 	cr_assert_geq(hist_quantile(f.response, 0), 299 * NS_PER_MS);
 	cr_assert_lt(hist_quantile(f.response, 0.5), 350 * NS_PER_MS, "half of them took %lu ns", hist_quantile(f.response, 0.5));
@@ -162,19 +163,16 @@ Test(retry, an_error_is_tried_again_when_the_time_of_its_attempt_is_over)
 
 Test(retry, the_first_success_is_the_outcome_and_its_time_runs_from_the_first_due_time)
 {
-	char site[80], aside[80];
 	struct fixture f;
 
-	retry_init(&f, 2, 500 * NS_PER_MS, 1);
-	retry_build_broken(&f, site, aside);
-	fixture_rate(&f, ARRIVAL_CONSTANT, 100);
+	retry_init_broken(&f, 2, 500 * NS_PER_MS, 1, 100);
 	fixture_start(&f);
 	fixture_watch(&f, 250 * NS_PER_MS);
-	cr_assert_eq(rename(aside, site), 0);
+	move_site(&f, "aside", "s0000");
 	fixture_finish(&f, 2 * NS_PER_S);
 	cr_assert_eq(fixture_count(&f, "ok"), 20);
-	cr_assert_eq(attempts(&f, "attempts"), 40);
-	cr_assert_eq(attempts(&f, "failed"), 20);
+	cr_assert_eq(fixture_attempts(&f, "attempts"), 40);
+	cr_assert_eq(fixture_attempts(&f, "failed"), 20);
 	assert_sums(&f);
 	cr_assert_geq(hist_quantile(f.response, 0), 499 * NS_PER_MS);
 	cr_assert_lt(hist_quantile(f.service, 0.5), 50 * NS_PER_MS);
@@ -183,19 +181,16 @@ Test(retry, the_first_success_is_the_outcome_and_its_time_runs_from_the_first_du
 
 Test(retry, who_waits_for_the_next_attempt_at_the_end_is_in_flight_at_its_age)
 {
-	char site[80], aside[80];
 	struct fixture f;
 	struct hist *ages;
 
-	retry_init(&f, 2, 3600 * NS_PER_S, 1);
-	retry_build_broken(&f, site, aside);
-	fixture_rate(&f, ARRIVAL_CONSTANT, 100);
+	retry_init_broken(&f, 2, 3600 * NS_PER_S, 1, 100);
 	fixture_run(&f, 100 * NS_PER_MS);
 	ages = fixture_ages(&f, "in_flight");
 	cr_assert_eq(fixture_count(&f, "in_flight"), 20);
 	cr_assert_eq(ages->count, 20);
 	cr_assert_geq(hist_quantile(ages, 1), 299 * NS_PER_MS);
-	cr_assert_eq(attempts(&f, "in_flight"), 0);
+	cr_assert_eq(fixture_attempts(&f, "in_flight"), 0);
 	cr_assert_eq(json_array_size(json_object_get(f.final, "hung")), 0);
 	assert_sums(&f);
 	free(ages);
@@ -204,17 +199,14 @@ Test(retry, who_waits_for_the_next_attempt_at_the_end_is_in_flight_at_its_age)
 
 Test(retry, an_attempt_is_the_last_one_when_no_more_may_wait_for_theirs)
 {
-	char site[80], aside[80];
 	struct fixture f;
 
-	retry_init(&f, 2, NS_PER_S, 1);
-	retry_build_broken(&f, site, aside);
-	fixture_rate(&f, ARRIVAL_CONSTANT, 20);
+	retry_init_broken(&f, 2, NS_PER_S, 1, 20);
 	f.profile.jobs[0].queue_max = 1;
 	fixture_run(&f, 3 * NS_PER_S);
 	cr_assert_gt(fixture_count(&f, "errors"), 1);
-	cr_assert_eq(attempts(&f, "attempts"), fixture_count(&f, "errors") + 1, "%lu attempts of %lu arrivals", attempts(&f, "attempts"),
-		     fixture_count(&f, "errors"));
+	cr_assert_eq(fixture_attempts(&f, "attempts"), fixture_count(&f, "errors") + 1, "%lu attempts of %lu arrivals",
+		     fixture_attempts(&f, "attempts"), fixture_count(&f, "errors"));
 	assert_sums(&f);
 	fixture_release(&f);
 }
@@ -239,7 +231,7 @@ Test(retry, attempts_of_a_page_do_not_meet_in_what_they_create)
 	cr_assert_eq(fixture_count(&f, "ok"), 40, "%lu ok, %lu errors", fixture_count(&f, "ok"), fixture_count(&f, "errors"));
 	cr_assert_eq(f.pages_nr[0], 40);
 	cr_assert_gt(fixture_op(&f, "pread", "all", "unknown"), 20);
-	cr_assert_leq(fixture_op(&f, "pread", "all", "unknown"), attempts(&f, "abandoned"));
+	cr_assert_leq(fixture_op(&f, "pread", "all", "unknown"), fixture_attempts(&f, "abandoned"));
 	cr_assert_gt(fixture_op(&f, "create", "all", "ok"), 60);
 	assert_sums(&f);
 	fixture_release(&f);
@@ -260,7 +252,7 @@ Test(retry, a_killed_worker_takes_no_arrival_with_it, .timeout = 60)
 		fixture_finish(&f, 100 * NS_PER_MS);
 		cr_assert(json_is_true(json_object_get(f.final, "worker_died")));
 		cr_assert_gt(fixture_count(&f, "unknown"), 100);
-		cr_assert_gt(attempts(&f, "attempts"), 3 * fixture_count(&f, "unknown"));
+		cr_assert_gt(fixture_attempts(&f, "attempts"), 3 * fixture_count(&f, "unknown"));
 		assert_sums(&f);
 		fixture_release(&f);
 	}
