@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT
 # common.sh - what every test in the lab begins with. To be sourced at the top of the repository, with $squall set to the program: a folder $work for its
-# files, $started for the pid of a run in the background, and an end that leaves neither, nor a lab.
+# files, $started for the pid of a run in the background, $patience for how long a command in a guest may take, and an end that leaves none of it, nor a lab.
 # shellcheck disable=SC2034,SC2154
 set -u
-work=$(mktemp -d) started='' failed=0
+work=$(mktemp -d) started='' failed=0 patience=1m
 unset XDG_RUNTIME_DIR
 clean_up() {
 	[ -z "$started" ] || kill -KILL "$started" 2>/dev/null
@@ -20,9 +20,19 @@ problem() { # SENTENCE
 on() { # NODE COMMAND...
 	local node=$1
 	shift
-	"$squall" lab exec --timeout 30m "$node" -- "$@"
+	"$squall" lab exec --timeout $patience "$node" -- "$@"
 }
 on_store() { on store-a "$@"; }
+is() { # VERDICT JQ-EXPRESSION that must be true of it
+	[ "$(jq "$2" "$1" 2>&1)" = true ] || problem "$1: not true: $2; it says $(jq -c \
+		'[.verdict, .void_reasons, .damage, .wire, .faults, .signature, (.jobs | map_values([.engines, .due, .ok, .errors, .unknown]))]' "$1" 2>&1 | cut -c1-2000)"
+}
+until_said() { # PATTERN FILE PID: whether FILE has it, now or before the process has ended
+	until grep -qs "$1" "$2"; do
+		kill -0 "$3" 2>/dev/null || { grep -qs "$1" "$2"; return; }
+		read -rt 0.1 <> <(:)
+	done
+}
 until_true() { # SECONDS COMMAND...: whether it is true within them
 	local tries=$(($1 * 2))
 	shift
