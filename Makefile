@@ -121,9 +121,7 @@ run-replay: $(FUZZERS:%=$(BUILD)/tests/fuzz-%)
 replay: ## the parsers of what squall did not write, fed with tests/fuzz/corpus, under ASan and UBSan
 	$(Q)$(MAKE) --no-print-directory CC=gcc SANITIZE=$(SAN) run-replay
 run-fuzz: $(FUZZERS:%=$(BUILD)/tests/fuzz-%)
-	$(Q)for t in $(FUZZERS); do mkdir -p build/fuzz/$$t; echo "$$t: $(FUZZ_SECONDS) s"; \
-	  $(BUILD)/tests/fuzz-$$t -max_total_time=$(FUZZ_SECONDS) -timeout=10 -verbosity=0 -print_final_stats=1 \
-	    -artifact_prefix=build/fuzz/$$t- build/fuzz/$$t tests/fuzz/corpus/$$t || exit 1; done
+	$(Q)mkdir -p build/fuzz && tests/fuzz/run $(BUILD)/tests $(FUZZ_SECONDS) build/fuzz/all.json $(FUZZERS)
 fuzz: ## the same parsers under libFuzzer (clang), FUZZ_SECONDS each
 	$(Q)$(MAKE) --no-print-directory CC=clang SANITIZE=fuzzer-no-link,$(SAN) run-fuzz
 
@@ -131,7 +129,7 @@ fuzz: ## the same parsers under libFuzzer (clang), FUZZ_SECONDS each
 FUZZ_LONG := journal fault allow
 FUZZ_LONG_SECONDS ?= 3600
 run-fuzz-long: $(FUZZ_LONG:%=$(BUILD)/tests/fuzz-%)
-	$(Q)mkdir -p results && tests/fuzz/long $(BUILD)/tests $(FUZZ_LONG_SECONDS) results/fuzz-long.json $(FUZZ_LONG)
+	$(Q)mkdir -p results && tests/fuzz/run $(BUILD)/tests $(FUZZ_LONG_SECONDS) results/fuzz-long.json $(FUZZ_LONG)
 fuzz-long: ## journal, commands and allow file under libFuzzer, FUZZ_LONG_SECONDS (an hour) each; results/fuzz-long.json
 	$(Q)$(MAKE) --no-print-directory CC=clang SANITIZE=fuzzer-no-link,$(SAN) run-fuzz-long
 
@@ -157,12 +155,12 @@ reproduce: deps ## the outage of 2015 in the lab, and the same without the reboo
 	$(Q)$(BUILD)/squall reproduce profiles/pythonanywhere-2015.yaml
 
 .PHONY: check-lab
-check-lab: deps ## a fault on real DRBD and nfsd in the lab, and every way to lose it; every engine and op; the guard rails; 20 cells of check-chaos: about 12 minutes
+check-lab: deps ## a fault on real DRBD and nfsd in the lab, and every way to lose it; every engine and op; the guard rails; 20 cells of check-chaos
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tests/lab/short $(BUILD)/squall && tests/lab/truth $(BUILD)/squall && tests/lab/engines $(BUILD)/squall && tests/lab/rails $(BUILD)/squall && tests/lab/faults $(BUILD)/squall --sample 20 --seed 20150905 && echo 'check-lab: passed'
 
 .PHONY: check-chaos
-check-chaos: deps ## every fault by hand in the lab, killed in every way; results/check-chaos.json
+check-chaos: deps ## every fault in the lab, with each of those killed that hold it; goes on where it was stopped; results/check-chaos.json
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)mkdir -p results && tests/lab/faults $(BUILD)/squall --out results/check-chaos.json
 
