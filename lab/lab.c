@@ -276,9 +276,10 @@ static int restore(struct opening *o, const struct lab_spec *spec, const char *s
 	rc = start_all(&o->state, spec, &o->image, saved, err);
 	if (rc == 0)
 		rc = vm_continue_all(&o->state, err);
-	(void)snprintf(text, sizeof text, "restored after %s", units_format_ns(clock_mono_ns() - begin_ns, took, sizeof took));
-	if (rc == 0)
+	if (rc == 0) {
+		(void)snprintf(text, sizeof text, "restored after %s", units_format_ns(clock_mono_ns() - begin_ns, took, sizeof took));
 		progress(text, arg);
+	}
 	for (unsigned int i = 0; i < o->state.vms_nr && rc == 0; i++)
 		rc = control_set_clock(o->state.vm[i].control, err);
 	if (rc == 0) {

@@ -9,8 +9,8 @@
  *
  * A value of a metric in ns is written with its unit (1s, 200ms); a share may be written as 50%. A comparison with a metric that has no value is not true.
  * Looked at once a second from the end of the baseline on. `A while B for T` holds when both are true for T without a break. `within T of EVENT` looks at
- * the time from the injection of a fault, or the start of a phase, to T after it; a line whose event never happened is not held. `before EVENT` looks no further than
- * that instant, so that what a cure breaks itself is not taken for what it cured; an event that never came ends nothing.
+ * the time from the injection of a fault, or the start of a phase, to T after it; a line whose event never happened is not held. `before EVENT` looks no
+ * further than that instant, so that what a cure breaks itself is not taken for what it cured; an event that never came ends nothing.
  */
 #ifndef SQUALL_REPORT_SIGNATURE_H
 #define SQUALL_REPORT_SIGNATURE_H
