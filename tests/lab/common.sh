@@ -32,6 +32,7 @@ until_said() { # PATTERN FILE PID: whether FILE has it, now or before the proces
 		kill -0 "$3" 2>/dev/null || { grep -qs "$1" "$2"; return; }
 		read -rt 0.1 <> <(:)
 	done
+	true # what the loop has returned is that of its last wait
 }
 until_true() { # SECONDS COMMAND...: whether it is true within them
 	local tries=$(($1 * 2))
