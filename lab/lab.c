@@ -2,8 +2,8 @@
 /*
  * lab.c - the whole lab: up, found again, saved with its dataset, restored, down.
  *
- * A saved lab is CACHE/lab-KEY/{NODE.disk, NODE.state, NODE.memory}; memory and disks belong to the same instant and are never written again: restored
- * guests write into overlays that end with them.
+ * A saved lab is CACHE/lab-KEY/{NODE.disk, NODE.state, NODE.memory, NODE.devices}: disks, memory and devices belong to the same instant and are never
+ * written again: restored guests write into overlays that end with them.
  */
 #include "lab.h"
 
@@ -145,7 +145,7 @@ static void spec_key(const struct lab_spec *spec, const struct lab_image *image,
 }
 
 /* A lab from nothing; after a failure nothing of it is left. */
-static int boot(struct opening *o, const struct lab_spec *spec, lab_progress progress, void *arg, struct err *err)
+static int boot(struct opening *o, const struct lab_spec *spec, bool memory_on_file, lab_progress progress, void *arg, struct err *err)
 {
 	int rc = down(err);
 
@@ -153,6 +153,7 @@ static int boot(struct opening *o, const struct lab_spec *spec, lab_progress pro
 		rc = state_new(&o->state, err);
 	if (rc < 0)
 		return rc;
+	o->state.memory_on_file = memory_on_file;
 	spec_key(spec, &o->image, o->state.key, sizeof o->state.key);
 	o->state.kvm = vm_kvm_works(&o->state, o->cache, &o->image);
 	name_nodes(&o->state, spec->clients);
@@ -186,7 +187,7 @@ int lab_up(const struct lab_spec *spec, lab_progress progress, void *arg, struct
 		if (rc == 1 && o->state.ready && strcmp(o->state.key, key) == 0 && state_is_alive(&o->state))
 			rc = 0;
 		else if (rc >= 0)
-			rc = boot(o, spec, progress, arg, err);
+			rc = boot(o, spec, false, progress, arg, err);
 	}
 	if (rc == 0)
 		fill_info(&o->state, ret_info);
@@ -228,7 +229,7 @@ static int write_dataset(const struct lab_state *state, const struct dataset_spe
 	return rc > 0 ? err_set(err, -EIO, "lab: the dataset on store-a could not be read back (exit status %d)", rc) : rc;
 }
 
-/* The guests' memory goes beside their disks, into a folder that gets its name when it is whole. */
+/* The guests' devices, memory and disks go into a folder that gets its name when it is whole. */
 static int save(struct opening *o, const char *saved, struct err *err)
 {
 	char partial[4300], from[192], to[4400];
@@ -238,11 +239,11 @@ static int save(struct opening *o, const char *saved, struct err *err)
 	rc = file_mkdirs(partial, 0700, err);
 	if (rc == 0)
 		rc = vm_save_all(&o->state, partial, err);
-	for (unsigned int i = 0; i < 2 * o->state.vms_nr && rc == 0; i++) {
-		const char *kind = i % 2 ? "state" : "disk";
+	for (unsigned int i = 0; i < 3 * o->state.vms_nr && rc == 0; i++) {
+		const char *kind = ((const char *const[]){ "disk", "state", "memory" })[i % 3];
 
-		(void)snprintf(from, sizeof from, "%s/%s.%s", o->state.dir, o->state.vm[i / 2].name, kind);
-		(void)snprintf(to, sizeof to, "%s/%s.%s", partial, o->state.vm[i / 2].name, kind);
+		(void)snprintf(from, sizeof from, "%s/%s.%s", o->state.dir, o->state.vm[i / 3].name, kind);
+		(void)snprintf(to, sizeof to, "%s/%s.%s", partial, o->state.vm[i / 3].name, kind);
 		if (access(from, F_OK) < 0)
 			continue;
 		if (rename(from, to) == 0)
@@ -320,7 +321,7 @@ static int fresh(struct opening *o, const struct lab_spec *spec, const struct da
 	o->state.kvm = vm_kvm_works(&o->state, o->cache, &o->image);
 	saved_path(o, spec, d, seed, saved, sizeof saved);
 	if (access(saved, R_OK) < 0) {
-		rc = boot(o, spec, progress, arg, err);
+		rc = boot(o, spec, true, progress, arg, err);
 		if (rc < 0)
 			return rc;
 		progress("building the dataset on store-a", arg);

@@ -29,6 +29,7 @@ struct lab_state {
 	char dir[96];		/* sockets, consoles, disks: short, for the sockets' sake */
 	char key[384];		/* what was asked for: another key is another lab */
 	bool kvm, ready;
+	bool memory_on_file;	/* it is to be saved; known to the command alone that boots it */
 	struct lab_process lan;
 	struct lab_vm vm[LAB_NODES_MAX];
 	unsigned int vms_nr;

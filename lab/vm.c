@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -114,6 +115,18 @@ static void add_disk(struct command *c, const char *folder, const struct lab_vm 
 	add(c, "virtio-blk-pci,drive=%s,serial=%s", kind, kind);
 }
 
+/*
+ * Memory that is saved is a file that the guest has run on; restored it is mapped privately, and nothing of it is copied before it is written to.
+ * Migration then carries the devices alone.
+ */
+static void add_memory(struct command *c, const char *folder, const struct lab_vm *vm, int mib, bool overlay)
+{
+	add(c, "-object");
+	add(c, "memory-backend-file,id=ram,size=%dM,mem-path=%s/%s.memory,share=%s", mib, folder, vm->name, overlay ? "off" : "on");
+	add(c, "-machine");
+	add(c, "memory-backend=ram");
+}
+
 static int make_disk(const struct lab_state *state, const struct lab_vm *vm, const char *kind, uint64_t bytes, struct err *err)
 {
 	char path[192];
@@ -149,6 +162,24 @@ static void add_kernel_line(struct command *c, const struct lab_vm *vm, const st
 	    spec->mount_options[0] != '\0' ? " squall.mount=" : "", spec->mount_options);
 }
 
+/* Read from the disk now what is not in this host's memory, so that no guest waits for it in mid-run. Its holes stay holes. */
+static void warm(const char *path)
+{
+	off_t begin, end = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	while (fd >= 0 && (begin = lseek(fd, end, SEEK_DATA)) >= 0 && (end = lseek(fd, begin, SEEK_HOLE)) > begin) {
+		void *at = mmap(NULL, (size_t)(end - begin), PROT_READ, MAP_SHARED, fd, begin);
+
+		if (at == MAP_FAILED)
+			break;
+		(void)madvise(at, (size_t)(end - begin), MADV_POPULATE_READ);
+		(void)munmap(at, (size_t)(end - begin));
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
 int vm_possible(struct err *err)
 {
 	return access(QEMU, X_OK) == 0 ? 0 : err_set(err, -ENOPKG, "the lab needs " QEMU ": install the package qemu-system-x86");
@@ -158,7 +189,8 @@ int vm_start(struct lab_state *state, struct lab_vm *vm, const struct lab_spec *
 {
 	bool store = strncmp(vm->name, "store-", 6) == 0;
 	struct command *c = calloc(1, sizeof *c);
-	char log[64], memory[4400];
+	const char *folder = saved ? saved : state->dir;
+	char log[64], path[4400];
 	int rc = c ? 0 : -ENOMEM;
 
 	if (rc == 0 && !saved && store)
@@ -172,6 +204,8 @@ int vm_start(struct lab_state *state, struct lab_vm *vm, const struct lab_spec *
 	vm->control = free_port();
 	vm->bus = free_port();
 	add_machine(c, vm->name, state->kvm, store ? STORE_MIB : CLIENT_MIB, image);
+	if (saved || state->memory_on_file)
+		add_memory(c, folder, vm, store ? STORE_MIB : CLIENT_MIB, saved != NULL);
 	add_kernel_line(c, vm, spec);
 	add(c, "-serial");
 	add(c, "file:%s/%s.console", state->dir, vm->name);
@@ -179,15 +213,17 @@ int vm_start(struct lab_state *state, struct lab_vm *vm, const struct lab_spec *
 	add(c, "unix:%s/%s.qmp,server=on,wait=off", state->dir, vm->name);
 	add_networks(c, state, vm);
 	if (store)
-		add_disk(c, saved ? saved : state->dir, vm, "disk", saved != NULL);
-	add_disk(c, saved ? saved : state->dir, vm, "state", saved != NULL);
+		add_disk(c, folder, vm, "disk", saved != NULL);
+	add_disk(c, folder, vm, "state", saved != NULL);
 	if (saved) {
 		add(c, "-incoming");
-		add(c, "fd:%d", STDIN_FILENO);
-		(void)snprintf(memory, sizeof memory, "%.4000s/%s.memory", saved, vm->name);
+		add(c, "defer");
+		(void)snprintf(path, sizeof path, "%.4000s/%s.memory", saved, vm->name);
+		warm(path);
+		(void)snprintf(path, sizeof path, "%.4000s/%s.devices", saved, vm->name);
 	}
 	(void)snprintf(log, sizeof log, "%s.qemu", vm->name);
-	rc = state_spawn(state, c->argv, saved ? memory : NULL, log, &vm->process, err);
+	rc = state_spawn(state, c->argv, saved ? path : NULL, log, &vm->process, err);
 	free(c);
 	return rc;
 }
@@ -322,6 +358,11 @@ static int wait_status(const struct lab_state *state, const struct lab_vm *vm, c
 	return 0;
 }
 
+static int without_memory(const struct lab_state *state, const struct lab_vm *vm, struct err *err)
+{
+	return qmp(state, vm, "migrate-set-capabilities", json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability", "x-ignore-shared", "state", 1), NULL, err);
+}
+
 int vm_save_all(struct lab_state *state, const char *dir, struct err *err)
 {
 	char target[4400];
@@ -330,8 +371,8 @@ int vm_save_all(struct lab_state *state, const char *dir, struct err *err)
 	for (unsigned int i = 0; i < state->vms_nr && rc == 0; i++)
 		rc = qmp(state, &state->vm[i], "stop", NULL, NULL, err);
 	for (unsigned int i = 0; i < state->vms_nr && rc == 0; i++) {
-		(void)snprintf(target, sizeof target, "exec:exec cat >'%.4000s/%s.memory'", dir, state->vm[i].name);
-		rc = qmp(state, &state->vm[i], "migrate-set-parameters", json_pack("{s:I}", "max-bandwidth", (json_int_t)10 << 30), NULL, err);
+		(void)snprintf(target, sizeof target, "exec:exec cat >'%.4000s/%s.devices'", dir, state->vm[i].name);
+		rc = without_memory(state, &state->vm[i], err);
 		if (rc == 0)
 			rc = qmp(state, &state->vm[i], "migrate", json_pack("{s:s}", "uri", target), NULL, err);
 	}
@@ -346,6 +387,13 @@ int vm_continue_all(const struct lab_state *state, struct err *err)
 {
 	int rc = 0;
 
+	for (unsigned int i = 0; i < state->vms_nr && rc == 0; i++) {
+		rc = wait_status(state, &state->vm[i], "query-status", "inmigrate", err);
+		if (rc == 0)
+			rc = without_memory(state, &state->vm[i], err);
+		if (rc == 0)
+			rc = qmp(state, &state->vm[i], "migrate-incoming", json_pack("{s:s}", "uri", "fd:0"), NULL, err);
+	}
 	for (unsigned int i = 0; i < state->vms_nr && rc == 0; i++)
 		rc = wait_status(state, &state->vm[i], "query-status", "paused", err);
 	for (unsigned int i = 0; i < state->vms_nr && rc == 0; i++)

@@ -24,17 +24,17 @@ uint64_t vm_memory_bytes(unsigned int clients);
 
 /**
  * Start a guest.
- * @param saved  folder of a saved lab, whose disks are the base of throw-away overlays and whose memory is read; NULL = boot on fresh disks.
+ * @param saved  folder of a saved lab, whose disks are the base of throw-away overlays and whose memory is mapped; NULL = boot on fresh disks.
  */
 int vm_start(struct lab_state *state, struct lab_vm *vm, const struct lab_spec *spec, const struct lab_image *image, const char *saved, struct err *err);
 
 /** Wait until every guest says on its console that it is ready. Errors: -EIO it failed or died, -ETIMEDOUT; with its last line. */
 int vm_wait_ready(const struct lab_state *state, uint64_t timeout_ns, lab_progress progress, void *arg, struct err *err);
 
-/** Stop all guests and write their memory to DIR/NODE.memory; then end them. The disks stay where they are. */
+/** Stop all guests, booted with memory on file, and write their devices to DIR/NODE.devices; then end them. Disks and memory stay where they are. */
 int vm_save_all(struct lab_state *state, const char *dir, struct err *err);
 
-/** Let all restored guests go on, as soon as their memory is read. */
+/** Let all restored guests go on, as soon as their devices are read. */
 int vm_continue_all(const struct lab_state *state, struct err *err);
 
 int vm_reset(const struct lab_state *state, const struct lab_vm *vm, struct err *err);
