@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fault_nfsd_stop.c - stops nfsd as `rpc.nfsd 0` does: its threads end and its port is closed. Stopped for a second, it is a restart.
+ * fault_nfsd_stop.c - stops nfsd as `rpc.nfsd 0` does: its threads end and its port is closed.
  *
  * The kernel forgets the listeners, and with threads alone would make others than there were: so they are in the undo too.
  */

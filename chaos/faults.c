@@ -32,6 +32,7 @@ const struct fault *const faults[] = {
 	&fault_nfsd_threads,
 	&fault_nfsd_hang,
 	&fault_nfsd_stop,
+	&fault_nfsd_restart,
 	&fault_nfs_port_cut,
 	&fault_nfs_freeze,
 	&fault_nfs_unexport,
@@ -362,8 +363,8 @@ json_t *chaos_list(void)
 		struct err e = ERR_INIT;
 		bool available = chaos_probe(f->name, &e) == 0;
 
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:s, s:s}", "fault", f->name, "heal_class",
-						      heal_class_names[f->heal_class], "breaks", f->breaks, "where", f->where, "args", list_args(f),
+		json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:s, s:s, s:o, s:b, s:s, s:s}", "fault", f->name, "heal_class",
+						      heal_class_names[f->heal_class], "instant", f->instant, "breaks", f->breaks, "where", f->where, "args", list_args(f),
 						      "available", available, "reason", e.text, "page", f->page));
 	}
 	return json_pack("{s:o}", "faults", list);

@@ -121,7 +121,7 @@ bool tool_next_mount(FILE *mountinfo, struct tool_mount *ret)
 	return false;
 }
 
-int tool_processes(const char *name, const char *wchan)
+static int find(const char *name, const char *wchan, pid_t *ret, size_t max)
 {
 	DIR *dir = opendir("/proc");
 	struct dirent *d;
@@ -140,10 +140,21 @@ int tool_processes(const char *name, const char *wchan)
 		snprintf(path, sizeof(path), "/proc/%s/wchan", d->d_name);
 		if (wchan && (tool_peek(path, text, sizeof(text)) <= 0 || strcmp(text, wchan) != 0))
 			continue;
-		nr++;
+		if ((size_t)nr++ < max)
+			ret[nr - 1] = (pid_t)strtol(d->d_name, NULL, 10);
 	}
 	closedir(dir);
 	return nr;
+}
+
+int tool_processes(const char *name, const char *wchan)
+{
+	return find(name, wchan, NULL, 0);
+}
+
+int tool_pids(const char *name, pid_t *ret, size_t max)
+{
+	return find(name, NULL, ret, max);
 }
 
 /* @return NULL: it is of another family */

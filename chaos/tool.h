@@ -37,6 +37,9 @@ bool tool_next_mount(FILE *mountinfo, struct tool_mount *ret);
 /** Processes of a name, such as the threads nfsd. @param wchan  only those that wait there; NULL = all. Blocks on nothing. @return how many, or -errno */
 int tool_processes(const char *name, const char *wchan);
 
+/** The same, with their pids. @param ret  the first max of them. @return how many there are, or -errno */
+int tool_pids(const char *name, pid_t *ret, size_t max);
+
 /** The interface that has an address, IPv4 or IPv6, as inet_ntop(3) writes it. Errors: -ENODEV none has; -ENAMETOOLONG */
 int tool_interface_of(const char *address, char *ret, size_t bytes);
 

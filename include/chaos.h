@@ -144,7 +144,7 @@ int chaos_status(json_t **ret_status, struct err *err);
  */
 int chaos_audit(json_t **ret_audit, struct err *err);
 
-/** The table: {"faults": [{"fault", "heal_class", "where", "args", "available", "reason", "page"}]}; new reference. */
+/** The table: {"faults": [{"fault", "heal_class", "instant", "breaks", "where", "args", "available", "reason", "page"}]}; new reference. */
 json_t *chaos_list(void);
 
 /* The hidden commands that holder and guard run as (re-exec of the program itself). */

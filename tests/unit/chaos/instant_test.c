@@ -115,3 +115,23 @@ Test(instant, one_with_nothing_to_act_on_fails_and_leaves_nothing)
 	chaos_hold_close(&hold);
 	cr_assert(lab_is_clean());
 }
+
+Test(instant, where_no_nfsd_runs_none_is_restarted)
+{
+	struct err err = ERR_INIT;
+	json_t *list = chaos_list(), *f;
+	size_t i;
+
+	if (access("/proc/fs/nfsd/portlist", F_OK) == 0)
+		cr_skip_test("nfsd runs here");
+	cr_assert_eq(chaos_probe("nfsd-restart", &err), -ENOPKG);
+	cr_expect(strstr(err.text, "the allow file names no export"), "%s", err.text);
+	lab_leave();
+	lab_enter("exports: [/srv/home]\nmax_time: 1m\n");
+	err = (struct err)ERR_INIT;
+	cr_assert_eq(chaos_probe("nfsd-restart", &err), -ENOPKG);
+	cr_expect(strstr(err.text, "no nfsd here"), "%s", err.text);
+	json_array_foreach(json_object_get(list, "faults"), i, f)
+		cr_expect_eq(json_is_true(json_object_get(f, "instant")), chaos_is_instant(json_string_value(json_object_get(f, "fault"))));
+	json_decref(list);
+}
