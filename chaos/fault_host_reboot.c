@@ -1,43 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fault_host_reboot.c - resets the host at once, without sync: what was only in its memory is lost, as when the power goes.
- *
- * It proves itself from outside alone: another boot id. The agent dies with the host.
+ * fault_host_reboot.c - resets the host at once, without sync: what was only in its memory is lost, as when the power goes. The agent dies with it.
  */
-#include <errno.h>
 #include <stdio.h>
-#include <unistd.h>
 
-#include "err.h"
-#include "plan.h"
-#include "tool.h"
-
-#include "faults.h"
-
-#define SYSRQ "/proc/sysrq-trigger"
+#include "sysrq.h"
 
 static int probe(const struct allow *allow, struct err *err)
 {
 	(void)allow;
-	if (access(SYSRQ, W_OK) < 0)
-		return err_set(err, -ENOPKG, "%s cannot be written", SYSRQ);
-	return 0;
+	return sysrq_probe(err);
 }
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
 	(void)run;
-	return plan_add_write(plan, SYSRQ, "b", err);
-}
-
-static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t bytes)
-{
-	char boot_id[64] = "";
-
-	(void)run;
-	(void)tool_boot_id(boot_id, sizeof(boot_id));
-	snprintf(evidence, bytes, "still running with the boot id %s", boot_id);
-	return FAULT_MISMATCH;
+	return sysrq_plan(plan, "b", err);
 }
 
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
@@ -62,6 +40,6 @@ const struct fault fault_host_reboot = {
 	.needs = needs,
 	.probe = probe,
 	.plan = plan,
-	.verify = verify,
+	.verify = sysrq_verify,
 	.foresee = foresee,
 };

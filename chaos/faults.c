@@ -46,6 +46,7 @@ const struct fault *const faults[] = {
 	&fault_memory_hog,
 	&fault_clock_step,
 	&fault_host_reboot,
+	&fault_host_crash,
 	NULL,
 };
 

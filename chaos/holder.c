@@ -318,7 +318,7 @@ static int strike_host(struct holder *h, struct err *err)
 	char evidence[EVIDENCE_BYTES] = "", boot_id[64] = "";
 
 	(void)tool_boot_id(boot_id, sizeof(boot_id));
-	snprintf(evidence, sizeof(evidence), "resetting the host; its boot id was %s", boot_id);
+	snprintf(evidence, sizeof(evidence), "%s; its boot id was %s", h->run.fault->breaks, boot_id);
 	holder_event(HOLDER_FD_EVENTS, "injected", evidence, NULL);
 	(void)poll(&p, 1, (int)(REBOOT_NOTICE_NS / NS_PER_MS));
 	if (p.revents) {

@@ -45,7 +45,7 @@ bool chaos_breaks_storage(const char *fault);
 /** @return whether the fault is an instant and not a state that lasts: done, proved and healed of itself at once, or it takes the host away. */
 bool chaos_is_instant(const char *fault);
 
-/** @return whether it is an instant that takes the host away, with its agent and all faults in force there (host-reboot). */
+/** @return whether it is an instant that takes the host away, with its agent and all faults in force there (host-reboot, host-crash). */
 bool chaos_takes_host(const char *fault);
 
 /**

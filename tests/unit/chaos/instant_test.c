@@ -5,7 +5,11 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -134,4 +138,34 @@ Test(instant, where_no_nfsd_runs_none_is_restarted)
 	json_array_foreach(json_object_get(list, "faults"), i, f)
 		cr_expect_eq(json_is_true(json_object_get(f, "instant")), chaos_is_instant(json_string_value(json_object_get(f, "fault"))));
 	json_decref(list);
+}
+
+/* What the kernel of this host would do after a crash, as far as the test can see. */
+static void expect_crash(const char *panic, const char *refused)
+{
+	char path[] = "/tmp/squall-panic-XXXXXX";
+	struct err err = ERR_INIT;
+	int fd = mkstemp(path);
+
+	cr_assert(fd >= 0 && dprintf(fd, "%s\n", panic) > 0);
+	close(fd);
+	if (mount(path, "/proc/sys/kernel/panic", NULL, MS_BIND, NULL) < 0) {
+		(void)unlink(path);
+		cr_skip_test("nothing can be mounted over a file of /proc");
+	}
+	(void)unlink(path);
+	(void)chaos_probe("host-crash", &err);	/* a container may have no sysrq */
+	cr_expect_eq(strstr(err.text, refused ? refused : "after a crash") != NULL, refused != NULL, "kernel.panic=%s: %s", panic, err.text);
+	cr_assert_eq(umount2("/proc/sys/kernel/panic", MNT_DETACH), 0);
+}
+
+Test(instant, a_host_that_would_not_come_back_is_not_crashed)
+{
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		cr_skip_test("no mount namespace");
+	expect_crash("0", "would not come back");
+	expect_crash("10", NULL);
+	expect_crash("60", NULL);
+	expect_crash("61", "waits 61 s after a crash");
+	expect_crash("-1", NULL);
 }

@@ -297,6 +297,10 @@ Test(judge, a_host_that_is_rebooted_on_order_has_nothing_to_measure)
 	fixture_sql(record, "DELETE FROM samples WHERE t_ns > 25000000000 AND t_ns < 45000000000");
 	fixture_sql(record, "INSERT INTO faults VALUES(0, 'host-reboot', 's', 'confirmed', 'confirmed', 25000000000, 44000000000, 'host-reboot', 'seen')");
 	expect("absent", NULL, EXIT_NOT_AS_EXPECTED);
+	fixture_sql(record, "UPDATE faults SET fault = 'host-crash', healed_by = 'host-crash'");
+	expect("absent", NULL, EXIT_NOT_AS_EXPECTED);
+	fixture_sql(record, "UPDATE faults SET fault = 'conn-kill', healed_by = 'conn-kill'");
+	expect("inconclusive", "slow may have held", EXIT_VOID);
 }
 
 Test(judge, a_reason_of_the_coordinator_is_void)
