@@ -46,6 +46,7 @@ struct agent {
 	uint64_t seed;
 	struct load_plan plan;
 	struct load *load;
+	bool load_begins;		/* it is not ready yet, and the coordinator waits for that */
 	struct observe *observe;
 	uint64_t next_interval_ns;	/* 0 = the load has not been started */
 	uint64_t cutoff_ns;		/* 0 = the load was not asked to stop */
@@ -75,6 +76,7 @@ static void end_load(struct agent *a)
 {
 	load_free(a->load);
 	a->load = NULL;
+	a->load_begins = false;
 	a->next_interval_ns = 0;
 	a->cutoff_ns = 0;
 }
@@ -116,7 +118,7 @@ static int take_profile(struct agent *a, const json_t *body, struct err *err)
 	return 0;
 }
 
-static int take_load(struct agent *a, const json_t *body, struct err *err)
+static int begin_load(struct agent *a, const json_t *body, struct err *err)
 {
 	int rc;
 
@@ -132,10 +134,34 @@ static int take_load(struct agent *a, const json_t *body, struct err *err)
 	a->plan.host_idx = a->host_idx;
 	a->plan.hosts_nr = a->hosts_nr;
 	a->plan.seed = a->seed;
-	rc = load_new(&a->plan, &a->load, err);
-	if (rc == 0)
-		say(a, "notes", json_pack("{s:o}", "notes", load_notes(a->load)));
+	rc = load_begin(&a->plan, &a->load, err);
+	a->load_begins = rc == 0;
 	return rc;
+}
+
+/* The answer comes when the workers are ready, which they are not while the storage hangs. */
+static void take_load(struct agent *a, const json_t *body)
+{
+	struct err err = ERR_INIT;
+	int rc = begin_load(a, body, &err);
+
+	if (rc < 0)
+		answer(a, "load", rc, &err);
+}
+
+static void look_whether_ready(struct agent *a)
+{
+	struct err err = ERR_INIT;
+	int rc = load_ready(a->load, &err);
+
+	if (rc == 0)
+		return;
+	a->load_begins = false;
+	if (rc < 0)
+		end_load(a);
+	else
+		say(a, "notes", json_pack("{s:o}", "notes", load_notes(a->load)));
+	answer(a, "load", rc < 0 ? rc : 0, &err);
 }
 
 static int take_start(struct agent *a, const json_t *body, struct err *err)
@@ -246,7 +272,7 @@ static void on_message(struct agent *a, const struct bus_message *m)
 	static const struct {
 		const char *kind;
 		int (*take)(struct agent *, const json_t *, struct err *);
-	} asked[] = { { "profile", take_profile }, { "load", take_load }, { "start", take_start }, { "observe", take_observe } };
+	} asked[] = { { "profile", take_profile }, { "start", take_start }, { "observe", take_observe } };
 	struct err err = ERR_INIT;
 
 	a->heard_ns = clock_mono_ns();
@@ -259,6 +285,8 @@ static void on_message(struct agent *a, const struct bus_message *m)
 		}
 	if (strcmp(m->kind, "hello") == 0)
 		on_hello(a);
+	else if (strcmp(m->kind, "load") == 0)
+		take_load(a, m->body);
 	else if (strcmp(m->kind, "lease") == 0)
 		take_lease(a, m);
 	else if (strcmp(m->kind, "fault") == 0)
@@ -269,7 +297,7 @@ static void on_message(struct agent *a, const struct bus_message *m)
 		take_journal(a);
 	else if (strcmp(m->kind, "cold") == 0)
 		take_cold(a);
-	else if (strcmp(m->kind, "stop") == 0 && a->load && a->cutoff_ns == 0) {
+	else if (strcmp(m->kind, "stop") == 0 && a->load && !a->load_begins && a->cutoff_ns == 0) {
 		load_stop(a->load);
 		a->cutoff_ns = clock_mono_ns() + STOP_GRACE_NS;
 	} else if (strcmp(m->kind, "gone") == 0 || strcmp(m->kind, "bye") == 0)
@@ -280,6 +308,8 @@ static void tick(struct agent *a, uint64_t now)
 {
 	if (a->heard_ns + AGENT_LEASE_NS < now)
 		a->gone = true;
+	if (a->load_begins)
+		look_whether_ready(a);
 	if (a->load && a->next_interval_ns && now >= a->next_interval_ns) {
 		say(a, "interval", load_interval(a->load));
 		while (a->next_interval_ns <= now)
@@ -333,7 +363,7 @@ static void read_events(struct agent *a, struct hold *h)
 
 static int wait_for_anything(struct agent *a)
 {
-	struct pollfd fds[BUS_PEERS_MAX + OBSERVE_FDS_MAX + HOLDS_MAX + 1], *cold;
+	struct pollfd fds[BUS_PEERS_MAX + OBSERVE_FDS_MAX + HOLDS_MAX + 2], *cold;
 	int probe[OBSERVE_FDS_MAX], nr, probes, first_hold;
 	struct hold *of[HOLDS_MAX];
 	uint64_t now = clock_mono_ns();
@@ -353,7 +383,8 @@ static int wait_for_anything(struct agent *a)
 		}
 	cold = &fds[nr];
 	*cold = (struct pollfd){ .fd = a->cold.pidfd, .events = POLLIN };	/* one below 0 is left out */
-	if (poll(fds, (nfds_t)nr + 1, timeout_ms) < 0 && errno != EINTR)
+	fds[nr + 1] = (struct pollfd){ .fd = a->load_begins ? load_ready_fd(a->load) : -1, .events = POLLIN };	/* tick() looks at it */
+	if (poll(fds, (nfds_t)nr + 2, timeout_ms) < 0 && errno != EINTR)
 		return -errno;
 	if (cold->revents)
 		on_cold(a);

@@ -2,7 +2,8 @@
 /*
  * load.h - the load side of an agent: a supervisor that never touches the storage, and worker processes that do.
  *
- *	load_new   worker processes forked, memory taken, the manifest read in the worker; nothing touched but the manifest
+ *	load_begin memory taken, worker processes forked; they read the manifest and touch nothing else
+ *	load_ready whether they have
  *	load_start op i is due at T0 + offset(i); no traffic needed from here on
  *	load_interval   once a second: what was done, from shared memory; never waits for a worker
  *	load_stop  no more arrivals; up to a grace for ops in flight
@@ -53,10 +54,20 @@ struct load_plan {
 json_t *load_plan_to_json(const struct load_plan *plan);
 int load_plan_from_json(const json_t *json, struct load_plan *ret, struct err *err);
 
+/** Take the memory and fork the workers; returns at once, however the storage is. Errors: -EINVAL plan; -ENOMEM. */
+int load_begin(const struct load_plan *plan, struct load **ret_load, struct err *err);
+
+/** Readable when load_ready() has something to say; -1 once it is ready. Stays the load's. */
+int load_ready_fd(const struct load *load);
+
 /**
- * Fork the workers and wait until they are ready (manifest read, threads there), at most 30 s.
- * Errors: -ENOENT no dataset or no mount there; -ETIMEDOUT the manifest could not be read (a hung mount); -EINVAL plan; -ENOMEM.
+ * Whether the manifest is read and all threads wait for T0. Never waits; to be called again until it returns another value than 0, at least once a second.
+ * Errors: -ENOENT no dataset or no mount there; -ETIMEDOUT the manifest could not be read within 30 s (a hung mount); -ECHILD the worker died; those
+ * of the engines. @return 1 it is, 0 not yet
  */
+int load_ready(struct load *load, struct err *err);
+
+/** load_begin(), and wait until it is ready: for who has nothing else to do. Errors: of both. */
 int load_new(const struct load_plan *plan, struct load **ret_load, struct err *err);
 
 /** What a user should read before the start: jobs that this host does on another engine than they name. @return a new array of sentences, or NULL without memory. */

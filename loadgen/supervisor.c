@@ -2,9 +2,9 @@
 /*
  * supervisor.c - the processes of a load: forked, let go, stopped.
  *
- *	load_new ─ worker reads the manifest ─ threads wait ─ load_start ─> T0 ... load_stop ─ load_final ─ load_free
+ *	load_begin ─ worker reads the manifest, threads wait ─ load_ready ─ load_start ─> T0 ... load_stop ─ load_final ─ load_free
  *
- * Single-threaded; waits for the worker once, at its start, and never longer than READY_WAIT_NS.
+ * Single-threaded; never waits for the worker, which may hang in the storage from its first look at it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -67,58 +67,42 @@ static void state_release(struct job_state *st, const struct job_run *r)
 	free(st->open_due);
 }
 
-static int wait_ready(struct load *load, int fd, struct err *err)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	uint64_t until = clock_mono_ns() + READY_WAIT_NS;
-	char byte;
-	int rc;
-
-	do {
-		uint64_t now = clock_mono_ns();
-
-		rc = now >= until ? 0 : poll(&p, 1, (int)((until - now) / NS_PER_MS) + 1);
-	} while (rc < 0 && errno == EINTR);
-	if (rc == 0)
-		return err_set(err, -ETIMEDOUT, "%s: the manifest could not be read within 30 s: the mount hangs", load->plan.dir);
-	if (rc < 0 || read(fd, &byte, 1) != 1)
-		return err_set(err, -ECHILD, "%s: the worker process died at its start", load->plan.dir);
-	if (load->shared.control->ready_rc < 0)
-		return err_set(err, load->shared.control->ready_rc, "%s", load->shared.control->ready_err.text);
-	return 0;
-}
-
-static int fork_children(struct load *load, struct err *err)
+static int fork_worker(struct load *load, struct err *err)
 {
 	pid_t me = getpid();
 	int fd[2], rc;
 
-	if (pipe2(fd, O_CLOEXEC) < 0) {
+	if (pipe2(fd, O_CLOEXEC | O_NONBLOCK) < 0) {
 		rc = -errno;
 		return err_set(err, rc, "load: no pipe: %s", strerror(-rc));
 	}
+	load->ready_fd = fd[0];
+	load->begun_ns = clock_mono_ns();
 	load->worker = fork();
 	if (load->worker == 0)
 		worker_main(&load->shared, &load->plan, me, fd[1]);
 	rc = load->worker < 0 ? -errno : 0;
-	load->worker_pid = load->worker;
 	close(fd[1]);
-	if (rc == 0)
-		rc = wait_ready(load, fd[0], err);
-	close(fd[0]);
-	if (rc < 0)
-		goto out;
+	if (rc < 0) {
+		load->worker = 0;
+		return err_set(err, rc, "load: cannot start a process: %s", strerror(-rc));
+	}
+	load->worker_pid = load->worker;
+	return 0;
+}
+
+static int fork_hiccup(struct load *load, struct err *err)
+{
+	pid_t me = getpid();
+
 	load->hiccup = fork();
 	if (load->hiccup == 0)
 		hiccup_main(load->shared.control, &load->plan, me);
-	if (load->hiccup < 0)
-		rc = -errno;
-out:
-	load->worker = load->worker < 0 ? 0 : load->worker;
-	load->hiccup = load->hiccup < 0 ? 0 : load->hiccup;
-	if (rc < 0)
-		(void)err_set(err, rc, "load: cannot start a process: %s", strerror(-rc));
-	return rc;
+	if (load->hiccup < 0) {
+		load->hiccup = 0;
+		return err_set(err, -errno, "load: cannot start a process: %s", strerror(errno));
+	}
+	return 0;
 }
 
 static int take_memory(struct load *load, struct err *err)
@@ -152,7 +136,7 @@ static int take_sites(struct load *load, struct err *err)
 	return 0;
 }
 
-int load_new(const struct load_plan *plan, struct load **ret_load, struct err *err)
+int load_begin(const struct load_plan *plan, struct load **ret_load, struct err *err)
 {
 	struct load *load = calloc(1, sizeof *load);
 	int rc;
@@ -160,17 +144,14 @@ int load_new(const struct load_plan *plan, struct load **ret_load, struct err *e
 	if (!load)
 		return err_set(err, -ENOMEM, "load: no memory");
 	load->plan = *plan;
+	load->ready_fd = -1;
 	rc = shared_init(&load->shared, plan, err);
 	if (rc < 0)
 		goto out;
 	rc = take_memory(load, err);
 	if (rc < 0)
 		goto out;
-	rc = fork_children(load, err);
-	if (rc < 0)
-		goto out;
-	shared_know_dataset(&load->shared);
-	rc = take_sites(load, err);
+	rc = fork_worker(load, err);
 	if (rc < 0)
 		goto out;
 	*ret_load = load;
@@ -180,12 +161,74 @@ out:
 	return rc;
 }
 
+int load_ready_fd(const struct load *load)
+{
+	return load->ready_fd;
+}
+
+/* What the worker has said of its start, and the rest that hangs on the manifest which it has read. */
+static int make_ready(struct load *load, struct err *err)
+{
+	const struct control *c = load->shared.control;
+	int rc;
+
+	if (c->ready_rc < 0)
+		return err_set(err, c->ready_rc, "%s", c->ready_err.text);
+	shared_know_dataset(&load->shared);
+	rc = take_sites(load, err);
+	return rc < 0 ? rc : fork_hiccup(load, err);
+}
+
+int load_ready(struct load *load, struct err *err)
+{
+	char byte;
+	ssize_t n;
+	int rc;
+
+	if (load->ready_fd < 0)
+		return 1;
+	n = read(load->ready_fd, &byte, 1);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+		if (clock_mono_ns() < load->begun_ns + READY_WAIT_NS)
+			return 0;
+		return err_set(err, -ETIMEDOUT, "%s: the manifest could not be read within %.0f s: the mount hangs", load->plan.dir, (double)READY_WAIT_NS / NS_PER_S);
+	}
+	if (n != 1)
+		return err_set(err, -ECHILD, "%s: the worker process died at its start", load->plan.dir);
+	rc = make_ready(load, err);
+	if (rc < 0)
+		return rc;
+	close(load->ready_fd);
+	load->ready_fd = -1;
+	return 1;
+}
+
+int load_new(const struct load_plan *plan, struct load **ret_load, struct err *err)
+{
+	struct load *load = NULL;
+	int rc = load_begin(plan, &load, err);
+
+	if (rc < 0)
+		return rc;
+	while ((rc = load_ready(load, err)) == 0) {
+		struct pollfd p = { .fd = load->ready_fd, .events = POLLIN };
+
+		(void)poll(&p, 1, 1000);
+	}
+	if (rc < 0) {
+		load_free(load);
+		return rc;
+	}
+	*ret_load = load;
+	return 0;
+}
+
 int load_start(struct load *load, uint64_t t0_ns, struct err *err)
 {
 	struct control *c = load->shared.control;
 
-	if (load->started)
-		return err_set(err, -EINVAL, "load: it is started already");
+	if (load->started || load->ready_fd >= 0)
+		return err_set(err, -EINVAL, "load: it is %s", load->started ? "started already" : "not ready yet");
 	if (load_worker_gone(load))
 		return err_set(err, -ECHILD, "load: the worker process died before the start");
 	load->t0_ns = t0_ns;
@@ -265,6 +308,8 @@ void load_free(struct load *load)
 	for (unsigned int i = 0; i < load->shared.jobs_nr; i++)
 		state_release(&load->state[i], &load->shared.run[i]);
 	shared_release(&load->shared);
+	if (load->ready_fd >= 0)
+		close(load->ready_fd);
 	free(load->scratch);
 	free(load->total);
 	free(load->held);

@@ -39,6 +39,8 @@ struct load {
 	struct load_plan plan;
 	struct shared shared;
 	struct job_state state[JOBS_MAX];
+	int ready_fd;			/* what the worker says when it is ready, or has died; -1: it is ready */
+	uint64_t begun_ns;		/* clock_mono_ns */
 	pid_t worker, hiccup;		/* 0: ended and waited for */
 	bool died;			/* the worker ended without being told to */
 	pid_t worker_pid;		/* kept when it is gone */

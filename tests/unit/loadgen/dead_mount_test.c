@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * dead_mount_test.c - a server that takes requests and never answers: do the ops in flight reach it, or do they wait in this host?
+ * dead_mount_test.c - a server that takes requests and never answers: do the ops in flight reach it, or do they wait in this host? Does who begins a
+ * load go on?
  *
  * The mount is FUSE spoken by this test: it says INIT and nothing more. It lies in a mount namespace of the test's own, so that nothing is
  * left when the test is killed.
@@ -118,5 +119,42 @@ Test(engines, as_many_ops_of_io_uring_reach_a_dead_server_as_there_are_slots, .t
 	e->close(ctx);
 	cr_assert_eq(nr, OPS_NR, "of %d ops in flight the server has seen %u", OPS_NR, nr);
 	manifest_release(&m);
+	fixture_release(&f);
+}
+
+/* An agent that waited here would hear nothing of its coordinator, which gives up a host that is silent for 10 s. */
+Test(load, begins_and_ends_without_waiting_for_a_dead_server, .timeout = 60)
+{
+	struct fuse_in_header request;
+	uint64_t began_ns, took_ns;
+	struct fixture f;
+	int fd;
+
+	fixture_init(&f);
+	fixture_build(&f);
+	fd = mount_dead(f.dir);
+	if (fd < 0) {
+		fixture_release(&f);
+		cr_skip_test("a FUSE file system cannot be mounted here");
+	}
+	began_ns = clock_mono_ns();
+	cr_assert_eq(load_begin(&f.plan, &f.load, &f.err), 0, "%s", f.err.text);
+	cr_assert_eq(load_ready(f.load, &f.err), 0, "it is ready, without its manifest");
+	cr_assert_eq(load_start(f.load, clock_mono_ns(), &f.err), -EINVAL);
+	cr_assert_geq(load_ready_fd(f.load), 0);
+	took_ns = clock_mono_ns() - began_ns;
+	cr_assert_neq(next_request(fd, clock_mono_ns() + 20 * NS_PER_S, &request), 0, "the worker does not look for its manifest");
+	(void)umount2(f.dir, MNT_DETACH);
+	close(fd);
+	for (int rc = 0; rc == 0;) {
+		struct pollfd p = { .fd = load_ready_fd(f.load), .events = POLLIN };
+
+		cr_assert_eq(poll(&p, 1, 20000), 1, "the worker says nothing of a mount that is gone");
+		rc = load_ready(f.load, &f.err);
+		cr_assert_leq(rc, 0);
+	}
+	load_free(f.load);
+	f.load = NULL;
+	cr_assert_lt(took_ns, 2 * NS_PER_S, "it waited for %.1f s", (double)took_ns / 1e9);
 	fixture_release(&f);
 }
