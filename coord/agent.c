@@ -17,8 +17,8 @@
 #include "bus.h"
 #include "chaos.h"
 #include "clock.h"
-#include "cold.h"
 #include "err.h"
+#include "errand.h"
 #include "file.h"
 #include "load.h"
 #include "observe.h"
@@ -27,6 +27,7 @@
 #define PEER "coordinator"
 #define STOP_GRACE_NS (2 * NS_PER_S)
 #define EVENT_BYTES 65536
+#define ERRANDS_NR 2
 #define HOLDS_MAX 16		/* at a time, on one host */
 
 struct hold {
@@ -52,7 +53,7 @@ struct agent {
 	uint64_t cutoff_ns;		/* 0 = the load was not asked to stop */
 	uint64_t heard_ns;
 	struct hold holds[HOLDS_MAX];
-	struct cold cold;
+	struct errand errand[ERRANDS_NR];
 	bool gone;
 };
 
@@ -227,36 +228,39 @@ static void take_heal(struct agent *a, const json_t *body)
 			(void)chaos_hold_heal(&a->holds[i].hold);
 }
 
-/* After a reboot: what stood in the journal is checked to be gone and struck out. */
-static void take_journal(struct agent *a)
-{
-	struct err err = ERR_INIT;
-	json_t *status = NULL;
-	int rc = chaos_heal_all("agent", &err);
+static const struct {
+	const char *asked, *answer;
+	json_t *(*work)(void);
+} errands[ERRANDS_NR] = { { "cold", "answer", errand_cold }, { "journal", "journal", errand_journal } };
 
-	if (rc >= 0)
-		rc = chaos_status(&status, &err);
-	say(a, "journal", json_pack("{s:i, s:s, s:o}", "rc", rc, "error", err.text, "left",
-				    rc >= 0 ? json_incref(json_object_get(status, "journal")) : json_array()));
-	json_decref(status);
+static void cannot_do(struct agent *a, unsigned int i, const struct err *err)
+{
+	say(a, errands[i].answer, json_pack("{s:s, s:i, s:s}", "to", errands[i].asked, "rc", -EIO, "error", err->text));
 }
 
 /* The answer comes when it is done. */
-static void take_cold(struct agent *a)
+static bool take_errand(struct agent *a, const char *kind)
 {
 	struct err err = ERR_INIT;
-	int rc = cold_start(&a->cold, &err);
 
-	if (rc < 0)
-		answer(a, "cold", rc, &err);
+	for (unsigned int i = 0; i < ERRANDS_NR; i++)
+		if (strcmp(kind, errands[i].asked) == 0) {
+			if (errand_start(&a->errand[i], errands[i].work, &err) < 0)
+				cannot_do(a, i, &err);
+			return true;
+		}
+	return false;
 }
 
-static void on_cold(struct agent *a)
+static void end_errand(struct agent *a, unsigned int i)
 {
 	struct err err = ERR_INIT;
-	int rc = cold_end(&a->cold, &err);
+	json_t *said = errand_end(&a->errand[i], &err);
 
-	answer(a, "cold", rc, &err);
+	if (said)
+		say(a, errands[i].answer, said);
+	else
+		cannot_do(a, i, &err);
 }
 
 static void take_lease(struct agent *a, const struct bus_message *m)
@@ -283,6 +287,8 @@ static void on_message(struct agent *a, const struct bus_message *m)
 			answer(a, m->kind, rc, &err);
 			return;
 		}
+	if (take_errand(a, m->kind))
+		return;
 	if (strcmp(m->kind, "hello") == 0)
 		on_hello(a);
 	else if (strcmp(m->kind, "load") == 0)
@@ -293,10 +299,6 @@ static void on_message(struct agent *a, const struct bus_message *m)
 		take_fault(a, m->body);
 	else if (strcmp(m->kind, "heal") == 0)
 		take_heal(a, m->body);
-	else if (strcmp(m->kind, "journal") == 0)
-		take_journal(a);
-	else if (strcmp(m->kind, "cold") == 0)
-		take_cold(a);
 	else if (strcmp(m->kind, "stop") == 0 && a->load && !a->load_begins && a->cutoff_ns == 0) {
 		load_stop(a->load);
 		a->cutoff_ns = clock_mono_ns() + STOP_GRACE_NS;
@@ -363,8 +365,8 @@ static void read_events(struct agent *a, struct hold *h)
 
 static int wait_for_anything(struct agent *a)
 {
-	struct pollfd fds[BUS_PEERS_MAX + OBSERVE_FDS_MAX + HOLDS_MAX + 2], *cold;
-	int probe[OBSERVE_FDS_MAX], nr, probes, first_hold;
+	struct pollfd fds[BUS_PEERS_MAX + OBSERVE_FDS_MAX + HOLDS_MAX + ERRANDS_NR + 1];
+	int probe[OBSERVE_FDS_MAX], nr, probes, first_hold, first_errand;
 	struct hold *of[HOLDS_MAX];
 	uint64_t now = clock_mono_ns();
 	int timeout_ms = 100;
@@ -381,14 +383,16 @@ static int wait_for_anything(struct agent *a)
 			of[nr - first_hold] = &a->holds[i];
 			fds[nr++] = (struct pollfd){ .fd = a->holds[i].hold.event_fd, .events = POLLIN };
 		}
-	cold = &fds[nr];
-	*cold = (struct pollfd){ .fd = a->cold.pidfd, .events = POLLIN };	/* one below 0 is left out */
-	fds[nr + 1] = (struct pollfd){ .fd = a->load_begins ? load_ready_fd(a->load) : -1, .events = POLLIN };	/* tick() looks at it */
-	if (poll(fds, (nfds_t)nr + 2, timeout_ms) < 0 && errno != EINTR)
+	first_errand = nr;
+	for (int i = 0; i < ERRANDS_NR; i++)
+		fds[nr++] = (struct pollfd){ .fd = a->errand[i].pidfd, .events = POLLIN };	/* one below 0 is left out */
+	fds[nr++] = (struct pollfd){ .fd = a->load_begins ? load_ready_fd(a->load) : -1, .events = POLLIN };	/* tick() looks at it */
+	if (poll(fds, (nfds_t)nr, timeout_ms) < 0 && errno != EINTR)
 		return -errno;
-	if (cold->revents)
-		on_cold(a);
-	for (int i = first_hold; i < nr; i++)
+	for (unsigned int i = 0; i < ERRANDS_NR; i++)
+		if (fds[first_errand + (int)i].revents)
+			end_errand(a, i);
+	for (int i = first_hold; i < first_errand; i++)
 		if (fds[i].revents)
 			read_events(a, of[i - first_hold]);
 	return 0;
@@ -396,11 +400,13 @@ static int wait_for_anything(struct agent *a)
 
 int agent_serve(const struct agent_options *options, int fd, struct err *err)
 {
-	struct agent a = { .options = options, .profile = PROFILE_INIT, .heard_ns = clock_mono_ns(), .cold = COLD_INIT };
+	struct agent a = { .options = options, .profile = PROFILE_INIT, .heard_ns = clock_mono_ns(), };
 	int rc = 0;
 
 	for (int i = 0; i < HOLDS_MAX; i++)
 		a.holds[i].idx = -1;
+	for (int i = 0; i < ERRANDS_NR; i++)
+		a.errand[i] = (struct errand)ERRAND_INIT;
 	a.bus = bus_new();
 	if (!a.bus) {
 		close(fd);
@@ -420,7 +426,8 @@ int agent_serve(const struct agent_options *options, int fd, struct err *err)
 	for (int i = 0; i < HOLDS_MAX; i++)
 		if (a.holds[i].idx >= 0)
 			chaos_hold_close(&a.holds[i].hold);	/* heals */
-	cold_release(&a.cold);
+	for (int i = 0; i < ERRANDS_NR; i++)
+		errand_release(&a.errand[i]);
 	end_load(&a);
 	if (a.observe)
 		observe_stop(a.observe);

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * errand.h - what an agent is asked that takes its time and may hang: a child does it, and the agent's loop goes on.
+ */
+#ifndef SQUALL_COORD_ERRAND_H
+#define SQUALL_COORD_ERRAND_H
+
+#include <jansson.h>
+#include <sys/types.h>
+
+struct err;
+
+struct errand {
+	pid_t pid;
+	int pidfd;	/* readable when it is done; -1 = none is under way */
+	int said_fd;	/* a file in memory: what it says */
+};
+
+#define ERRAND_INIT { .pidfd = -1, .said_fd = -1 }
+
+/**
+ * Let a child do it, which dies with its parent.
+ * @param work  runs in the child; what it returns is what the errand says, NULL without memory.
+ * Errors: -EBUSY one is under way; -errno
+ */
+int errand_start(struct errand *errand, json_t *(*work)(void), struct err *err);
+
+/** Once pidfd is readable. @return what it said, a new reference; NULL, with the reason in err, when it died */
+json_t *errand_end(struct errand *errand, struct err *err);
+
+/** Leave the child behind, with SIGKILL. */
+void errand_release(struct errand *errand);
+
+/** An errand: write out what is dirty, then drop pages, names and inodes. @return {"to": "cold", "rc", "error"} */
+json_t *errand_cold(void);
+
+/** An errand: heal what stands in this host's journal, and strike it out. @return {"rc", "error", "left": [what still stands there]} */
+json_t *errand_journal(void);
+
+#endif
