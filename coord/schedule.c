@@ -95,7 +95,7 @@ int schedule_check(struct run *run, struct err *err)
 		if (f->again && !chaos_is_instant(f->fault) && f->for_ns == 0)
 			return err_set(err, -EINVAL, "%s:%u: %s is repeated and must be over before it comes again; add `for`", p->file, f->line, f->fault);
 		if (f->condition.text[0] != '\0')
-			rc = report_check_line(p, &f->condition, chaos_is_known, err);
+			rc = report_check_line(p, &f->condition, NULL, err);
 		if (chaos_heal_class(f->fault) == HEAL_H3 && !run->options->allow_reboot && strcmp(run->options->on, "lab") != 0)
 			return err_set(err, -EINVAL, "%s:%u: %s is healed by a reboot alone; add --allow-reboot if that is meant", p->file, f->line,
 				       f->fault);
@@ -105,7 +105,7 @@ int schedule_check(struct run *run, struct err *err)
 	for (unsigned int i = 0; i < p->signature_nr && rc >= 0; i++)
 		rc = report_check_line(p, &p->signature[i], chaos_is_known, err);
 	for (unsigned int i = 0; i < p->guards_nr && rc >= 0; i++)
-		rc = report_check_line(p, &p->guards[i], chaos_is_known, err);
+		rc = report_check_line(p, &p->guards[i], NULL, err);
 	return rc;
 }
 

@@ -55,7 +55,8 @@ int report_leave(const char *dir, struct record *record, const json_t *verdict, 
 
 /**
  * A signature line or guard must parse and name known metrics: -EINVAL "file:line: ..." with the nearest. Its event must be a phase of the profile, or one that
- * is_event() knows: a fault, whether this profile injects it or not, so that an arm without it is a profile too.
+ * is_event() knows: a fault, whether this profile injects it or not, so that an arm without it is a profile too. NULL: it may have none, because it is asked
+ * of one instant (report_guard_holds).
  */
 int report_check_line(const struct profile *profile, const struct named_line *line, bool (*is_event)(const char *name), struct err *err);
 

@@ -339,7 +339,9 @@ int report_check_line(const struct profile *profile, const struct named_line *li
 	const char *const events[] = { parsed.event, parsed.before };
 
 	for (int i = 0; i < 2 && rc == 0; i++)
-		if (events[i][0] != '\0' && !is_phase(profile, events[i]) && !is_event(events[i]))
+		if (events[i][0] != '\0' && !is_event)
+			rc = err_set(err, -EINVAL, "it is asked while the run goes on: leave out '%s %s'", i == 0 ? "within ... of" : "before", events[i]);
+		else if (events[i][0] != '\0' && !is_phase(profile, events[i]) && !is_event(events[i]))
 			rc = err_set(err, -EINVAL, "'%s' is neither a phase nor a fault", events[i]);
 	return rc < 0 ? err_prefix(err, rc, "%s:%u%s%s", profile->file, line->line, line->name[0] ? ": " : "", line->name) : 0;
 }

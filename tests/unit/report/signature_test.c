@@ -191,3 +191,19 @@ Test(signature, bad_lines_are_named_with_their_place)
 		cr_expect(strstr(err.text, "p.yaml:12: x: ") == err.text && strstr(err.text, bad[i].says), "%s: %s", bad[i].text, err.text);
 	}
 }
+
+Test(signature, what_is_asked_of_one_instant_has_no_event)
+{
+	static const char *const bad[] = { "nfsd.hung_ratio > 1 before storm", "nfsd.hung_ratio > 1 within 5s of storm" };
+	struct profile profile = { .file = "p.yaml", .phases = { { .name = "storm" } }, .phases_nr = 1 };
+	struct named_line line = { .line = 12, .text = "nfsd.hung_ratio > 1 while drbd.connected for 5s" };
+	struct err err = ERR_INIT;
+
+	cr_expect_eq(report_check_line(&profile, &line, NULL, &err), 0, "%s", err.text);
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		snprintf(line.text, sizeof line.text, "%s", bad[i]);
+		cr_expect_eq(report_check_line(&profile, &line, is_no_fault, &err), 0, "%s: %s", bad[i], err.text);
+		cr_expect_eq(report_check_line(&profile, &line, NULL, &err), -EINVAL, "%s", bad[i]);
+		cr_expect(strstr(err.text, "asked while the run goes on"), "%s", err.text);
+	}
+}
