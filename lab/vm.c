@@ -28,6 +28,7 @@
 #include "exec.h"
 #include "file.h"
 #include "qmp.h"
+#include "tsc.h"
 
 #define QEMU "/usr/bin/qemu-system-x86_64"
 #define STORE_MIB 512
@@ -155,10 +156,14 @@ static uint16_t free_port(void)
 	return ntohs(at.sin_port);
 }
 
-static void add_kernel_line(struct command *c, const struct lab_vm *vm, const struct lab_spec *spec)
+static void add_kernel_line(struct command *c, const struct lab_vm *vm, const struct lab_spec *spec, bool kvm)
 {
+	char tsc[48] = "";
+
+	if (!kvm && tsc_khz() > 0)
+		(void)snprintf(tsc, sizeof tsc, " tsc_early_khz=%u", tsc_khz());
 	add(c, "-append");
-	add(c, KERNEL_LINE " squall.node=%s squall.clients=%u squall.nfsd=%u squall.fs=%s%s%s", vm->name, spec->clients, spec->nfsd_threads, spec->filesystem,
+	add(c, KERNEL_LINE "%s squall.node=%s squall.clients=%u squall.nfsd=%u squall.fs=%s%s%s", tsc, vm->name, spec->clients, spec->nfsd_threads, spec->filesystem,
 	    spec->mount_options[0] != '\0' ? " squall.mount=" : "", spec->mount_options);
 }
 
@@ -206,7 +211,7 @@ int vm_start(struct lab_state *state, struct lab_vm *vm, const struct lab_spec *
 	add_machine(c, vm->name, state->kvm, store ? STORE_MIB : CLIENT_MIB, image);
 	if (saved || state->memory_on_file)
 		add_memory(c, folder, vm, store ? STORE_MIB : CLIENT_MIB, saved != NULL);
-	add_kernel_line(c, vm, spec);
+	add_kernel_line(c, vm, spec, state->kvm);
 	add(c, "-serial");
 	add(c, "file:%s/%s.console", state->dir, vm->name);
 	add(c, "-qmp");
