@@ -243,6 +243,9 @@ int hosts_sync(struct run *run, struct err *err)
 		if (rc == 0)
 			return err_set(err, -ETIMEDOUT, "the agent of %s did not answer a ping within 10 s", silent_host(run, is_synced));
 	}
+	for (int i = 0; i < run->hosts_nr && run->t0_ns == 0; i++)	/* of a run under way it is a reason why it is void */
+		if (run->host[i].clock_wrong[0] != '\0')
+			return err_set(err, -EIO, "%s", run->host[i].clock_wrong);
 	return 0;
 }
 

@@ -4,11 +4,15 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
 #include "err.h"
 #include "run.h"
+#include "units.h"
+
+#define CLOCK_DRIFT 1000		/* one part of so many: some ten times what an NTP-disciplined quartz does */
 
 static void on_hello(struct run *run, struct host *host, const json_t *body)
 {
@@ -25,23 +29,47 @@ static void on_hello(struct run *run, struct host *host, const json_t *body)
 	schedule_host_back(run, host);
 }
 
+/*
+ * Two looks at one clock can differ by half of each round trip, and by how far two clocks drift apart. By more: it was stopped or set, or runs at another
+ * rate than ours, and no latency of that host can be believed. Said once a host: a clock at another rate differs at each look.
+ */
+static void check_clock(struct run *run, struct host *host, int64_t offset_ns, uint64_t error_ns, uint64_t at_ns)
+{
+	uint64_t apart_ns = (uint64_t)llabs(offset_ns - host->offset_ns), since_ns = at_ns - host->offset_at_ns;
+	char apart[24], since[24];
+
+	if (host->clock_wrong[0] != '\0' || apart_ns <= error_ns + (uint64_t)host->error_ns + since_ns / CLOCK_DRIFT)
+		return;
+	(void)snprintf(host->clock_wrong, sizeof host->clock_wrong, "the clock of %s %s %s within %s of ours: it was set, stopped, or runs at another rate", host->name,
+		       offset_ns < host->offset_ns ? "gained" : "lost", units_format_ns(apart_ns, apart, sizeof apart), units_format_ns(since_ns, since, sizeof since));
+	if (!run->record)
+		return;		/* hosts_sync() makes it the error */
+	run_note(run, host->name, "clock", -1, run_now(run), host->clock_wrong);
+	progress_say(run, "%s", host->clock_wrong);
+}
+
 /* Half of the quickest round trip is the error bound; an estimate is replaced when a better one comes, and grows old by 1 % a ping. */
-static void on_pong(struct host *host, const json_t *body, uint64_t at_ns)
+static void on_pong(struct run *run, struct host *host, const json_t *body, uint64_t at_ns)
 {
 	uint32_t seq = (uint32_t)json_integer_value(json_object_get(body, "seq"));
 	int64_t theirs = json_integer_value(json_object_get(body, "mono_ns"));
 	uint64_t sent = host->ping_sent_ns[seq % PINGS], trip;
+	int64_t offset;
 
 	if (sent == 0 || at_ns < sent)
 		return;
 	trip = at_ns - sent;
+	offset = (int64_t)(sent + trip / 2) - theirs;
 	host->synced = true;
+	if (host->ping_best_ns != 0)
+		check_clock(run, host, offset, trip / 2, at_ns);
 	if (host->ping_best_ns != 0 && trip > host->ping_best_ns) {
 		host->ping_best_ns += host->ping_best_ns / 100 + 1;
 		return;
 	}
 	host->ping_best_ns = trip;
-	host->offset_ns = (int64_t)(sent + trip / 2) - theirs;
+	host->offset_ns = offset;
+	host->offset_at_ns = at_ns;
 	host->error_ns = (int64_t)(trip / 2);
 }
 
@@ -132,7 +160,7 @@ static void dispatch(struct run *run, struct bus_message *m)
 	if (strcmp(m->kind, "hello") == 0)
 		on_hello(run, host, m->body);
 	else if (strcmp(m->kind, "pong") == 0)
-		on_pong(host, m->body, m->at_ns);
+		on_pong(run, host, m->body, m->at_ns);
 	else if (strcmp(m->kind, "answer") == 0)
 		on_answer(host, m->body);
 	else if (strcmp(m->kind, "notes") == 0)

@@ -49,6 +49,8 @@ struct host {
 	pid_t pid;			/* of a forked agent; 0 in the lab */
 	bool connected, rebooting, lost;	/* lost: gone in mid-run, and not heard of since */
 	int64_t offset_ns, error_ns;	/* host's clock + offset = ours */
+	uint64_t offset_at_ns;		/* when that was measured */
+	char clock_wrong[160];		/* a sentence when two measurements cannot be of one clock; "" */
 	bool synced;
 	uint64_t ping_sent_ns[PINGS];
 	uint32_t ping_seq;

@@ -103,7 +103,7 @@ int judge_gates(struct record *record, const struct profile *profile, const json
 		{ "SELECT (SELECT value FROM meta WHERE key = 'complete'), (SELECT value FROM meta WHERE key = 'stopped'),"
 		  " (SELECT value FROM meta WHERE key = 'stopped_by')",
 		  check_complete },
-		{ "SELECT value FROM meta WHERE key LIKE 'void.%' ORDER BY key", add_reason },
+		{ "SELECT evidence FROM events WHERE kind = 'clock' ORDER BY t_ns", add_reason },
 		{ "SELECT printf('host %s was lost %.1f s after the start', host, lost_at_ns / 1e9) FROM hosts WHERE lost_at_ns IS NOT NULL ORDER BY host",
 		  add_reason },
 		{ "SELECT printf('host %s did not tell how its load ended', host) FROM hosts"

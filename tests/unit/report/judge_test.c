@@ -184,6 +184,12 @@ Test(judge, a_fault_that_vanished_is_void)
 	expect("void", "vanished on s", EXIT_VOID);
 }
 
+Test(judge, a_host_with_a_clock_of_its_own_is_void)
+{
+	fixture_sql(record, "INSERT INTO events VALUES(27000000000, 'c', 'clock', NULL, 'the clock of c moved')");
+	expect("void", "the clock of c moved", EXIT_VOID);
+}
+
 Test(judge, a_lost_host_is_void)
 {
 	fixture_sql(record, "UPDATE hosts SET lost_at_ns = 30000000000");
@@ -301,12 +307,6 @@ Test(judge, a_host_that_is_rebooted_on_order_has_nothing_to_measure)
 	expect("absent", NULL, EXIT_NOT_AS_EXPECTED);
 	fixture_sql(record, "UPDATE faults SET fault = 'conn-kill', healed_by = 'conn-kill'");
 	expect("inconclusive", "slow may have held", EXIT_VOID);
-}
-
-Test(judge, a_reason_of_the_coordinator_is_void)
-{
-	record_meta(record, "void.0", "the moon", NULL);
-	expect("void", "the moon", EXIT_VOID);
 }
 
 static double ns_of(const json_t *v, const char *phase, const char *key)
