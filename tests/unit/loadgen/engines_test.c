@@ -409,12 +409,26 @@ static void check_quantile(const struct fixture *f, const char *engine, double q
 	cr_assert(got_ns > want_ns - 0.05e9 && got_ns < want_ns + 0.1e9, "%s: p%g is %.3f s, not %.3f s", engine, 100 * q, got_ns / 1e9, want_ns / 1e9);
 }
 
-static void check_outage(const struct engine *e)
+/* By the rule of the verdict: a machine that was busy with something else says nothing about the engine. */
+static bool kept_the_schedule(const struct fixture *f)
+{
+	return fixture_lag(f, "all", "p99_ns") < 20 * NS_PER_MS && fixture_lag(f, "all", "hiccup_p99_ns") < 20 * NS_PER_MS && pipes_late_ns() < 20 * NS_PER_MS;
+}
+
+/* @param look  false when it could not be judged */
+static void look_until_judged(bool (*look)(const struct engine *e), const struct engine *e)
+{
+	for (int i = 0; i < 5; i++)
+		if (look(e))
+			return;
+	cr_skip_test("%s: this machine was too busy five times", e->name);
+}
+
+static bool look_at_outage(const struct engine *e)
 {
 	struct fixture f;
+	bool judged;
 
-	if (!e->needs_dataset || !(engine_traits_find(e->name)->ops & 1u << OP_PREAD))
-		return;
 	fixture_engine(&f, e, OP_PREAD);
 	fixture_phase(&f, 0, "all", 0, NS_PER_S);
 	f.profile.jobs[0].slots = 300;
@@ -422,10 +436,22 @@ static void check_outage(const struct engine *e)
 	dead(&f, e, 250, 500, f.dir);
 	fixture_run(&f, 2 * NS_PER_S);
 	cr_assert_eq(fixture_count(&f, "ok"), 400, "%s: %lu", e->name, fixture_count(&f, "ok"));
-	check_quantile(&f, e->name, 0.7);
-	check_quantile(&f, e->name, 0.9);
-	check_quantile(&f, e->name, 0.99);
+	judged = kept_the_schedule(&f);
+	for (int i = 0; judged && i < 3; i++)
+		check_quantile(&f, e->name, (const double[]){ 0.7, 0.9, 0.99 }[i]);
 	fixture_release(&f);
+	return judged;
+}
+
+static bool reads_files(const struct engine *e)
+{
+	return e->needs_dataset && engine_traits_find(e->name)->ops & 1u << OP_PREAD;
+}
+
+static void check_outage(const struct engine *e)
+{
+	if (reads_files(e))
+		look_until_judged(look_at_outage, e);
 }
 
 Test(engines, a_stall_of_the_device_is_in_the_percentiles_in_full)
@@ -443,13 +469,12 @@ static void assert_near(uint64_t got, uint64_t want, const struct engine *e, con
  * 400/s, dead for 500 ms, attempts of 100 ms: of an arrival that is due x before the end of the window x / 100 ms attempts are given up. The next
  * one is in flight at the end and is answered then, after x; or there is none left, and the arrival is unknown at the age of all its attempts.
  */
-static void check_retries(const struct engine *e, unsigned int tries)
+static bool look_at_retries(const struct engine *e, unsigned int tries)
 {
 	struct fixture f;
 	struct hist *ages;
+	bool judged;
 
-	if (!e->needs_dataset || !(engine_traits_find(e->name)->ops & 1u << OP_PREAD))
-		return;
 	fixture_engine(&f, e, OP_PREAD);
 	fixture_phase(&f, 0, "all", 0, NS_PER_S);
 	f.profile.jobs[0].slots = 900;
@@ -458,34 +483,46 @@ static void check_retries(const struct engine *e, unsigned int tries)
 	dead(&f, e, 250, 500, f.dir);
 	fixture_run(&f, 2 * NS_PER_S);
 	ages = fixture_ages(&f, "unknown");
-	assert_near(fixture_attempts(&f, "attempts"), tries == 3 ? 680 : 800, e, "attempts");
-	assert_near(fixture_attempts(&f, "abandoned"), tries == 3 ? 360 : 400, e, "given up");
 	cr_assert_eq(fixture_attempts(&f, "late_ok"), fixture_attempts(&f, "abandoned"), "%s: all came back when the device did", e->name);
 	cr_assert_eq(fixture_attempts(&f, "failed") + fixture_attempts(&f, "in_flight"), 0, "%s", e->name);
 	cr_assert_eq(fixture_attempts(&f, "attempts"), fixture_count(&f, "ok") + fixture_attempts(&f, "abandoned"), "%s", e->name);
 	cr_assert_eq(fixture_count(&f, "ok") + fixture_count(&f, "unknown"), 400, "%s", e->name);
 	cr_assert_eq(ages->count, fixture_count(&f, "unknown"));
-	if (tries == 3) {
-		assert_near(fixture_count(&f, "unknown"), 80, e, "unknown");
+	if (tries == 3)
 		cr_assert_geq(hist_quantile(ages, 0), 299 * NS_PER_MS, "%s: one was unknown after %lu ns", e->name, hist_quantile(ages, 0));
-	} else {
-		cr_assert_eq(fixture_count(&f, "unknown"), 0, "%s", e->name);
-		check_quantile(&f, e->name, 0.7);
-		check_quantile(&f, e->name, 0.9);
-		check_quantile(&f, e->name, 0.99);
+	judged = kept_the_schedule(&f);
+	if (judged) {
+		assert_near(fixture_attempts(&f, "attempts"), tries == 3 ? 680 : 800, e, "attempts");
+		assert_near(fixture_attempts(&f, "abandoned"), tries == 3 ? 360 : 400, e, "given up");
+		assert_near(fixture_count(&f, "unknown"), tries == 3 ? 80 : 0, e, "unknown");
 	}
+	for (int i = 0; judged && tries != 3 && i < 3; i++)
+		check_quantile(&f, e->name, (const double[]){ 0.7, 0.9, 0.99 }[i]);
 	free(ages);
 	fixture_release(&f);
+	return judged;
+}
+
+static bool look_at_patient_retries(const struct engine *e)
+{
+	return look_at_retries(e, 10);
+}
+
+static bool look_at_last_tries(const struct engine *e)
+{
+	return look_at_retries(e, 3);
 }
 
 static void check_patient_retries(const struct engine *e)
 {
-	check_retries(e, 10);
+	if (reads_files(e))
+		look_until_judged(look_at_patient_retries, e);
 }
 
 static void check_last_tries(const struct engine *e)
 {
-	check_retries(e, 3);
+	if (reads_files(e))
+		look_until_judged(look_at_last_tries, e);
 }
 
 Test(engines, attempts_of_a_stall_follow_the_formula_and_responses_run_from_the_first_due_time)
@@ -505,7 +542,7 @@ static void check_never(const struct engine *e)
 	struct fixture f;
 	uint64_t from;
 
-	if (!e->needs_dataset || !(engine_traits_find(e->name)->ops & 1u << OP_PREAD))
+	if (!reads_files(e))
 		return;
 	fixture_engine(&f, e, OP_PREAD);
 	fixture_phase(&f, 0, "early", 0, 200 * NS_PER_MS);

@@ -7,8 +7,11 @@
 #include <ftw.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -25,6 +28,7 @@ static char content[PIPES_MAX][BLOCK_BYTES];	/* of the files that they were */
 static nfds_t pipes_nr;
 static const char *wanted;
 static pid_t filler;
+static _Atomic uint64_t *late_ns;	/* shared with the filler */
 
 static int make_pipe(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
@@ -55,6 +59,17 @@ static bool fill(void)
 	return any;
 }
 
+/* Whoever found a pipe empty meanwhile has waited for us, and not for the window. */
+static void own_up(uint64_t since_ns)
+{
+	uint64_t late = clock_mono_ns() - since_ns;
+	int bytes;
+
+	for (nfds_t i = 0; i < pipes_nr; i++)
+		if (ioctl(pipes[i].fd, FIONREAD, &bytes) == 0 && bytes == 0 && late > atomic_load(late_ns))
+			atomic_store(late_ns, late);
+}
+
 static void drain(void)
 {
 	char block[BLOCK_BYTES];
@@ -66,7 +81,7 @@ static void drain(void)
 
 static _Noreturn void fill_main(pid_t parent, unsigned int after_ms, int for_ms)
 {
-	uint64_t begin = 0, now;
+	uint64_t begin = 0, now, filled = clock_mono_ns();
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
@@ -80,9 +95,12 @@ static _Noreturn void fill_main(pid_t parent, unsigned int after_ms, int for_ms)
 			if (for_ms < 0)
 				for (;;)
 					pause();
-			clock_sleep_until_ns(begin + (unsigned int)for_ms * NS_PER_MS);
+			filled = begin + (unsigned int)for_ms * NS_PER_MS;
+			clock_sleep_until_ns(filled);
 			begin = UINT64_MAX;
 		}
+		own_up(filled);
+		filled = clock_mono_ns();
 		if (fill() && begin == 0)
 			begin = clock_mono_ns() + after_ms * NS_PER_MS;
 		now = clock_mono_ns();
@@ -99,10 +117,19 @@ void pipes_start(const char *dir, unsigned int after_ms, int for_ms, const char 
 	cr_assert_gt(pipes_nr, 0, "no file below %s has %s in its path", dir, match);
 	if (after_ms > 0)
 		(void)fill();
+	if (!late_ns)
+		late_ns = mmap(NULL, sizeof *late_ns, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	cr_assert_neq((void *)late_ns, MAP_FAILED);
+	atomic_store(late_ns, 0);
 	filler = fork();
 	if (filler == 0)
 		fill_main(me, after_ms, for_ms);
 	cr_assert_gt(filler, 0);
+}
+
+uint64_t pipes_late_ns(void)
+{
+	return late_ns ? atomic_load(late_ns) : 0;
 }
 
 void pipes_end(void)
@@ -112,6 +139,7 @@ void pipes_end(void)
 	(void)kill(filler, SIGKILL);
 	(void)waitpid(filler, NULL, 0);
 	filler = 0;
+	atomic_store(late_ns, 0);
 	for (nfds_t i = 0; i < pipes_nr; i++)
 		close(pipes[i].fd);
 	pipes_nr = 0;
