@@ -95,6 +95,7 @@ static void host_found(struct run *run, struct host *host)
 	host->lost = false;
 	run_note(run, host->name, "back", -1, run_now(run), "the agent answers again");
 	progress_say(run, "%s is back", host->name);
+	schedule_host_found(run, host);
 }
 
 static void on_samples(struct run *run, struct host *host, const json_t *body)

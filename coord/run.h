@@ -65,7 +65,7 @@ struct host {
 	json_t *last;			/* last interval */
 };
 
-enum fault_state { FAULT_WAITING, FAULT_ASKED, FAULT_IN_FORCE, FAULT_HEALING, FAULT_OVER };
+enum fault_state { FAULT_WAITING, FAULT_ASKED, FAULT_IN_FORCE, FAULT_HEALING, FAULT_LOST, FAULT_OVER };
 
 struct run_fault {
 	enum fault_state state;
@@ -158,6 +158,7 @@ void schedule_event(struct run *run, struct host *host, int idx, const json_t *e
 void schedule_host_back(struct run *run, struct host *host);
 void schedule_journal(struct run *run, struct host *host, const json_t *body);
 void schedule_host_lost(struct run *run, struct host *host);
+void schedule_host_found(struct run *run, struct host *host);
 void schedule_heal_all(struct run *run);
 bool schedule_is_over(struct run *run, void *arg);
 void schedule_store(struct run *run);

@@ -3,11 +3,12 @@
  * schedule.c - when faults are injected and healed, and what is known of each.
  *
  *	WAITING --at--> ASKED --injected--> IN_FORCE --until--> HEALING --healed--> OVER
- *	                  └──────────failed / host lost──────────────────────────────^
+ *	                  ├──failed──────────────────────────────────────────────────^
+ *	                  └──host lost──> LOST --host back, its journal--------------^
  *
  * A fault that a reboot takes with it goes from IN_FORCE to OVER through the journal of the rebooted host (schedule_journal). An instant goes the
  * same way by itself, its holder tells when; one that takes the host away is watched from here, until the host is back (watch_return).
- * A host that is lost heals its faults when the lease is over, and there is nobody left to tell: they are OVER, and not proved healed.
+ * A host that is lost heals its faults when the lease is over, and there is nobody left to tell: they are not proved healed unless it comes back.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -162,7 +163,7 @@ static const char *hit_on_other_peer(const struct run *run, unsigned int idx, co
 {
 	for (unsigned int i = 0; i < run->profile.faults_nr && chaos_breaks_storage(run->profile.faults[idx].fault); i++) {
 		const struct run_fault *f = &run->fault[i];
-		bool in_force = f->state == FAULT_ASKED || f->state == FAULT_IN_FORCE || f->state == FAULT_HEALING;
+		bool in_force = f->state != FAULT_WAITING && f->state != FAULT_OVER;
 
 		if (in_force && &run->host[f->host] != host && chaos_breaks_storage(run->profile.faults[i].fault))
 			return run->profile.faults[i].fault;
@@ -349,7 +350,7 @@ static bool is_open_on(const struct run *run, const struct run_fault *f, const s
 	return f->host >= 0 && &run->host[f->host] == host && f->state != FAULT_OVER && f->state != FAULT_WAITING;
 }
 
-/* What the reboot took with it: the rebooted host looked, and its journal is empty. */
+/* What the reboot took with it, or the lease ended: that host looked, and its journal is empty. */
 void schedule_journal(struct run *run, struct host *host, const json_t *body)
 {
 	size_t left = json_array_size(json_object_get(body, "left"));
@@ -357,12 +358,13 @@ void schedule_journal(struct run *run, struct host *host, const json_t *body)
 
 	for (unsigned int i = 0; i < run->profile.faults_nr; i++) {
 		struct run_fault *f = &run->fault[i];
+		const char *by = f->state == FAULT_LOST ? "lease" : run->profile.faults[i].until.name;
 
 		if (f->takes_host || !is_open_on(run, f, host))
 			continue;
 		run_note(run, host->name, "healed", (int)i, run_now(run),
-			 clean ? "confirmed: gone after the reboot, the journal is empty" : "mismatch: the journal still names it");
-		finish(run, i, clean ? "confirmed" : "mismatch", run->profile.faults[i].until.name, NULL);
+			 clean ? "confirmed: the host is back, and its journal is empty" : "mismatch: the host is back, and its journal still names it");
+		finish(run, i, clean ? "confirmed" : "mismatch", by, NULL);
 	}
 }
 
@@ -373,10 +375,19 @@ void schedule_host_lost(struct run *run, struct host *host)
 
 		if (!is_open_on(run, f, host))
 			continue;
-		f->state = FAULT_OVER;
+		f->state = f->takes_host ? FAULT_OVER : FAULT_LOST;
 		(void)snprintf(f->evidence, sizeof f->evidence, "the host was lost; it heals by itself when the lease is over");
 	}
 	schedule_store(run);
+}
+
+void schedule_host_found(struct run *run, struct host *host)
+{
+	for (unsigned int i = 0; i < run->profile.faults_nr; i++)
+		if (run->fault[i].state == FAULT_LOST && &run->host[run->fault[i].host] == host) {
+			(void)bus_send(run->bus, host->name, "journal", NULL);
+			return;
+		}
 }
 
 void schedule_heal_all(struct run *run)
@@ -402,7 +413,7 @@ bool schedule_is_over(struct run *run, void *arg)
 	for (unsigned int i = 0; i < run->profile.faults_nr; i++) {
 		if (run->fault[i].state == FAULT_IN_FORCE && run->fault[i].takes_host)
 			watch_return(run, i);
-		if (run->fault[i].state != FAULT_OVER)
+		if (run->fault[i].state != FAULT_OVER && !(run->fault[i].state == FAULT_LOST && run->host[run->fault[i].host].lost))
 			return false;
 	}
 	return true;
