@@ -32,26 +32,28 @@ uint64_t hist_bucket_value(uint32_t index)
 
 void hist_clear(struct hist *h)
 {
-	if (h->hi > h->lo)
-		memset(&h->bucket[h->lo], 0, (h->hi - h->lo) * sizeof h->bucket[0]);
+	uint32_t first = hist_first(h);
+
+	memset(&h->bucket[first], 0, (hist_end(h) - first) * sizeof h->bucket[0]);
 	h->count = h->min_ns = h->max_ns = 0;
-	h->lo = h->hi = 0;
+}
+
+/* Before the values are counted. */
+static void widen(struct hist *h, uint64_t min_ns, uint64_t max_ns)
+{
+	if (h->count == 0 || min_ns < h->min_ns)
+		h->min_ns = min_ns;
+	if (max_ns > h->max_ns)
+		h->max_ns = max_ns;
 }
 
 void hist_merge(struct hist *into, const struct hist *from)
 {
 	if (from->count == 0)
 		return;
-	for (uint32_t i = from->lo; i < from->hi; i++)
+	for (uint32_t i = hist_first(from), end = hist_end(from); i < end; i++)
 		into->bucket[i] += from->bucket[i];
-	if (into->count == 0 || from->lo < into->lo)
-		into->lo = from->lo;
-	if (from->hi > into->hi)
-		into->hi = from->hi;
-	if (into->count == 0 || from->min_ns < into->min_ns)
-		into->min_ns = from->min_ns;
-	if (from->max_ns > into->max_ns)
-		into->max_ns = from->max_ns;
+	widen(into, from->min_ns, from->max_ns);
 	into->count += from->count;
 }
 
@@ -82,17 +84,12 @@ uint64_t hist_quantile(const struct hist *h, double q)
 	if (h->count == 0)
 		return 0;
 	left = rank_of(q, h->count);
-	for (uint32_t i = h->lo; i < h->hi; i++) {
+	for (uint32_t i = hist_first(h), end = hist_end(h); i < end; i++) {
 		if (h->bucket[i] >= left)
 			return value_in(h, i);
 		left -= h->bucket[i];
 	}
 	return h->max_ns;
-}
-
-static uint64_t in_bucket(const struct hist *h, uint32_t i)
-{
-	return i >= h->lo && i < h->hi ? h->bucket[i] : 0;
 }
 
 /* Both kinds of values in one order: the smallest value that at least q of all of them do not exceed. */
@@ -101,7 +98,7 @@ static uint64_t order_statistic(const struct hist *done, const struct hist *cens
 	uint64_t left = rank_of(q, done->count + censored->count);
 
 	for (uint32_t i = lo; i < hi; i++) {
-		uint64_t d = in_bucket(done, i), c = in_bucket(censored, i);
+		uint64_t d = done->bucket[i], c = censored->bucket[i];
 
 		if (d + c >= left)
 			return d > 0 ? value_in(done, i) : value_in(censored, i);
@@ -121,12 +118,12 @@ struct hist_quantile hist_quantile_censored(const struct hist *done, const struc
 		ret.value_ns = ret.at_least_ns = hist_quantile(done, q);
 		return ret;
 	}
-	lo = done->count > 0 && done->lo < censored->lo ? done->lo : censored->lo;
-	hi = done->hi > censored->hi ? done->hi : censored->hi;
+	lo = done->count > 0 && hist_first(done) < hist_first(censored) ? hist_first(done) : hist_first(censored);
+	hi = hist_end(done) > hist_end(censored) ? hist_end(done) : hist_end(censored);
 	ret.at_least_ns = order_statistic(done, censored, lo, hi, q);
 	at_risk = (double)(done->count + censored->count);
 	for (uint32_t i = lo; i < hi; i++) {
-		double d = (double)in_bucket(done, i);
+		double d = (double)done->bucket[i];
 
 		if (d > 0) {
 			survival *= 1 - d / at_risk;
@@ -136,7 +133,7 @@ struct hist_quantile hist_quantile_censored(const struct hist *done, const struc
 				return ret;
 			}
 		}
-		at_risk -= d + (double)in_bucket(censored, i);
+		at_risk -= d + (double)censored->bucket[i];
 	}
 	return ret;
 }
@@ -153,11 +150,11 @@ static uint8_t *put_varint(uint8_t *to, uint64_t v)
 
 int hist_encode(const struct hist *h, uint8_t **ret_bytes, size_t *ret_size)
 {
+	uint32_t first = hist_first(h), end = hist_end(h), next = 0;
 	size_t used = 0;
-	uint32_t next = 0;
 	uint8_t *bytes, *to;
 
-	for (uint32_t i = h->lo; i < h->hi; i++)
+	for (uint32_t i = first; i < end; i++)
 		used += h->bucket[i] != 0;
 	bytes = malloc(1 + (3 + 2 * used) * VARINT_BYTES_MAX);
 	if (!bytes)
@@ -167,7 +164,7 @@ int hist_encode(const struct hist *h, uint8_t **ret_bytes, size_t *ret_size)
 	to = put_varint(to, h->count);
 	to = put_varint(to, h->min_ns);
 	to = put_varint(to, h->max_ns);
-	for (uint32_t i = h->lo; i < h->hi; i++) {
+	for (uint32_t i = first; i < end; i++) {
 		if (h->bucket[i] == 0)
 			continue;
 		to = put_varint(to, i - next);
@@ -201,47 +198,46 @@ static int get_varint(struct reader *r, uint64_t *ret)
 	return -EBADMSG;
 }
 
+/* What stands before the buckets. */
+struct head {
+	uint64_t count, min_ns, max_ns;
+};
+
 /* Walk the buckets of an encoding; with `into` they are added to it, without they are checked. */
-static int walk(struct reader r, uint64_t count, struct hist *into)
+static int walk(struct reader r, const struct head *head, struct hist *into)
 {
-	uint64_t sum = 0, index = 0;
+	uint64_t sum = 0, index = 0, first = hist_index(head->min_ns), last = hist_index(head->max_ns);
 
 	while (r.at < r.end) {
 		uint64_t gap, n;
 
-		if (get_varint(&r, &gap) < 0 || get_varint(&r, &n) < 0 || gap >= HIST_BUCKETS - index || n == 0 || n > count - sum)
+		if (get_varint(&r, &gap) < 0 || get_varint(&r, &n) < 0 || gap >= HIST_BUCKETS - index || n == 0 || n > head->count - sum)
 			return -EBADMSG;
 		index += gap;
 		sum += n;
-		if (into) {
-			if (into->hi == 0 || index < into->lo)
-				into->lo = (uint32_t)index;
-			if (index >= into->hi)
-				into->hi = (uint32_t)index + 1;
+		if (index < first || index > last)
+			return -EBADMSG;
+		if (into)
 			into->bucket[index] += n;
-		}
 		if (++index == HIST_BUCKETS && r.at < r.end)
 			return -EBADMSG;
 	}
-	return sum == count ? 0 : -EBADMSG;
+	return sum == head->count ? 0 : -EBADMSG;
 }
 
 int hist_decode_merge(struct hist *into, const uint8_t *bytes, size_t size)
 {
 	struct reader r = { .at = bytes, .end = bytes + size };
-	uint64_t count, min, max;
+	struct head head;
 
-	if (size < 1 || *r.at++ != ENCODING || get_varint(&r, &count) < 0 || get_varint(&r, &min) < 0 || get_varint(&r, &max) < 0)
+	if (size < 1 || *r.at++ != ENCODING || get_varint(&r, &head.count) < 0 || get_varint(&r, &head.min_ns) < 0 || get_varint(&r, &head.max_ns) < 0)
 		return -EBADMSG;
-	if (min > max || walk(r, count, NULL) < 0)
+	if (head.min_ns > head.max_ns || walk(r, &head, NULL) < 0)
 		return -EBADMSG;
-	if (count == 0)
+	if (head.count == 0)
 		return 0;
-	(void)walk(r, count, into);
-	if (into->count == 0 || min < into->min_ns)
-		into->min_ns = min;
-	if (max > into->max_ns)
-		into->max_ns = max;
-	into->count += count;
+	(void)walk(r, &head, into);
+	widen(into, head.min_ns, head.max_ns);
+	into->count += head.count;
 	return 0;
 }

@@ -28,7 +28,6 @@ struct hist {
 	uint64_t count;
 	uint64_t min_ns;	/* exact; meaningless while count is 0 */
 	uint64_t max_ns;	/* exact */
-	uint32_t lo, hi;	/* touched buckets are [lo, hi); hi == 0 means none: merging and clearing walk these alone */
 	uint64_t bucket[HIST_BUCKETS];
 };
 
@@ -48,22 +47,22 @@ static inline uint32_t hist_index(uint64_t value_ns)
 /** Count one value. Context: hot, the one writer. */
 static inline void hist_add(struct hist *h, uint64_t value_ns)
 {
-	uint32_t i = hist_index(value_ns);
-
-	if (h->count == 0) {
-		h->min_ns = value_ns;
-		h->lo = i;
-	}
-	if (value_ns < h->min_ns)
+	if (h->count++ == 0 || value_ns < h->min_ns)
 		h->min_ns = value_ns;
 	if (value_ns > h->max_ns)
 		h->max_ns = value_ns;
-	if (i < h->lo)
-		h->lo = i;
-	if (i >= h->hi)
-		h->hi = i + 1;
-	h->bucket[i]++;
-	h->count++;
+	h->bucket[hist_index(value_ns)]++;
+}
+
+/* What is not 0 lies in the buckets [hist_first(), hist_end()): whoever walks them walks these alone. None when it is empty. */
+static inline uint32_t hist_first(const struct hist *h)
+{
+	return h->count > 0 ? hist_index(h->min_ns) : 0;
+}
+
+static inline uint32_t hist_end(const struct hist *h)
+{
+	return h->count > 0 ? hist_index(h->max_ns) + 1 : 0;
 }
 
 /** The middle of a bucket [ns]. */
@@ -106,7 +105,7 @@ int hist_encode(const struct hist *h, uint8_t **ret_bytes, size_t *ret_size);
 
 /**
  * Add an encoded histogram to `into`. Nothing is changed when the input is malformed.
- * Errors: -EBADMSG for a cut, overlong, out-of-range or inconsistent input (sum of buckets != count).
+ * Errors: -EBADMSG for a cut, overlong, out-of-range or inconsistent input (sum of buckets != count, a bucket outside of min and max).
  */
 int hist_decode_merge(struct hist *into, const uint8_t *bytes, size_t size);
 

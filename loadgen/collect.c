@@ -23,16 +23,16 @@ static void repair_hist(struct hist *h)
 {
 	uint64_t count = 0;
 
-	if (h->count == 0 && h->hi == 0)
+	if (h->count == 0 && h->max_ns == 0 && h->bucket[0] == 0)
 		return;
-	h->lo = HIST_BUCKETS;
-	h->hi = 0;
 	for (uint32_t i = 0; i < HIST_BUCKETS; i++) {
 		if (h->bucket[i] == 0)
 			continue;
+		if (count == 0 && i < hist_index(h->min_ns))
+			h->min_ns = hist_bucket_value(i);
+		if (i > hist_index(h->max_ns))
+			h->max_ns = hist_bucket_value(i);
 		count += h->bucket[i];
-		h->lo = i < h->lo ? i : h->lo;
-		h->hi = i + 1;
 	}
 	h->count = count;
 	if (count == 0)

@@ -70,9 +70,9 @@ static uint8_t *put_leb(uint8_t *to, int64_t value)
 
 static uint8_t *put_counts(uint8_t *to, const struct hist *h)
 {
-	int64_t without = h->lo;
+	int64_t without = hist_first(h);
 
-	for (uint32_t i = h->lo; i < h->hi; i++) {
+	for (uint32_t i = hist_first(h), last = hist_end(h); i < last; i++) {
 		if (h->bucket[i] == 0) {
 			without++;
 			continue;
@@ -87,7 +87,7 @@ static uint8_t *put_counts(uint8_t *to, const struct hist *h)
 
 int hdr_encode(const struct hist *h, char **ret_text)
 {
-	size_t buckets = h->hi > h->lo ? h->hi - h->lo : 0;
+	size_t buckets = hist_end(h) - hist_first(h);
 	uint8_t *plain = malloc(HEAD_BYTES + (buckets + 1) * 2 * LEB_BYTES_MAX), *packed = NULL, *to, *end;
 	double one = 1;
 	uint64_t ratio;

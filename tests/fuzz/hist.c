@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	hist_clear(back);
 	memcpy(copy, data, size);
 	if (hist_decode_merge(h, copy, size) < 0) {
-		CHECK(h->count == 0 && h->hi == 0);
+		CHECK(h->count == 0 && h->max_ns == 0);
 	} else {
 		CHECK(hist_encode(h, &bytes, &nr) == 0);
 		CHECK(hist_decode_merge(back, bytes, nr) == 0);

@@ -99,6 +99,12 @@ Test(hist, what_is_encoded_comes_back_and_nothing_malformed_is_taken)
 	bytes[0] = 99;
 	cr_assert_eq(hist_decode_merge(back, bytes, size), -EBADMSG);
 	free(bytes);
+	for (uint8_t bucket = 4; bucket <= 7; bucket++) {	/* one value; the least is 5, the greatest 6: whoever walks between them would not come by the others */
+		const uint8_t one[] = { 1, 1, 5, 6, bucket, 1 };
+
+		hist_clear(back);
+		cr_assert_eq(hist_decode_merge(back, one, sizeof one), bucket == 5 || bucket == 6 ? 0 : -EBADMSG, "bucket %d", bucket);
+	}
 	free(h);
 	free(back);
 	free(empty);
