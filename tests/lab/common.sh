@@ -27,6 +27,16 @@ is() { # VERDICT JQ-EXPRESSION that must be true of it
 	[ "$(jq "$2" "$1" 2>&1)" = true ] || problem "$1: not true: $2; it says $(jq -c \
 		'[.verdict, .void_reasons, .damage, .wire, .faults, .signature, (.jobs | map_values([.engines, .due, .ok, .errors, .unknown]))]' "$1" 2>&1 | cut -c1-2000)"
 }
+until_judged() { # VERDICT COMMAND...: which makes a run, and makes it again, twice at most, while it is void for nothing but a load host that was late
+	local verdict=$1 status
+	shift
+	for _ in 1 2 3; do
+		"$@"
+		status=$?
+		jq -e '.void_reasons | length > 0 and all(.[]; test("could not keep the schedule"))' "$verdict" >/dev/null 2>&1 || break
+	done
+	return $status
+}
 until_said() { # PATTERN FILE PID: whether FILE has it, now or before the process has ended
 	until grep -qs "$1" "$2"; do
 		kill -0 "$3" 2>/dev/null || { grep -qs "$1" "$2"; return; }
