@@ -4,7 +4,7 @@
  *
  * A message is {"kind": "...", ...}, sent from one named peer to another, in order, with bounded queues. Nothing blocks: sending puts into a queue,
  * and a peer whose queue is full or whose connection ends is gone, which its counterpart learns as a message of kind "gone".
- * Implementations: a socket pair to a forked agent (one host), a TCP connection through the lab's control channel. No module but common/bus.c knows which.
+ * Implementations: a socket pair to a forked agent (one host), a TCP connection through the lab's control channel. No module but common/bus*.c knows which.
  */
 #ifndef SQUALL_BUS_H
 #define SQUALL_BUS_H

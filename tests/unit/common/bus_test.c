@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bus_test.c - the bus over real sockets: order, limits, and what a peer learns when the other has gone.
+ * bus_test.c - the bus over each way to a peer: order, limits, and what a peer learns when the other has gone.
  */
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -13,15 +14,58 @@
 #include "clock.h"
 #include "err.h"
 
-static void make_pair(struct bus **a, struct bus **b)
+enum way { SOCKET_PAIR, TCP };
+
+/* A claim is tested on each way. */
+#define BUS_TEST(claim) \
+	static void claim(enum way way); \
+	Test(bus, claim##_on_a_socket_pair) \
+	{ \
+		claim(SOCKET_PAIR); \
+	} \
+	Test(bus, claim##_over_tcp) \
+	{ \
+		claim(TCP); \
+	} \
+	static void claim(enum way way)
+
+static void join_by_socket_pair(struct bus *a, struct bus *b)
 {
 	int fd[2];
 
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
-	*a = bus_new();
-	*b = bus_new();
-	cr_assert_eq(bus_attach(*a, "agent", fd[0], NULL), 0);
-	cr_assert_eq(bus_attach(*b, "coordinator", fd[1], NULL), 0);
+	cr_assert_eq(bus_attach(a, "agent", fd[0], NULL), 0);
+	cr_assert_eq(bus_attach(b, "coordinator", fd[1], NULL), 0);
+}
+
+static void join_by_tcp(struct bus *a, struct bus *b)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t bytes = sizeof at;
+	struct err err = ERR_INIT;
+	int listener = socket(AF_INET, SOCK_STREAM, 0), fd;
+	char url[64];
+
+	cr_assert_eq(bind(listener, (struct sockaddr *)&at, sizeof at), 0);
+	cr_assert_eq(listen(listener, 1), 0);
+	cr_assert_eq(getsockname(listener, (struct sockaddr *)&at, &bytes), 0);
+	(void)snprintf(url, sizeof url, "tcp:127.0.0.1:%u", ntohs(at.sin_port));
+	cr_assert_eq(bus_connect(a, "agent", url, 5 * NS_PER_S, &err), 0, "%s", err.text);
+	fd = accept(listener, NULL, NULL);
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(bus_attach(b, "coordinator", fd, NULL), 0);
+	close(listener);
+}
+
+/* a is the coordinator's bus, with the peer "agent"; b the agent's, with the peer "coordinator". */
+static void make_pair(enum way way, struct bus **ret_a, struct bus **ret_b)
+{
+	*ret_a = bus_new();
+	*ret_b = bus_new();
+	if (way == TCP)
+		join_by_tcp(*ret_a, *ret_b);
+	else
+		join_by_socket_pair(*ret_a, *ret_b);
 }
 
 static uint64_t soon(void)
@@ -29,12 +73,12 @@ static uint64_t soon(void)
 	return clock_mono_ns() + 5 * NS_PER_S;
 }
 
-Test(bus, messages_arrive_whole_and_in_order)
+BUS_TEST(messages_arrive_whole_and_in_order)
 {
 	struct bus *a, *b;
 	struct bus_message m;
 
-	make_pair(&a, &b);
+	make_pair(way, &a, &b);
 	for (int i = 0; i < 1000; i++)
 		cr_assert_eq(bus_send(a, "agent", "tick", json_pack("{s:i}", "i", i)), 0);
 	for (int i = 0; i < 1000; i++) {
@@ -49,13 +93,13 @@ Test(bus, messages_arrive_whole_and_in_order)
 	bus_free(b);
 }
 
-Test(bus, nothing_to_read_is_0_at_the_deadline_and_not_later)
+BUS_TEST(nothing_to_read_is_0_at_the_deadline_and_not_later)
 {
 	struct bus *a, *b;
 	struct bus_message m;
 	uint64_t before = clock_mono_ns();
 
-	make_pair(&a, &b);
+	make_pair(way, &a, &b);
 	cr_assert_eq(bus_next(a, before + 50 * NS_PER_MS, &m), 0);
 	cr_assert_geq(clock_mono_ns() - before, 50 * NS_PER_MS);
 	cr_assert_lt(clock_mono_ns() - before, 2 * NS_PER_S);
@@ -63,12 +107,12 @@ Test(bus, nothing_to_read_is_0_at_the_deadline_and_not_later)
 	bus_free(b);
 }
 
-Test(bus, what_was_sent_before_the_end_is_delivered_before_gone)
+BUS_TEST(what_was_sent_before_the_end_is_delivered_before_gone)
 {
 	struct bus *a, *b;
 	struct bus_message m;
 
-	make_pair(&a, &b);
+	make_pair(way, &a, &b);
 	cr_assert_eq(bus_send(a, "agent", "last", NULL), 0);
 	bus_free(a);
 	cr_assert_eq(bus_next(b, soon(), &m), 1);
@@ -95,13 +139,13 @@ Test(bus, a_line_that_is_no_message_ends_the_connection)
 	bus_free(bus);
 }
 
-Test(bus, a_peer_that_reads_nothing_is_gone_at_the_limit_and_blocks_nobody)
+BUS_TEST(a_peer_that_reads_nothing_is_gone_at_the_limit_and_blocks_nobody)
 {
 	struct bus *a, *b;
 	char *big = malloc((1u << 20) + 1);
 	int rc = 0, sent = 0;
 
-	make_pair(&a, &b);
+	make_pair(way, &a, &b);
 	memset(big, 'x', 1u << 20);
 	big[1u << 20] = '\0';
 	for (; sent < 200 && rc == 0; sent++)
