@@ -65,7 +65,7 @@ endef
 $(foreach l,$(LAYERS),$(eval $(call UNIT_RULE,$(l))))
 
 # What squall is built and tested with, by the names of Debian's packages.
-PACKAGES := gcc libc6-dev pkg-config iproute2 nftables procps libyaml-dev libjansson-dev libsqlite3-dev libaio-dev liburing-dev libssl-dev zlib1g-dev libcriterion-dev clang jq qemu-system-x86 scdoc \
+PACKAGES := gcc libc6-dev pkg-config iproute2 nftables procps libyaml-dev libjansson-dev libsqlite3-dev libaio-dev liburing-dev libssl-dev openssl zlib1g-dev libcriterion-dev clang jq qemu-system-x86 scdoc \
             default-jre-headless libhdrhistogram-java
 APT := env DEBIAN_FRONTEND=noninteractive apt-get
 
