@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "bus_link.h"
+#include "bus_mqtt.h"
 #include "clock.h"
 #include "err.h"
 #include "json_text.h"
@@ -19,6 +20,7 @@ struct bus {
 	struct bus_link *link[BUS_PEERS_MAX];
 	int nr;
 	int turn;			/* whose messages are looked at first: nobody starves */
+	struct mqtt *mqtt;		/* NULL: no broker */
 };
 
 struct bus *bus_new(void)
@@ -32,6 +34,7 @@ void bus_free(struct bus *bus)
 		return;
 	for (int i = 0; i < bus->nr; i++)
 		bus->link[i]->ops->free(bus->link[i]);
+	mqtt_free(bus->mqtt);
 	free(bus);
 }
 
@@ -112,7 +115,7 @@ out:
 
 int bus_pollfds(const struct bus *bus, struct pollfd *ret, int max)
 {
-	int nr = 0;
+	int nr = bus->mqtt && max > 0 && mqtt_pollfd(bus->mqtt, ret);
 
 	for (int i = 0; i < bus->nr && nr < max; i++)
 		nr += !bus->link[i]->gone && bus->link[i]->ops->pollfd(bus->link[i], &ret[nr]);
@@ -141,18 +144,24 @@ static int take(struct bus *bus, struct bus_message *ret)
 
 static int serve(struct bus *bus, int timeout_ms)
 {
-	struct pollfd fds[BUS_PEERS_MAX];
-	struct bus_link *of[BUS_PEERS_MAX];
+	struct pollfd fds[BUS_PEERS_MAX + 1];
+	struct bus_link *of[BUS_PEERS_MAX + 1];
 	nfds_t nr = 0;
 
 	for (int i = 0; i < bus->nr; i++)
 		if (!bus->link[i]->gone && bus->link[i]->ops->pollfd(bus->link[i], &fds[nr]))
 			of[nr++] = bus->link[i];
-	if (poll(fds, nr, timeout_ms) < 0)
+	if (bus->mqtt && !mqtt_pollfd(bus->mqtt, &fds[nr]))
+		fds[nr].fd = -1;
+	if (bus->mqtt && timeout_ms > MQTT_TURN_MS)
+		timeout_ms = MQTT_TURN_MS;
+	if (poll(fds, nr + (bus->mqtt != NULL), timeout_ms) < 0)
 		return errno == EINTR ? 0 : -errno;
 	for (nfds_t i = 0; i < nr; i++)
 		if (fds[i].revents)
 			of[i]->ops->ready(of[i], fds[i].revents);
+	if (bus->mqtt)
+		mqtt_turn(bus->mqtt, fds[nr].revents);
 	return 0;
 }
 
@@ -199,4 +208,39 @@ int bus_flush(struct bus *bus, uint64_t deadline_ns)
 		(void)serve(bus, ms_until(deadline_ns));
 	}
 	return 0;
+}
+
+int bus_open(struct bus *bus, const char *url, const char *identity, uint64_t timeout_ns, struct err *err)
+{
+	uint64_t deadline = clock_mono_ns() + timeout_ns;
+	int rc = mqtt_new(bus, url, identity, &bus->mqtt, err);
+
+	while (rc == 0 && !mqtt_is_ready(bus->mqtt) && ms_until(deadline) > 0)
+		rc = serve(bus, ms_until(deadline));
+	if (rc < 0 || mqtt_is_ready(bus->mqtt))
+		return rc;
+	rc = mqtt_problem(bus->mqtt, err);
+	mqtt_free(bus->mqtt);
+	bus->mqtt = NULL;
+	return rc;
+}
+
+int bus_join(struct bus *bus, const char *peer, struct err *err)
+{
+	return bus->mqtt ? mqtt_join(bus->mqtt, peer, err) : err_set(err, -ENOTCONN, "bus: no broker leads to '%s'", peer);
+}
+
+int bus_accept(struct bus *bus, uint64_t deadline_ns, struct err *err)
+{
+	while (!find(bus, BUS_COORDINATOR)) {
+		int wait_ms = ms_until(deadline_ns), rc = serve(bus, wait_ms);
+
+		if (rc < 0)
+			return err_set(err, rc, "bus: %s", strerror(-rc));
+		if (mqtt_is_evicted(bus->mqtt))
+			return mqtt_problem(bus->mqtt, err);
+		if (wait_ms == 0)
+			return find(bus, BUS_COORDINATOR) != NULL;
+	}
+	return 1;
 }

@@ -4,7 +4,8 @@
  *
  * A message is {"kind": "...", ...}, sent from one named peer to another, in order, with bounded queues. Nothing blocks: sending puts into a queue,
  * and a peer whose queue is full or whose connection ends is gone, which its counterpart learns as a message of kind "gone".
- * Implementations: a socket pair to a forked agent (one host), a TCP connection through the lab's control channel. No module but common/bus*.c knows which.
+ * Implementations: a socket pair to a forked agent (one host), a TCP connection through the lab's control channel, and a broker. No module but
+ * common/bus*.c knows which.
  */
 #ifndef SQUALL_BUS_H
 #define SQUALL_BUS_H
@@ -17,6 +18,7 @@ struct bus;
 
 #define BUS_PEERS_MAX 64
 #define BUS_MESSAGE_BYTES_MAX (16u << 20)
+#define BUS_COORDINATOR "coordinator"	/* on a broker: the name of its certificate, and of the peer of an agent */
 
 struct bus_message {
 	char peer[48];		/* who it is from */
@@ -33,6 +35,19 @@ int bus_attach(struct bus *bus, const char *peer, int fd, struct err *err);
 
 /** Connect to "tcp:127.0.0.1:PORT" within a deadline, and attach. Errors: -ECONNREFUSED and others, with the address. */
 int bus_connect(struct bus *bus, const char *peer, const char *url, uint64_t timeout_ns, struct err *err);
+
+/**
+ * Connect to a broker, "mqtts://ADDRESS:PORT", and stay so: a connection that ends is made again. Once a bus.
+ * @param identity  folder of certificate_issue(); the name of its certificate is ours, one process at a time
+ * Errors: -EINVAL the address, -EACCES refused, -ECONNREFUSED no answer until the timeout; the identity's
+ */
+int bus_open(struct bus *bus, const char *url, const char *identity, uint64_t timeout_ns, struct err *err);
+
+/** As the coordinator: begin a session with an agent, which is a peer from now on, and gone when the broker knows nobody of that name. Errors: as of bus_attach() */
+int bus_join(struct bus *bus, const char *peer, struct err *err);
+
+/** As an agent: wait until the coordinator begins a session, which makes it the peer BUS_COORDINATOR. @return 1 it did, 0 at the deadline, -errno */
+int bus_accept(struct bus *bus, uint64_t deadline_ns, struct err *err);
 
 void bus_detach(struct bus *bus, const char *peer);
 

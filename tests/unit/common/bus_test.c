@@ -5,16 +5,22 @@
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "broker.h"
 #include "bus.h"
+#include "certificate.h"
 #include "clock.h"
 #include "err.h"
+#include "file.h"
 
-enum way { SOCKET_PAIR, TCP };
+enum way { SOCKET_PAIR, TCP, MQTT };
 
 /* A claim is tested on each way. */
 #define BUS_TEST(claim) \
@@ -26,6 +32,10 @@ enum way { SOCKET_PAIR, TCP };
 	Test(bus, claim##_over_tcp) \
 	{ \
 		claim(TCP); \
+	} \
+	Test(bus, claim##_over_mqtt) \
+	{ \
+		claim(MQTT); \
 	} \
 	static void claim(enum way way)
 
@@ -57,12 +67,96 @@ static void join_by_tcp(struct bus *a, struct bus *b)
 	close(listener);
 }
 
+/* A broker on loopback, and certificates. It ends with this process, however that ends; the folder is removed by it. */
+static char folder[64], url[64];
+static struct broker broker = BROKER_INIT;
+
+static const char *in(const char *name)
+{
+	static char path[4][128];
+	static int turn;
+
+	turn = (turn + 1) % 4;
+	(void)snprintf(path[turn], sizeof path[0], "%s/%s", folder, name);
+	return path[turn];
+}
+
+static void issue(const char *name, enum certificate_use use, const char *address)
+{
+	struct err err = ERR_INIT;
+
+	cr_assert_eq(certificate_issue(in("ca"), name, use, address, in(name), &err), 0, "%s", err.text);
+}
+
+/* Free now; whoever takes it before the broker does makes it try the next. */
+static uint16_t free_port(void)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t bytes = sizeof at;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	cr_assert_eq(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+	cr_assert_eq(getsockname(fd, (struct sockaddr *)&at, &bytes), 0);
+	close(fd);
+	return ntohs(at.sin_port);
+}
+
+static void start_broker(void)
+{
+	struct err err = ERR_INIT;
+	int rc = -EADDRINUSE;
+
+	(void)snprintf(folder, sizeof folder, "/tmp/squall-bus-XXXXXX");
+	cr_assert_not_null(mkdtemp(folder));
+	cr_assert_eq(chmod(folder, 0711), 0);	/* the broker is another user when this is root */
+	cr_assert_eq(certificate_authority(in("ca"), NULL), 0);
+	issue("broker", CERTIFICATE_SERVER, "127.0.0.1");
+	issue(BUS_COORDINATOR, CERTIFICATE_CLIENT, NULL);
+	issue("agent", CERTIFICATE_CLIENT, NULL);
+	cr_assert_eq(broker_revoked(in("broker"), in("ca"), NULL), 0);
+	for (int attempt = 0; attempt < 5 && rc == -EADDRINUSE; attempt++) {
+		uint16_t port = free_port();
+
+		err.text[0] = '\0';
+		cr_assert_eq(broker_configure(in("broker"), "127.0.0.1", port, &err), 0, "%s", err.text);
+		(void)snprintf(url, sizeof url, "mqtts://127.0.0.1:%u", port);
+		rc = broker_start(in("broker"), 10 * NS_PER_S, &broker, &err);
+	}
+	cr_assert_eq(rc, 0, "%s", err.text);
+}
+
+static void stop_broker(void)
+{
+	broker_stop(&broker);
+	if (folder[0] != '\0')
+		(void)file_remove_tree(folder, NULL);
+}
+
+TestSuite(bus, .fini = stop_broker);
+
+static void join_by_mqtt(struct bus *a, struct bus *b)
+{
+	struct err err = ERR_INIT;
+	struct bus_message m;
+
+	start_broker();
+	cr_assert_eq(bus_open(a, url, in(BUS_COORDINATOR), 5 * NS_PER_S, &err), 0, "%s", err.text);
+	cr_assert_eq(bus_open(b, url, in("agent"), 5 * NS_PER_S, &err), 0, "%s", err.text);
+	cr_assert_eq(bus_join(a, "agent", &err), 0, "%s", err.text);
+	cr_assert_eq(bus_send(a, "agent", "hello", NULL), 0);
+	cr_assert_eq(bus_accept(b, clock_mono_ns() + 5 * NS_PER_S, &err), 1, "%s", err.text);
+	cr_assert_eq(bus_next(b, clock_mono_ns() + 5 * NS_PER_S, &m), 1);
+	json_decref(m.body);
+}
+
 /* a is the coordinator's bus, with the peer "agent"; b the agent's, with the peer "coordinator". */
 static void make_pair(enum way way, struct bus **ret_a, struct bus **ret_b)
 {
 	*ret_a = bus_new();
 	*ret_b = bus_new();
-	if (way == TCP)
+	if (way == MQTT)
+		join_by_mqtt(*ret_a, *ret_b);
+	else if (way == TCP)
 		join_by_tcp(*ret_a, *ret_b);
 	else
 		join_by_socket_pair(*ret_a, *ret_b);
@@ -71,6 +165,19 @@ static void make_pair(enum way way, struct bus **ret_a, struct bus **ret_b)
 static uint64_t soon(void)
 {
 	return clock_mono_ns() + 5 * NS_PER_S;
+}
+
+/* The next message of one bus, while the other, which is served by nobody else, does its part. */
+static int next_of(struct bus *bus, struct bus *other, struct bus_message *ret)
+{
+	uint64_t deadline = soon();
+	int rc = 0;
+
+	while (rc == 0 && clock_mono_ns() < deadline) {
+		(void)bus_flush(other, clock_mono_ns());
+		rc = bus_next(bus, clock_mono_ns() + NS_PER_MS, ret);
+	}
+	return rc;
 }
 
 BUS_TEST(messages_arrive_whole_and_in_order)
@@ -82,12 +189,11 @@ BUS_TEST(messages_arrive_whole_and_in_order)
 	for (int i = 0; i < 1000; i++)
 		cr_assert_eq(bus_send(a, "agent", "tick", json_pack("{s:i}", "i", i)), 0);
 	for (int i = 0; i < 1000; i++) {
-		cr_assert_eq(bus_next(b, soon(), &m), 1);
+		cr_assert_eq(next_of(b, a, &m), 1);	/* the socket takes fewer than 1,000 at once: the rest waits in the queue */
 		cr_assert_str_eq(m.kind, "tick");
 		cr_assert_str_eq(m.peer, "coordinator");
 		cr_assert_eq(json_integer_value(json_object_get(m.body, "i")), i);
 		json_decref(m.body);
-		(void)bus_flush(a, clock_mono_ns());	/* the socket takes fewer than 1,000 at once: the rest waits in the queue */
 	}
 	bus_free(a);
 	bus_free(b);
@@ -165,4 +271,252 @@ Test(bus, an_address_is_checked)
 	cr_assert_eq(bus_connect(bus, "x", "tcp:localhost:0", NS_PER_S, &err), -EINVAL);
 	cr_assert_not_null(strstr(err.text, "tcp:localhost:0"));
 	bus_free(bus);
+}
+
+static void open_bus(struct bus **ret, const char *identity)
+{
+	struct err err = ERR_INIT;
+
+	*ret = bus_new();
+	cr_assert_eq(bus_open(*ret, url, in(identity), 5 * NS_PER_S, &err), 0, "%s", err.text);
+}
+
+static void expect_gone(struct bus *bus, const char *peer, uint64_t within_ns)
+{
+	struct bus_message m;
+	uint64_t begin = clock_mono_ns();
+
+	cr_assert_eq(bus_next(bus, begin + within_ns, &m), 1, "nothing within %.1f s", (double)within_ns / 1e9);
+	cr_assert_str_eq(m.kind, "gone");
+	cr_assert_str_eq(m.peer, peer);
+}
+
+Test(bus, over_mqtt_an_agent_that_is_not_there_is_gone_at_once)
+{
+	struct bus *a;
+
+	start_broker();
+	open_bus(&a, BUS_COORDINATOR);
+	cr_assert_eq(bus_join(a, "agent", NULL), 0);
+	cr_assert_eq(bus_send(a, "agent", "hello", NULL), 0);
+	expect_gone(a, "agent", 2 * NS_PER_S);
+	bus_free(a);
+}
+
+Test(bus, over_mqtt_an_agent_that_is_killed_is_gone_within_its_doubt)
+{
+	struct bus *a;
+	struct bus_message m;
+	struct err err = ERR_INIT;
+	pid_t agent;
+
+	start_broker();
+	open_bus(&a, BUS_COORDINATOR);
+	agent = fork();
+	if (agent == 0) {
+		struct bus *b;
+
+		open_bus(&b, "agent");
+		(void)bus_accept(b, soon(), &err);
+		(void)bus_next(b, soon(), &m);
+		(void)bus_send(b, BUS_COORDINATOR, "here", NULL);
+		(void)bus_next(b, clock_mono_ns() + 60 * NS_PER_S, &m);
+		_exit(0);
+	}
+	for (int rc = 0; rc != 1 || strcmp(m.kind, "here") != 0;) {
+		cr_assert_eq(bus_join(a, "agent", &err), 0, "%s", err.text);
+		cr_assert_eq(bus_send(a, "agent", "hello", NULL), 0);
+		rc = bus_next(a, soon(), &m);
+		cr_assert_eq(rc, 1);
+		json_decref(m.body);
+	}
+	cr_assert_eq(kill(agent, SIGKILL), 0);
+	cr_assert_eq(waitpid(agent, NULL, 0), agent);
+	expect_gone(a, "agent", 5 * NS_PER_S);
+	bus_free(a);
+}
+
+/* Sends i = *next ... while the broker is as it is, and takes what comes. */
+static void send_and_take(struct bus *a, struct bus *b, int *sent, int *taken, uint64_t for_ns)
+{
+	uint64_t end = clock_mono_ns() + for_ns;
+	struct bus_message m;
+
+	while (clock_mono_ns() < end) {
+		uint64_t before = clock_mono_ns();
+
+		cr_assert_eq(bus_send(a, "agent", "tick", json_pack("{s:i}", "i", *sent)), 0);
+		cr_assert_lt(clock_mono_ns() - before, NS_PER_S / 2, "sending took %.3f s", (double)(clock_mono_ns() - before) / 1e9);
+		(*sent)++;
+		(void)bus_flush(a, clock_mono_ns());
+		while (bus_next(b, clock_mono_ns() + 2 * NS_PER_MS, &m) == 1) {
+			cr_assert_str_eq(m.kind, "tick", "%s after %d", m.kind, *taken);
+			cr_assert_eq(json_integer_value(json_object_get(m.body, "i")), *taken);
+			(*taken)++;
+			json_decref(m.body);
+		}
+	}
+}
+
+Test(bus, over_mqtt_a_broker_that_is_killed_or_stopped_and_comes_back_costs_no_message)
+{
+	struct bus *a, *b;
+	struct err err = ERR_INIT;
+	int sent = 0, taken = 0;
+
+	make_pair(MQTT, &a, &b);
+	send_and_take(a, b, &sent, &taken, NS_PER_S / 2);
+	cr_assert_gt(taken, 10);
+	cr_assert_eq(kill(broker.pid, SIGSTOP), 0);
+	send_and_take(a, b, &sent, &taken, NS_PER_S);
+	cr_assert_eq(kill(broker.pid, SIGCONT), 0);
+	send_and_take(a, b, &sent, &taken, NS_PER_S);
+	cr_assert_eq(kill(broker.pid, SIGKILL), 0);
+	broker_stop(&broker);
+	send_and_take(a, b, &sent, &taken, NS_PER_S);
+	cr_assert_eq(broker_start(in("broker"), 10 * NS_PER_S, &broker, &err), 0, "%s", err.text);
+	send_and_take(a, b, &sent, &taken, 4 * NS_PER_S);
+	for (int turn = 0; turn < 100 && taken < sent; turn++) {
+		struct bus_message m;
+
+		cr_assert_eq(next_of(b, a, &m), 1);
+		cr_assert_eq(json_integer_value(json_object_get(m.body, "i")), taken);
+		taken++;
+		json_decref(m.body);
+	}
+	bus_free(a);
+	bus_free(b);
+}
+
+Test(bus, over_mqtt_a_broker_that_stays_away_is_the_end_of_all_sessions)
+{
+	struct bus *a, *b;
+	uint64_t begin;
+
+	make_pair(MQTT, &a, &b);
+	begin = clock_mono_ns();
+	cr_assert_eq(kill(broker.pid, SIGKILL), 0);
+	expect_gone(b, BUS_COORDINATOR, 15 * NS_PER_S);
+	cr_assert_geq(clock_mono_ns() - begin, 9 * NS_PER_S);
+	expect_gone(a, "agent", NS_PER_S);
+	bus_free(a);
+	bus_free(b);
+}
+
+Test(bus, over_mqtt_an_agent_that_was_started_again_begins_a_new_session)
+{
+	struct bus *a, *b;
+	struct bus_message m;
+	struct err err = ERR_INIT;
+
+	make_pair(MQTT, &a, &b);
+	bus_free(b);
+	open_bus(&b, "agent");
+	expect_gone(a, "agent", 2 * NS_PER_S);
+	cr_assert_eq(bus_join(a, "agent", &err), 0, "%s", err.text);
+	cr_assert_eq(bus_send(a, "agent", "again", NULL), 0);
+	cr_assert_eq(bus_accept(b, soon(), &err), 1, "%s", err.text);
+	cr_assert_eq(bus_next(b, soon(), &m), 1);
+	cr_assert_str_eq(m.kind, "again");
+	json_decref(m.body);
+	bus_free(a);
+	bus_free(b);
+}
+
+Test(bus, over_mqtt_a_coordinator_that_was_started_again_ends_the_old_session)
+{
+	struct bus *a, *b;
+	struct bus_message m;
+	struct err err = ERR_INIT;
+
+	make_pair(MQTT, &a, &b);
+	bus_free(a);
+	expect_gone(b, BUS_COORDINATOR, 2 * NS_PER_S);
+	open_bus(&a, BUS_COORDINATOR);
+	cr_assert_eq(bus_join(a, "agent", &err), 0, "%s", err.text);
+	cr_assert_eq(bus_send(a, "agent", "anew", NULL), 0);
+	cr_assert_eq(bus_accept(b, soon(), &err), 1, "%s", err.text);
+	cr_assert_eq(bus_next(b, soon(), &m), 1);
+	cr_assert_str_eq(m.kind, "anew");
+	json_decref(m.body);
+	bus_free(a);
+	bus_free(b);
+}
+
+Test(bus, over_mqtt_a_certificate_that_is_withdrawn_or_of_another_fleet_is_refused)
+{
+	struct bus *bus = bus_new();
+	struct err err = ERR_INIT;
+
+	start_broker();
+	cr_assert_eq(certificate_authority(in("other"), &err), 0, "%s", err.text);
+	cr_assert_eq(certificate_issue(in("other"), "agent", CERTIFICATE_CLIENT, NULL, in("stranger"), &err), 0, "%s", err.text);
+	cr_assert_lt(bus_open(bus, url, in("stranger"), NS_PER_S, &err), 0);
+	cr_assert_not_null(strstr(err.text, "127.0.0.1"), "%s", err.text);
+	/* A stranger who trusts our authority is not trusted by it. */
+	cr_assert_eq(unlink(in("stranger/ca.pem")), 0);
+	cr_assert_eq(link(in("ca/ca.pem"), in("stranger/ca.pem")), 0);
+	cr_assert_lt(bus_open(bus, url, in("stranger"), NS_PER_S, NULL), 0);
+	cr_assert_eq(certificate_revoke(in("ca"), in("agent"), &err), 0, "%s", err.text);
+	cr_assert_eq(broker_revoked(in("broker"), in("ca"), &err), 0, "%s", err.text);
+	broker_stop(&broker);
+	cr_assert_eq(broker_start(in("broker"), 10 * NS_PER_S, &broker, &err), 0, "%s", err.text);
+	cr_assert_lt(bus_open(bus, url, in("agent"), NS_PER_S, NULL), 0);
+	cr_assert_eq(bus_open(bus, url, in(BUS_COORDINATOR), 5 * NS_PER_S, &err), 0, "%s", err.text);
+	bus_free(bus);
+}
+
+Test(bus, over_mqtt_two_of_one_name_do_not_go_on_for_ever)
+{
+	struct bus *a, *b, *second;
+	struct bus_message m;
+	uint64_t deadline;
+	int gone = 0;
+
+	make_pair(MQTT, &a, &b);
+	open_bus(&second, BUS_COORDINATOR);
+	cr_assert_eq(bus_join(second, "agent", NULL), 0);
+	deadline = soon();
+	while (gone == 0 && clock_mono_ns() < deadline)
+		gone = bus_next(a, clock_mono_ns() + 10 * NS_PER_MS, &m) == 1 ? 1 : bus_next(second, clock_mono_ns() + 10 * NS_PER_MS, &m) == 1 ? 2 : 0;
+	cr_assert_neq(gone, 0);
+	cr_assert_str_eq(m.kind, "gone");
+	cr_assert_eq(bus_next(gone == 1 ? second : a, clock_mono_ns() + 2 * NS_PER_S, &m), 0);	/* the other stays */
+	bus_free(second);
+	bus_free(a);
+	bus_free(b);
+}
+
+Test(bus, over_mqtt_a_broker_ends_with_who_started_it)
+{
+	pid_t starter, started = 0;
+	int pipe_fd[2];
+
+	start_broker();
+	broker_stop(&broker);
+	cr_assert_eq(pipe(pipe_fd), 0);
+	starter = fork();
+	if (starter == 0) {
+		(void)broker_start(in("broker"), 10 * NS_PER_S, &broker, NULL);
+		(void)!write(pipe_fd[1], &broker.pid, sizeof broker.pid);
+		for (;;)
+			(void)pause();
+	}
+	cr_assert_eq(read(pipe_fd[0], &started, sizeof started), (ssize_t)sizeof started);
+	cr_assert_gt(started, 0);
+	cr_assert_eq(kill(started, 0), 0);
+	cr_assert_eq(kill(starter, SIGKILL), 0);
+	cr_assert_eq(waitpid(starter, NULL, 0), starter);
+	for (int turn = 0; turn < 50; turn++) {
+		char path[64], *text = NULL;
+
+		(void)snprintf(path, sizeof path, "/proc/%d/cmdline", (int)started);
+		if (file_read(path, 4096, &text, NULL, NULL) < 0 || *text == '\0') {
+			free(text);
+			return;
+		}
+		free(text);
+		clock_sleep_until_ns(clock_mono_ns() + 100 * NS_PER_MS);
+	}
+	cr_assert_fail("the broker %d lives on", (int)started);
 }

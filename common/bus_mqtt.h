@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bus_mqtt.h - the connection of this process to a broker, over which its links go: private to common/.
+ */
+#ifndef SQUALL_BUS_MQTT_H
+#define SQUALL_BUS_MQTT_H
+
+#include <stdbool.h>
+
+struct bus;
+struct err;
+struct mqtt;
+struct pollfd;
+
+/** Begin to connect; mqtt_turn() goes on with it. Links that come in are added to the bus. Errors: -EINVAL the address; the identity's */
+int mqtt_new(struct bus *bus, const char *url, const char *identity, struct mqtt **ret, struct err *err);
+/** Says goodbye, within 200 ms. The links are freed before. */
+void mqtt_free(struct mqtt *mqtt);
+
+/** Begin a session with an agent. Errors: -EINVAL the name; those of bus_add() */
+int mqtt_join(struct mqtt *mqtt, const char *peer, struct err *err);
+
+/** @return false: there is no descriptor now */
+bool mqtt_pollfd(const struct mqtt *mqtt, struct pollfd *ret);
+/** Everything that is to be done now: read, write, connect again, send again, acknowledge. Call it at least every MQTT_TURN_MS. */
+void mqtt_turn(struct mqtt *mqtt, short revents);
+#define MQTT_TURN_MS 50
+
+/** Whether the broker has taken us in and our subscription. */
+bool mqtt_is_ready(const struct mqtt *mqtt);
+/** Whether another process has our name: it is over, and every peer is gone. */
+bool mqtt_is_evicted(const struct mqtt *mqtt);
+/** Why it is not ready. @return rc, -ECONNREFUSED and others */
+int mqtt_problem(const struct mqtt *mqtt, struct err *err);
+
+#endif
