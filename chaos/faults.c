@@ -36,6 +36,7 @@ const struct fault *const faults[] = {
 	&fault_nfs_port_cut,
 	&fault_nfs_freeze,
 	&fault_nfs_unexport,
+	&fault_nfs_upcall_stall,
 	&fault_net_delay,
 	&fault_net_loss,
 	&fault_net_rate,

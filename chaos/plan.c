@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include "err.h"
 #include "exec.h"
 #include "faults.h"
+#include "process.h"
 
 static struct action *next_action(struct plan *plan, enum action_kind kind, struct err *err)
 {
@@ -92,6 +94,17 @@ int plan_add_clock(struct plan *plan, const char *what, int64_t offset_ns, struc
 
 	snprintf(text, sizeof(text), "%" PRId64, offset_ns);
 	return add_two(plan, ACTION_CLOCK, what, text, err);
+}
+
+int plan_add_signal(struct plan *plan, const char *name, const struct process *process, int signal, struct err *err)
+{
+	char line[96], text[64], pid[32] = "";
+
+	if (process->pid > 0)
+		snprintf(pid, sizeof(pid), " (pid %d)", (int)process->pid);
+	snprintf(line, sizeof(line), "send %s to %s%s", signal == SIGSTOP ? "SIGSTOP" : "SIGCONT", name, pid);
+	snprintf(text, sizeof(text), "%d %" PRIu64 " %d", (int)process->pid, process->start, signal);
+	return add_two(plan, ACTION_SIGNAL, line, text, err);
 }
 
 int plan_add_undo(struct plan *plan, json_t *op, struct err *err)
@@ -186,6 +199,15 @@ static int run_clock(const struct action *a, struct err *err)
 	return rc < 0 ? err_set(err, rc, "cannot %s: %s", a->line, strerror(-rc)) : 0;
 }
 
+static int run_signal(const struct action *a, struct err *err)
+{
+	struct process process = { 0 };
+	int signal = 0;
+
+	(void)sscanf(a->text, "%d %" SCNu64 " %d", &process.pid, &process.start, &signal);
+	return process_signal(&process, signal, err);
+}
+
 static int run_action(const struct action *a, struct err *err)
 {
 	switch (a->kind) {
@@ -195,6 +217,8 @@ static int run_action(const struct action *a, struct err *err)
 		return run_write(a, err);
 	case ACTION_CLOCK:
 		return run_clock(a, err);
+	case ACTION_SIGNAL:
+		return run_signal(a, err);
 	case ACTION_HOLD:
 		return 0;
 	}
@@ -231,6 +255,7 @@ static void print_action(FILE *f, const struct action *a, const char *indent)
 	switch (a->kind) {
 	case ACTION_RUN:
 	case ACTION_CLOCK:
+	case ACTION_SIGNAL:
 		fprintf(f, "%s%s\n", indent, a->line);
 		break;
 	case ACTION_WRITE:

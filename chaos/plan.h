@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 struct err;
+struct process;
 
 #define PLAN_ACTIONS_MAX 24
 #define ACTION_ARGS_MAX 32
@@ -20,12 +21,13 @@ enum action_kind {
 	ACTION_WRITE,		/* a text into a file of /proc or of squall, in a child with a deadline */
 	ACTION_HOLD,		/* something the holder does itself and lets go of when it dies; text says it */
 	ACTION_CLOCK,		/* CLOCK_REALTIME, set by this process; line says it */
+	ACTION_SIGNAL,		/* a signal to a process; line says it */
 };
 
 struct action {
 	enum action_kind kind;
-	char line[ACTION_TEXT_BYTES];	/* RUN: the words; WRITE: the path; HOLD, CLOCK: what */
-	char text[ACTION_TEXT_BYTES];	/* WRITE: the content; HOLD: the input; CLOCK: its offset [ns] as clock_set_utc_offset() takes it */
+	char line[ACTION_TEXT_BYTES];	/* RUN: the words; WRITE: the path; HOLD, CLOCK, SIGNAL: what */
+	char text[ACTION_TEXT_BYTES];	/* WRITE: the content; HOLD: the input; CLOCK: its offset [ns] as clock_set_utc_offset() takes it; SIGNAL: pid, start time and number */
 };
 
 struct plan {
@@ -45,10 +47,13 @@ int plan_add_write(struct plan *plan, const char *path, const char *text, struct
 int plan_add_hold(struct plan *plan, const char *what, const char *input, struct err *err);
 int plan_add_clock(struct plan *plan, const char *what, int64_t offset_ns, struct err *err);
 
+/** @param name  of the process, for people. @param signal  SIGSTOP or SIGCONT */
+int plan_add_signal(struct plan *plan, const char *name, const struct process *process, int signal, struct err *err);
+
 /** Add an opcode. @param op  stolen; NULL gives -ENOMEM */
 int plan_add_undo(struct plan *plan, json_t *op, struct err *err);
 
-/** Carry out RUN, WRITE and CLOCK actions until one fails; HOLD is the fault's own. */
+/** Carry out all actions but HOLD until one fails; that is the fault's own. */
 int plan_run(const struct plan *plan, struct err *err);
 
 /** Carry out all of them, whatever fails; the first failure is returned. */

@@ -184,22 +184,32 @@ int tool_interface_of(const char *address, char *ret, size_t bytes)
 	return rc;
 }
 
-/* A field of a living process, numbered from the state on as proc_pid_stat(5) does; 0 when there is none. */
-static uint64_t stat_field(pid_t pid, int wanted)
+/* From the state on, field 3. @return in text; NULL: there is no such process, or it has ended */
+static char *stat_from_state(pid_t pid, char *text, size_t bytes)
 {
-	char path[64], text[512];
-	const char *p;
-	char *save, *word;
+	char path[64], *p;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	if (tool_peek(path, text, sizeof(text)) <= 0)
-		return 0;
+	if (tool_peek(path, text, bytes) <= 0)
+		return NULL;
 	p = strrchr(text, ')');	/* the name may hold blanks and brackets */
-	if (!p || p[1] == '\0')
-		return 0;
-	word = strtok_r(text + (p + 1 - text), " ", &save);	/* field 3, the state */
-	if (!word || *word == 'Z' || *word == 'X')
-		return 0;
+	if (!p || p[1] != ' ' || p[2] == 'Z' || p[2] == 'X')
+		return NULL;
+	return p + 2;
+}
+
+char tool_state(pid_t pid)
+{
+	char text[512], *state = stat_from_state(pid, text, sizeof(text));
+
+	return state ? *state : '\0';
+}
+
+/* A field of a living process, numbered as proc_pid_stat(5) does; 0 when there is none. */
+static uint64_t stat_field(pid_t pid, int wanted)
+{
+	char text[512], *save, *state = stat_from_state(pid, text, sizeof(text)), *word = state ? strtok_r(state, " ", &save) : NULL;
+
 	for (int field = 3; word && field < wanted; field++)
 		word = strtok_r(NULL, " ", &save);
 	return word ? strtoull(word, NULL, 10) : 0;

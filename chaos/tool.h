@@ -46,6 +46,9 @@ int tool_interface_of(const char *address, char *ret, size_t bytes);
 /** Start time of a process [ticks since boot], 0 when there is none: with the pid it is the process and no later one. */
 uint64_t tool_start_time(pid_t pid);
 
+/** State of a process as proc_pid_stat(5) gives it: 'R', 'S', 'D', 'T' = stopped, ...; 0 when there is none. */
+char tool_state(pid_t pid);
+
 /** @return the parent of a process; 0: it has none, or there is no such process. */
 pid_t tool_parent(pid_t pid);
 

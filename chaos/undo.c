@@ -9,6 +9,7 @@
 #include <linux/fs.h>
 #include <math.h>
 #include <net/if.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,10 +23,12 @@
 #include "journal.h"
 #include "nfs.h"
 #include "plan.h"
+#include "process.h"
 #include "tool.h"
 
 #define UNDO_FOR_NS (60 * NS_PER_S)	/* a pool of nfsd that hangs lets go when the fault beside it is healed */
 #define UNDO_PAUSE_NS (300 * NS_PER_MS)
+#define PID_LARGEST (1 << 22)	/* PID_MAX_LIMIT of the kernel */
 
 struct opcode {
 	const char *name;
@@ -185,6 +188,20 @@ static int plan_clock_offset(const json_t *op, struct plan *plan, struct err *er
 	if (!json_is_integer(json_object_get(op, "offset_ns")) || op_number(op, "offset_ns") < 0)
 		return err_set(err, -EBADMSG, "CLOCK_OFFSET before 1970");
 	return plan_add_clock(plan, "set CLOCK_REALTIME to where it would be: as far ahead of CLOCK_BOOTTIME as before", op_number(op, "offset_ns"), err);
+}
+
+static struct process process_of(const json_t *op)
+{
+	return (struct process){ .pid = (pid_t)op_number(op, "pid"), .start = (uint64_t)op_number(op, "start") };
+}
+
+static int plan_continue(const json_t *op, struct plan *plan, struct err *err)
+{
+	struct process process = process_of(op);
+
+	if (!json_is_integer(json_object_get(op, "pid")) || op_number(op, "pid") < 0 || op_number(op, "pid") > PID_LARGEST || op_number(op, "start") < 0)
+		return err_set(err, -EBADMSG, "CONTINUE of a process that is none");
+	return plan_add_signal(plan, op_text(op, "name"), &process, SIGCONT, err);
 }
 
 static void marker_path(const json_t *op, char *ret, size_t bytes)
@@ -463,6 +480,15 @@ static enum fault_verdict prove_processes_gone(const json_t *op, bool other_boot
 	return nr == 0 ? FAULT_CONFIRMED : nr < 0 ? FAULT_INCONCLUSIVE : FAULT_MISMATCH;
 }
 
+static enum fault_verdict prove_continue(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+{
+	struct process process = process_of(op);
+	char state = other_boot ? '\0' : process_state(&process);
+
+	snprintf(evidence, bytes, "%s (pid %d) %s", op_text(op, "name"), (int)process.pid, state == 'T' ? "is stopped" : state ? "runs" : "has ended");
+	return state == 'T' ? FAULT_MISMATCH : FAULT_CONFIRMED;
+}
+
 static enum fault_verdict prove_clock_offset(const json_t *op, bool other_boot, char *evidence, size_t bytes)
 {
 	double off_ns = (double)clock_utc_offset_ns() - (double)op_number(op, "offset_ns");
@@ -501,6 +527,7 @@ static const struct opcode opcodes[] = {
 	{ "NFT_GONE", plan_nothing, prove_nft_gone },
 	{ "HELD_GONE", plan_nothing, prove_held_gone },
 	{ "PROCESSES_GONE", plan_nothing, prove_processes_gone },
+	{ "CONTINUE", plan_continue, prove_continue },
 	{ "CLOCK_OFFSET", plan_clock_offset, prove_clock_offset },
 	{ "MARKER_DEL", plan_marker_del, prove_marker_gone },
 };

@@ -72,6 +72,14 @@ Test(undo, only_interfaces_of_our_own_are_deleted)
 	expect("[{\"op\": \"IFB_DEL\", \"dev\": \"eth0\"}]", NULL);
 }
 
+Test(undo, a_process_goes_on_by_its_number)
+{
+	expect("[{\"op\": \"CONTINUE\", \"name\": \"rpc.mountd\", \"pid\": 99, \"start\": 1}]", "send SIGCONT to rpc.mountd (pid 99)\n");
+	expect("[{\"op\": \"CONTINUE\", \"name\": \"rpc mountd\", \"pid\": 99, \"start\": 1}]", NULL);
+	expect("[{\"op\": \"CONTINUE\", \"name\": \"rpc.mountd\", \"pid\": -1, \"start\": 1}]", NULL);
+	expect("[{\"op\": \"CONTINUE\", \"name\": \"rpc.mountd\", \"pid\": \"1\", \"start\": 1}]", NULL);
+}
+
 Test(undo, what_is_no_opcode_is_refused)
 {
 	expect("[{\"op\": \"REBOOT\"}]", NULL);

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * process_test.c - a process is stopped and goes on; one that has its pid and is another one is left alone.
+ */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "err.h"
+
+#include "../../../chaos/journal.h"
+#include "../../../chaos/plan.h"
+#include "../../../chaos/process.h"
+#include "../../../chaos/tool.h"
+#include "../../../chaos/undo.h"
+#include "lab.h"
+
+static char name[16];
+static pid_t child;
+
+/* A child of a name that nobody else has. */
+static void start_child(void)
+{
+	pid_t parent = getpid();
+	int ready[2];
+	char byte;
+
+	snprintf(name, sizeof(name), "sq-t-%d", (int)parent);
+	cr_assert_eq(pipe(ready), 0);
+	child = fork();
+	if (child == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		(void)prctl(PR_SET_NAME, name);
+		if (getppid() == parent && write(ready[1], "r", 1) == 1)
+			for (;;)
+				pause();
+		_exit(1);
+	}
+	cr_assert_gt(child, 0);
+	cr_assert_eq(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+}
+
+static void end_child(void)
+{
+	if (child <= 0)
+		return;
+	(void)kill(child, SIGKILL);
+	(void)waitpid(child, NULL, 0);
+	child = 0;
+}
+
+TestSuite(process, .init = start_child, .fini = end_child, .timeout = 90);
+
+static void stop(const struct process *process)
+{
+	struct err err = ERR_INIT;
+
+	cr_assert_eq(process_signal(process, SIGSTOP, &err), 0, "%s", err.text);
+	cr_assert_eq(waitpid(child, NULL, WUNTRACED), child);
+}
+
+Test(process, is_found_by_its_name_stopped_and_goes_on)
+{
+	struct process found[PROCESSES_MAX];
+	struct err err = ERR_INIT;
+
+	cr_assert_eq(process_find(name, found, &err), 1, "%s", err.text);
+	cr_assert_eq(found[0].pid, child);
+	stop(&found[0]);
+	cr_expect_eq(process_state(&found[0]), 'T');
+	cr_expect_eq(process_stopped(found, 1), 1);
+	cr_expect_eq(process_find(name, found, &err), -EBUSY, "one that is stopped is taken for ours");
+	cr_assert_eq(process_signal(&found[0], SIGCONT, &err), 0, "%s", err.text);
+	cr_assert_eq(waitpid(child, NULL, WCONTINUED), child);
+	cr_expect_eq(process_stopped(found, 1), 0);
+	end_child();
+	cr_expect_eq(process_state(&found[0]), '\0');
+	cr_expect_eq(process_signal(&found[0], SIGCONT, &err), -ESRCH);
+	cr_expect_eq(process_find(name, found, &err), -ESRCH);
+}
+
+Test(process, that_began_at_another_time_is_another_one)
+{
+	struct process other = { .pid = child, .start = tool_start_time(child) + 1 };
+	struct err err = ERR_INIT;
+
+	cr_expect_eq(process_signal(&other, SIGKILL, &err), -ESRCH);
+	cr_expect_eq(process_state(&other), '\0');
+	cr_expect_neq(tool_state(child), '\0', "it was killed all the same");
+}
+
+Test(process, that_is_stopped_goes_on_by_the_journal, .fini = lab_leave)
+{
+	struct process process = { .pid = child, .start = tool_start_time(child) };
+	char evidence[EVIDENCE_BYTES] = "", boot_id[64];
+	struct plan plan = PLAN_INIT;
+	struct err err = ERR_INIT;
+	json_t *entry;
+
+	lab_enter(NULL);
+	cr_assert_eq(tool_boot_id(boot_id, sizeof boot_id), 0);
+	cr_assert_eq(process_plan_stop(name, &process, 1, &plan, &err), 0, "%s", err.text);
+	entry = json_pack("{s:s, s:s, s:s, s:O}", "id", "stall-1", "fault", "nfs-upcall-stall", "boot_id", boot_id, "undo", plan.undo);
+	cr_assert_eq(journal_write(entry, &err), 0, "%s", err.text);
+	cr_assert_eq(plan_run(&plan, &err), 0, "%s", err.text);
+	cr_assert_eq(waitpid(child, NULL, WUNTRACED), child);
+	cr_assert_eq(undo_entry(entry, "test", NULL, evidence, sizeof evidence), FAULT_CONFIRMED, "%s", evidence);
+	cr_expect(strstr(evidence, " runs"), "%s", evidence);
+	cr_expect_neq(process_state(&process), 'T');
+	json_decref(entry);
+	plan_release(&plan);
+	end_child();
+}
