@@ -20,7 +20,7 @@ struct allow_list {
 };
 
 struct allow {
-	struct allow_list resources, exports, interfaces;
+	struct allow_list resources, exports, interfaces, processes;
 	uint64_t max_time_ns;
 };
 

@@ -43,6 +43,7 @@ const struct fault *const faults[] = {
 	&fault_net_cut,
 	&fault_conn_kill,
 	&fault_server_cache_drop,
+	&fault_client_pause,
 	&fault_cpu_hog,
 	&fault_memory_hog,
 	&fault_clock_step,
@@ -286,7 +287,8 @@ static int check_allowed(const struct fault *fault, const struct allow *allow, s
 		unsigned int bit;
 		const char *name;
 		size_t nr;
-	} lists[] = { { ALLOW_RESOURCE, "resource", allow->resources.nr }, { ALLOW_EXPORT, "export", allow->exports.nr }, { ALLOW_INTERFACE, "interface", allow->interfaces.nr } };
+	} lists[] = { { ALLOW_RESOURCE, "resource", allow->resources.nr }, { ALLOW_EXPORT, "export", allow->exports.nr }, { ALLOW_INTERFACE, "interface", allow->interfaces.nr },
+		    { ALLOW_PROCESS, "process", allow->processes.nr } };
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		if ((fault->allowed & lists[i].bit) && lists[i].nr == 0)

@@ -31,7 +31,7 @@ struct plan;
 enum fault_verdict { FAULT_CONFIRMED, FAULT_MISMATCH, FAULT_INCONCLUSIVE, FAULT_VANISHED };
 extern const char *const fault_verdict_names[];
 
-enum { ALLOW_RESOURCE = 1, ALLOW_EXPORT = 2, ALLOW_INTERFACE = 4 };
+enum { ALLOW_RESOURCE = 1, ALLOW_EXPORT = 2, ALLOW_INTERFACE = 4, ALLOW_PROCESS = 8 };
 
 enum arg_kind { ARG_DURATION, ARG_BITS, ARG_COUNT, ARG_ENUM };
 
@@ -79,7 +79,8 @@ extern const struct fault fault_none, fault_drbd_link_delay, fault_drbd_link_los
 	fault_drbd_suspend_io, fault_drbd_peer_disk_slow, fault_drbd_peer_disk_freeze, fault_nfsd_threads, fault_nfsd_hang, fault_nfs_port_cut,
 	fault_drbd_data_stall, fault_drbd_ack_delay, fault_disk_slow, fault_disk_freeze, fault_nfsd_stop, fault_nfsd_restart, fault_nfs_freeze, fault_nfs_unexport,
 	fault_nfs_upcall_stall,
-	fault_net_delay, fault_net_loss, fault_net_rate, fault_net_cut, fault_conn_kill, fault_server_cache_drop, fault_cpu_hog, fault_memory_hog,
+	fault_net_delay, fault_net_loss, fault_net_rate, fault_net_cut, fault_conn_kill, fault_server_cache_drop, fault_client_pause,
+	fault_cpu_hog, fault_memory_hog,
 	fault_clock_step, fault_host_reboot, fault_host_crash;
 
 /** @return the row or NULL. */

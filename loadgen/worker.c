@@ -30,6 +30,7 @@
 #else
 #define STACK_BYTES (64u << 10)
 #endif
+#define WORKER_NAME "squall-worker"
 #define WORKER_NICE (-10)	/* an op is issued when it is due, whatever else this host does for the storage; the hiccup meter shares it */
 
 /* A process that cannot die must not keep a reader of our output waiting. A sanitizer's report is worth that, though. */
@@ -342,6 +343,7 @@ _Noreturn void worker_main(struct shared *shared, const struct load_plan *plan, 
 	int rc;
 
 	worker_detach(parent, ready_fd);
+	(void)prctl(PR_SET_NAME, WORKER_NAME);
 	rc = worker_start(&w, shared, plan, &c->ready_err);
 	c->ready_rc = rc;
 	if (write(ready_fd, "r", 1) != 1 || rc < 0)

@@ -115,7 +115,9 @@ int judge_gates(struct record *record, const struct profile *profile, const json
 		  " WHERE key LIKE 'worker!_died.%' ESCAPE '!' ORDER BY key", add_reason },
 		{ "SELECT printf('%s pages of host %s found no room in its memory: what visitors saw is not known; lower the rate', value, substr(key, 15))"
 		  " FROM meta WHERE key LIKE 'dropped!_pages.%' ESCAPE '!' ORDER BY key", add_reason },
-		{ "SELECT host, phase, p99_ns, hiccup_p99_ns FROM lag ORDER BY host, rowid", check_lag },
+		/* Whose worker was paused by plan, its lag is what was to be measured. */
+		{ "SELECT host, phase, CASE WHEN EXISTS (SELECT 1 FROM faults, phases WHERE fault = 'client-pause' AND faults.host = lag.host AND name = phase"
+		  " AND inject_ns < end_ns AND COALESCE(heal_ns, end_ns) > start_ns) THEN 0 ELSE p99_ns END, hiccup_p99_ns FROM lag ORDER BY host, rowid", check_lag },
 		{ "SELECT fault, host, verified, healed, inject_ns, evidence FROM faults ORDER BY idx", check_fault },
 		{ "SELECT printf('a fault vanished on %s while it should have been in force: %s', host, evidence) FROM events WHERE kind = 'vanished'"
 		  " ORDER BY t_ns", add_reason },

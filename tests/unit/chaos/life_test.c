@@ -313,7 +313,7 @@ Test(allow, a_file_that_others_can_write_or_own_is_refused)
 Test(allow, what_it_says_is_checked)
 {
 	static const char *const bad[] = { "max_time: 1s\ninterfaces: ['eth0; reboot']\n", "max_time: 1s\nexports: [srv]\n", "max_time: 1s\nresource: [r0]\n",
-					   "resources: [r0]\n", "max_time: soon\n", "max_time: 1s\nexports: [/srv/../etc]\n", "- 1\n" };
+					   "resources: [r0]\n", "max_time: soon\n", "max_time: 1s\nprocesses: [/bin/sh]\n", "max_time: 1s\nexports: [/srv/../etc]\n", "- 1\n" };
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct err err = ERR_INIT;

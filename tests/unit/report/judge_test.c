@@ -131,6 +131,21 @@ Test(judge, a_late_generator_is_void)
 	expect("void", "could not keep the schedule in phase storm: lag p99 20.1 ms", EXIT_VOID);
 }
 
+Test(judge, a_generator_that_was_paused_by_plan_may_be_late_in_those_phases)
+{
+	fixture_sql(record, "INSERT INTO faults VALUES(0, 'client-pause', 'c', 'confirmed', 'confirmed', 25000000000, 35000000000, 'heal', 'seen')");
+	fixture_sql(record, "UPDATE lag SET p99_ns = 5000000000 WHERE phase = 'storm'");
+	expect("absent", NULL, EXIT_AS_EXPECTED);
+	fixture_sql(record, "UPDATE lag SET hiccup_p99_ns = 900000000 WHERE phase = 'storm'");
+	expect("void", "hiccup p99 900 ms", EXIT_VOID);
+	fixture_sql(record, "UPDATE lag SET hiccup_p99_ns = 0");
+	fixture_sql(record, "UPDATE lag SET p99_ns = 5000000000 WHERE phase = 'baseline'");
+	expect("void", "could not keep the schedule in phase baseline: lag p99 5.00 s", EXIT_VOID);
+	fixture_sql(record, "UPDATE lag SET p99_ns = 5000000000 * (phase = 'storm')");
+	fixture_sql(record, "UPDATE faults SET host = 's'");
+	expect("void", "could not keep the schedule in phase storm: lag p99 5.00 s", EXIT_VOID);
+}
+
 Test(judge, a_stalled_load_host_is_void)
 {
 	fixture_sql(record, "UPDATE lag SET hiccup_p99_ns = 900000000 WHERE phase = 'after'");
