@@ -17,7 +17,7 @@ ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -pthread -iquote include $(WARN) $(CFLAGS
               $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 COMMIT := $(shell git describe --always --dirty --exclude='*' 2>/dev/null)
 ALL_CFLAGS += -DSQUALL_VERSION=\"0.1\" -DSQUALL_COMMIT=\"$(COMMIT)\"
-LIBS := -lyaml -ljansson -lsqlite3 -laio -luring -lmosquitto -lcrypto -lz -lm -ldl
+LIBS := -lyaml -ljansson -lseccomp -lsqlite3 -laio -luring -lmosquitto -lcrypto -lz -lm -ldl
 
 LAYERS := common loadgen chaos observe report coord lab
 layer_objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)/*.c))
@@ -65,7 +65,7 @@ endef
 $(foreach l,$(LAYERS),$(eval $(call UNIT_RULE,$(l))))
 
 # What squall is built and tested with, by the names of Debian's packages.
-PACKAGES := gcc libc6-dev pkg-config iproute2 nftables procps libyaml-dev libjansson-dev libsqlite3-dev libaio-dev liburing-dev libmosquitto-dev mosquitto libssl-dev openssl zlib1g-dev libcriterion-dev clang jq qemu-system-x86 scdoc \
+PACKAGES := gcc libc6-dev pkg-config iproute2 nftables procps libyaml-dev libjansson-dev libseccomp-dev libsqlite3-dev libaio-dev liburing-dev libmosquitto-dev mosquitto libssl-dev openssl zlib1g-dev libcriterion-dev clang jq qemu-system-x86 scdoc \
             default-jre-headless libhdrhistogram-java
 APT := env DEBIAN_FRONTEND=noninteractive apt-get
 

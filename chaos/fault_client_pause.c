@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "confine.h"
 #include "err.h"
 #include "faults.h"
 #include "plan.h"
@@ -78,6 +79,7 @@ const struct fault fault_client_pause = {
 	.where = "an NFS client",
 	.page = "docs/faults/client-pause.scd",
 	.heal_class = HEAL_H2,
+	.capabilities = CONFINE_CAP(KILL),
 	.allowed = ALLOW_PROCESS,
 	.args = args,
 	.needs = needs,

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "confine.h"
 #include "err.h"
 #include "plan.h"
 #include "tool.h"
@@ -89,6 +90,7 @@ const struct fault fault_clock_step = {
 	.where = "any host",
 	.page = "docs/faults/clock-step.scd",
 	.heal_class = HEAL_H2,
+	.capabilities = CONFINE_CAP(SYS_TIME),
 	.args = args,
 	.needs = needs,
 	.probe = probe,

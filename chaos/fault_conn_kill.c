@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "confine.h"
 #include "err.h"
 #include "nfs.h"
 #include "plan.h"
@@ -77,6 +78,7 @@ const struct fault fault_conn_kill = {
 	.where = "an NFS server or client",
 	.page = "docs/faults/conn-kill.scd",
 	.heal_class = HEAL_H1,
+	.capabilities = CONFINE_CAP(NET_ADMIN),
 	.instant = true,
 	.allowed = ALLOW_INTERFACE,
 	.args = args,

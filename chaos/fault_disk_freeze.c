@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "confine.h"
 #include "dm.h"
 
 /* Seen in the lab, on the primary: reads that miss the page cache from 614 to 0 a second at once, all nfsd threads in D; all is well 2 s after the heal. */
@@ -22,6 +23,7 @@ const struct fault fault_disk_freeze = {
 	.where = "a DRBD peer",
 	.page = "docs/faults/disk-freeze.scd",
 	.heal_class = HEAL_H2,
+	.capabilities = CONFINE_CAP(NET_ADMIN) | CONFINE_CAP(SYS_ADMIN),
 	.allowed = ALLOW_RESOURCE,
 	.args = args,
 	.needs = dm_needs,

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "confine.h"
 #include "dm.h"
 #include "units.h"
 
@@ -23,6 +24,7 @@ const struct fault fault_disk_slow = {
 	.where = "a DRBD peer",
 	.page = "docs/faults/disk-slow.scd",
 	.heal_class = HEAL_H2,
+	.capabilities = CONFINE_CAP(NET_ADMIN) | CONFINE_CAP(SYS_ADMIN),
 	.allowed = ALLOW_RESOURCE,
 	.args = dm_slow_args,
 	.needs = dm_needs,

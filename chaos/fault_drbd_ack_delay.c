@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "clock.h"
+#include "confine.h"
 #include "drbd.h"
 #include "netem.h"
 #include "units.h"
@@ -38,6 +39,7 @@ const struct fault fault_drbd_ack_delay = {
 	.where = "the DRBD secondary",
 	.page = "docs/faults/drbd-ack-delay.scd",
 	.heal_class = HEAL_H2,
+	.capabilities = CONFINE_CAP(NET_ADMIN),
 	.allowed = ALLOW_RESOURCE | ALLOW_INTERFACE,
 	.args = args,
 	.needs = netem_drbd_needs,

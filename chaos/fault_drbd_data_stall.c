@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "confine.h"
 #include "drbd.h"
 #include "netem.h"
 
@@ -30,6 +31,7 @@ const struct fault fault_drbd_data_stall = {
 	.where = "the DRBD primary",
 	.page = "docs/faults/drbd-data-stall.scd",
 	.heal_class = HEAL_H2,
+	.capabilities = CONFINE_CAP(NET_ADMIN),
 	.allowed = ALLOW_RESOURCE | ALLOW_INTERFACE,
 	.args = args,
 	.needs = netem_drbd_needs,

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "confine.h"
 #include "drbd.h"
 #include "err.h"
 #include "plan.h"
@@ -62,6 +63,7 @@ const struct fault fault_drbd_disconnect = {
 	.where = "a DRBD peer",
 	.page = "docs/faults/drbd-disconnect.scd",
 	.heal_class = HEAL_H2,
+	.capabilities = CONFINE_CAP(NET_ADMIN) | CONFINE_CAP(SYS_ADMIN),
 	.allowed = ALLOW_RESOURCE,
 	.args = args,
 	.needs = needs,

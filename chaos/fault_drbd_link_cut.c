@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "confine.h"
 #include "cut.h"
 #include "drbd.h"
 
@@ -35,6 +36,7 @@ const struct fault fault_drbd_link_cut = {
 	.where = "a DRBD peer",
 	.page = "docs/faults/drbd-link-cut.scd",
 	.heal_class = HEAL_H0,
+	.capabilities = CONFINE_CAP(NET_ADMIN),
 	.allowed = ALLOW_RESOURCE | ALLOW_INTERFACE,
 	.args = args,
 	.needs = needs,

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "clock.h"
+#include "confine.h"
 #include "drbd.h"
 #include "netem.h"
 #include "units.h"
@@ -43,6 +44,7 @@ const struct fault fault_drbd_link_delay = {
 	.where = "a DRBD peer",
 	.page = "docs/faults/drbd-link-delay.scd",
 	.heal_class = HEAL_H2,
+	.capabilities = CONFINE_CAP(NET_ADMIN),
 	.allowed = ALLOW_RESOURCE | ALLOW_INTERFACE,
 	.args = args,
 	.needs = netem_drbd_needs,

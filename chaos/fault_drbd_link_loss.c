@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "confine.h"
 #include "netem.h"
 
 /* Seen in the lab: 30 % on both sockets stays Connected, half of the writes take 51 ms and the slowest 1.9 s; all of the data socket for 20 s, too. */
@@ -34,6 +35,7 @@ const struct fault fault_drbd_link_loss = {
 	.where = "a DRBD peer",
 	.page = "docs/faults/drbd-link-loss.scd",
 	.heal_class = HEAL_H2,
+	.capabilities = CONFINE_CAP(NET_ADMIN),
 	.allowed = ALLOW_RESOURCE | ALLOW_INTERFACE,
 	.args = args,
 	.needs = netem_drbd_needs,

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "confine.h"
 #include "dm.h"
 #include "drbd.h"
 
@@ -30,6 +31,7 @@ const struct fault fault_drbd_peer_disk_freeze = {
 	.where = "the DRBD secondary",
 	.page = "docs/faults/drbd-peer-disk-freeze.scd",
 	.heal_class = HEAL_H2,
+	.capabilities = CONFINE_CAP(NET_ADMIN) | CONFINE_CAP(SYS_ADMIN),
 	.allowed = ALLOW_RESOURCE,
 	.args = args,
 	.needs = dm_needs,

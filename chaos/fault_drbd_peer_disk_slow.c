@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "confine.h"
 #include "dm.h"
 #include "drbd.h"
 #include "units.h"
@@ -36,6 +37,7 @@ const struct fault fault_drbd_peer_disk_slow = {
 	.where = "the DRBD secondary",
 	.page = "docs/faults/drbd-peer-disk-slow.scd",
 	.heal_class = HEAL_H2,
+	.capabilities = CONFINE_CAP(NET_ADMIN) | CONFINE_CAP(SYS_ADMIN),
 	.allowed = ALLOW_RESOURCE,
 	.args = dm_slow_args,
 	.needs = dm_needs,

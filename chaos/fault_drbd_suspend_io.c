@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "confine.h"
 #include "drbd.h"
 #include "err.h"
 #include "plan.h"
@@ -61,6 +62,7 @@ const struct fault fault_drbd_suspend_io = {
 	.where = "the DRBD primary",
 	.page = "docs/faults/drbd-suspend-io.scd",
 	.heal_class = HEAL_H2,
+	.capabilities = CONFINE_CAP(NET_ADMIN) | CONFINE_CAP(SYS_ADMIN),
 	.allowed = ALLOW_RESOURCE,
 	.args = args,
 	.needs = needs,

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "confine.h"
 #include "cut.h"
 #include "err.h"
 #include "nfs.h"
@@ -83,6 +84,7 @@ const struct fault fault_net_cut = {
 	.where = "an NFS server or client",
 	.page = "docs/faults/net-cut.scd",
 	.heal_class = HEAL_H0,
+	.capabilities = CONFINE_CAP(NET_ADMIN),
 	.allowed = ALLOW_INTERFACE,
 	.args = args,
 	.needs = needs,

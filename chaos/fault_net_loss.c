@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "confine.h"
 #include "netem.h"
 
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
@@ -27,6 +28,7 @@ const struct fault fault_net_loss = {
 	.where = "an NFS server or client",
 	.page = "docs/faults/net-loss.scd",
 	.heal_class = HEAL_H2,
+	.capabilities = CONFINE_CAP(NET_ADMIN),
 	.allowed = ALLOW_INTERFACE,
 	.args = args,
 	.needs = netem_nfs_needs,

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "confine.h"
 #include "netem.h"
 #include "units.h"
 
@@ -29,6 +30,7 @@ const struct fault fault_net_rate = {
 	.where = "an NFS server or client",
 	.page = "docs/faults/net-rate.scd",
 	.heal_class = HEAL_H2,
+	.capabilities = CONFINE_CAP(NET_ADMIN),
 	.allowed = ALLOW_INTERFACE,
 	.args = args,
 	.needs = netem_nfs_needs,

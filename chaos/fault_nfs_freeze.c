@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/xattr.h>
 
+#include "confine.h"
 #include "err.h"
 #include "exec.h"
 #include "freeze.h"
@@ -121,6 +122,7 @@ const struct fault fault_nfs_freeze = {
 	.where = "an NFS server",
 	.page = "docs/faults/nfs-freeze.scd",
 	.heal_class = HEAL_H2,
+	.capabilities = CONFINE_CAP(SYS_ADMIN),
 	.allowed = ALLOW_EXPORT,
 	.args = args,
 	.needs = needs,

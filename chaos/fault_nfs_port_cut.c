@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "confine.h"
 #include "cut.h"
 #include "nfs.h"
 
@@ -30,6 +31,7 @@ const struct fault fault_nfs_port_cut = {
 	.where = "an NFS server",
 	.page = "docs/faults/nfs-port-cut.scd",
 	.heal_class = HEAL_H0,
+	.capabilities = CONFINE_CAP(NET_ADMIN),
 	.allowed = ALLOW_EXPORT | ALLOW_INTERFACE,
 	.args = args,
 	.needs = cut_needs,

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "confine.h"
 #include "err.h"
 #include "nfs.h"
 #include "plan.h"
@@ -118,6 +119,7 @@ const struct fault fault_nfs_unexport = {
 	.where = "an NFS server",
 	.page = "docs/faults/nfs-unexport.scd",
 	.heal_class = HEAL_H2,
+	.capabilities = CONFINE_CAP(DAC_READ_SEARCH),
 	.allowed = ALLOW_EXPORT,
 	.args = args,
 	.needs = needs,

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "confine.h"
 #include "err.h"
 #include "faults.h"
 #include "plan.h"
@@ -71,6 +72,7 @@ const struct fault fault_nfs_upcall_stall = {
 	.where = "an NFS server",
 	.page = "docs/faults/nfs-upcall-stall.scd",
 	.heal_class = HEAL_H2,
+	.capabilities = CONFINE_CAP(KILL) | CONFINE_CAP(DAC_READ_SEARCH),
 	.allowed = ALLOW_EXPORT,
 	.args = args,
 	.needs = needs,

@@ -18,6 +18,7 @@
 #include <sys/fanotify.h>
 #include <unistd.h>
 
+#include "confine.h"
 #include "err.h"
 #include "nfs.h"
 #include "plan.h"
@@ -214,6 +215,7 @@ const struct fault fault_nfsd_hang = {
 	.where = "an NFS server",
 	.page = "docs/faults/nfsd-hang.scd",
 	.heal_class = HEAL_H0,
+	.capabilities = CONFINE_CAP(SYS_ADMIN),
 	.allowed = ALLOW_EXPORT,
 	.args = args,
 	.needs = needs,

@@ -64,6 +64,7 @@ struct fault {
 	bool instant;			/* it is done when it is injected */
 	bool takes_host;		/* an instant after which there is no holder to prove it */
 	unsigned int allowed;		/* what the allow file must name one of: ALLOW_... */
+	uint64_t capabilities;		/* that its holder keeps beside CONFINE_BASE: CONFINE_CAP(...) of what it does and undoes */
 	const struct fault_arg *args;	/* ends with name NULL */
 	const char *const *needs;	/* programs, NULL-terminated */
 	int (*probe)(const struct allow *allow, struct err *err);

@@ -30,6 +30,7 @@
 
 #include "audit.h"
 #include "clock.h"
+#include "confine.h"
 #include "err.h"
 #include "exec.h"
 #include "file.h"
@@ -408,6 +409,8 @@ static int holder_run(struct holder *h)
 	if (rc < 0)
 		return 1;	/* the agent is gone already */
 	rc = fault_check_json(h->run.fault, h->run.args, &err);
+	if (rc == 0)
+		rc = confine(h->run.fault->capabilities, &err);	/* its guard too */
 	if (rc == 0)
 		rc = inject(h, &err);
 	if (rc < 0)
