@@ -130,8 +130,10 @@ int drbd_parse_line(const char *text, unsigned int minor, struct drbd_line *ret)
 
 		line += *line == '\n';
 		if (sscanf(line, " %u: cs:%23s ro:%11[A-Za-z]/%*s ds:%39s%n", &nr, ret->state, ret->role, ret->disks, &n) == 4 && n > 0 && nr == minor &&
-		    strcspn(line + n, "\n") > 3 && sscanf(line + n + 3, "%7s", ret->flags) == 1)
+		    strcspn(line + n, "\n") > 3 && sscanf(line + n + 3, "%7s", ret->flags) == 1) {
+			ret->oos_kib = number_after(line, strlen(line), " oos:");
 			return 0;
+		}
 	}
 	return -ENOENT;
 }

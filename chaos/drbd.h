@@ -44,6 +44,7 @@ struct drbd_line {
 	char role[12];		/* of this host: "Primary" */
 	char disks[40];		/* "UpToDate/UpToDate": this host's, then the peer's */
 	char flags[8];		/* "r-----"; 's' in the first place: I/O is suspended */
+	uint64_t oos_kib;	/* what is out of sync */
 };
 
 /** Find the line of a minor in the text of /proc/drbd. Errors: -ENOENT */

@@ -18,6 +18,7 @@
 #include "audit.h"
 #include "clock.h"
 #include "drbd.h"
+#include "drbd_rates.h"
 #include "err.h"
 #include "freeze.h"
 #include "journal.h"
@@ -144,6 +145,28 @@ static int plan_nfsd_serve(const json_t *op, struct plan *plan, struct err *err)
 static int plan_drbd_connect(const json_t *op, struct plan *plan, struct err *err)
 {
 	return plan_add_run(plan, err, "drbdadm connect %s", op_text(op, "resource"));
+}
+
+static int plan_drbd_verify_end(const json_t *op, struct plan *plan, struct err *err)
+{
+	return plan_add_run(plan, err, "drbdadm disconnect %s", op_text(op, "resource"));
+}
+
+static struct drbd_rates rates_of(const json_t *op)
+{
+	struct drbd_rates rates;
+
+	snprintf(rates.plan_ahead, sizeof(rates.plan_ahead), "%s", op_text(op, "plan_ahead"));
+	snprintf(rates.rate, sizeof(rates.rate), "%s", op_text(op, "rate"));
+	snprintf(rates.min, sizeof(rates.min), "%s", op_text(op, "min"));
+	return rates;
+}
+
+static int plan_drbd_rates(const json_t *op, struct plan *plan, struct err *err)
+{
+	struct drbd_rates rates = rates_of(op);
+
+	return drbd_rates_add(plan, op_text(op, "resource"), &rates, err);
 }
 
 static int plan_drbd_resume(const json_t *op, struct plan *plan, struct err *err)
@@ -431,6 +454,34 @@ static enum fault_verdict prove_drbd_linked(const json_t *op, bool other_boot, c
 	return drbd_is_linked(line.state) ? FAULT_CONFIRMED : FAULT_MISMATCH;
 }
 
+static enum fault_verdict prove_drbd_verify_end(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+{
+	struct err e = ERR_INIT;
+	struct drbd_line line;
+
+	if (other_boot)
+		return FAULT_CONFIRMED;
+	if (drbd_line(op_text(op, "resource"), &line, &e) < 0)
+		return unknown(&e, evidence, bytes);
+	snprintf(evidence, bytes, "%s is %s", op_text(op, "resource"), line.state);
+	return strncmp(line.state, "Verify", 6) == 0 ? FAULT_MISMATCH : FAULT_CONFIRMED;
+}
+
+static enum fault_verdict prove_drbd_rates(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+{
+	struct drbd_rates before = rates_of(op), now;
+	struct err e = ERR_INIT;
+	bool same;
+
+	if (other_boot)
+		return FAULT_CONFIRMED;
+	if (drbd_rates_read(op_text(op, "resource"), &now, &e) < 0)
+		return unknown(&e, evidence, bytes);
+	same = strcmp(now.plan_ahead, before.plan_ahead) == 0 && strcmp(now.rate, before.rate) == 0 && strcmp(now.min, before.min) == 0;
+	snprintf(evidence, bytes, "c-plan-ahead %s, resync-rate %s, c-min-rate %s%s", now.plan_ahead, now.rate, now.min, same ? " as before" : ", not as before");
+	return same ? FAULT_CONFIRMED : FAULT_MISMATCH;
+}
+
 static enum fault_verdict prove_drbd_resume(const json_t *op, bool other_boot, char *evidence, size_t bytes)
 {
 	struct err e = ERR_INIT;
@@ -517,7 +568,9 @@ static const struct opcode opcodes[] = {
 	{ "IFB_DEL", plan_ifb_del, prove_ifb_del },
 	{ "QDISC_SAME", plan_nothing, prove_qdisc_same },
 	{ "DM_TABLE", plan_dm_table, prove_dm_table },
+	{ "DRBD_VERIFY_END", plan_drbd_verify_end, prove_drbd_verify_end },
 	{ "DRBD_CONNECT", plan_drbd_connect, prove_drbd_linked },
+	{ "DRBD_RATES", plan_drbd_rates, prove_drbd_rates },
 	{ "DRBD_LINKED", plan_nothing, prove_drbd_linked },	/* by itself, once nothing is in its way */
 	{ "DRBD_RESUME", plan_drbd_resume, prove_drbd_resume },
 	{ "NFSD_THREADS", plan_nfsd_threads, prove_nfsd_threads },
@@ -572,8 +625,11 @@ int undo_plan(const json_t *undo, struct plan *ret_plan, struct err *err)
 	return first;
 }
 
-/* The worst of all proofs; the evidence of the worst, else of the last that had something to say. */
-static enum fault_verdict prove(const json_t *undo, bool other_boot, char *evidence, size_t bytes)
+/*
+ * The worst of all proofs; the evidence of the worst, else of the last that had something to say.
+ * @param left  NULL, or gets what is to be done: what is not proved, and what is proved by another opcode, unless a reboot has taken it away.
+ */
+static enum fault_verdict prove(const json_t *undo, bool other_boot, json_t *left, char *evidence, size_t bytes)
 {
 	enum fault_verdict all = FAULT_CONFIRMED;
 	size_t i;
@@ -585,6 +641,8 @@ static enum fault_verdict prove(const json_t *undo, bool other_boot, char *evide
 		const struct opcode *code = opcode_find(op, &e);
 		enum fault_verdict v = code ? code->prove(op, other_boot, text, sizeof(text)) : unknown(&e, text, sizeof(text));
 
+		if (left && code && (v != FAULT_CONFIRMED || (code->prove == prove_nothing && !other_boot)))
+			json_array_append(left, op);
 		if (text[0] != '\0' && (v != FAULT_CONFIRMED || all == FAULT_CONFIRMED))
 			snprintf(evidence, bytes, "%s", text);
 		if (all == FAULT_CONFIRMED || v == FAULT_MISMATCH)
@@ -602,41 +660,24 @@ static bool is_other_boot(const json_t *entry)
 	return strcmp(boot_id, op_text(entry, "boot_id")) != 0;
 }
 
-/* What a reboot has not undone, by its own proof. @return new reference */
-static json_t *left_by_reboot(const json_t *undo)
-{
-	json_t *left = json_array(), *op;
-	size_t i;
-
-	json_array_foreach(undo, i, op) {
-		char evidence[EVIDENCE_BYTES] = "";
-		struct err e = ERR_INIT;
-		const struct opcode *code = opcode_find(op, &e);
-
-		if (code && code->prove(op, true, evidence, sizeof(evidence)) != FAULT_CONFIRMED)
-			json_array_append(left, op);
-	}
-	return left;
-}
-
-/* A list that is already as it was is left alone: what was never begun is not undone, and a heal can be asked for twice. */
+/* What is already as it was is left alone: what was never begun is not undone, and a heal can be asked for twice. */
 static enum fault_verdict undo_once(const json_t *undo, bool other_boot, char *evidence, size_t bytes)
 {
+	json_t *left = json_array();
 	struct plan plan = PLAN_INIT;
 	struct err e = ERR_INIT;
 	enum fault_verdict v;
-	json_t *left;
 
 	evidence[0] = '\0';
-	v = prove(undo, other_boot, evidence, bytes);
-	if (v == FAULT_CONFIRMED)
-		return v;
-	left = other_boot ? left_by_reboot(undo) : json_incref((json_t *)(uintptr_t)undo);
-	undo_plan(left, &plan, &e);
+	v = prove(undo, other_boot, left, evidence, bytes);
+	if (v != FAULT_CONFIRMED) {
+		undo_plan(left, &plan, &e);
+		plan_run_all(&plan, &e);	/* "no such filter" is fine: what counts is the proof */
+		plan_release(&plan);
+		v = prove(undo, other_boot, NULL, evidence, bytes);
+	}
 	json_decref(left);
-	plan_run_all(&plan, &e);	/* "no such filter" is fine: what counts is the proof */
-	plan_release(&plan);
-	return prove(undo, other_boot, evidence, bytes);
+	return v;
 }
 
 static enum fault_verdict undo_until_proved(const json_t *entry, char *evidence, size_t bytes)

@@ -80,6 +80,14 @@ Test(undo, a_process_goes_on_by_its_number)
 	expect("[{\"op\": \"CONTINUE\", \"name\": \"rpc.mountd\", \"pid\": \"1\", \"start\": 1}]", NULL);
 }
 
+Test(undo, rates_of_drbd_are_words)
+{
+	expect("[{\"op\": \"DRBD_RATES\", \"resource\": \"r0\", \"plan_ahead\": \"20\", \"rate\": \"250k\", \"min\": \"0\"}]",
+	       "drbdadm disk-options --c-plan-ahead=20 --resync-rate=250k --c-min-rate=0 r0\n");
+	expect("[{\"op\": \"DRBD_RATES\", \"resource\": \"r0\", \"plan_ahead\": \"20 --on-io-error=pass_on\", \"rate\": \"250k\", \"min\": \"0\"}]", NULL);
+	expect("[{\"op\": \"DRBD_RATES\", \"resource\": \"r0\", \"plan_ahead\": \"20\", \"rate\": \"250k\"}]", NULL);
+}
+
 Test(undo, what_is_no_opcode_is_refused)
 {
 	expect("[{\"op\": \"REBOOT\"}]", NULL);

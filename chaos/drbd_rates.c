@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * drbd_rates.c - see drbd_rates.h.
+ */
+#include "drbd_rates.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "err.h"
+#include "plan.h"
+#include "tool.h"
+
+/* "    c-min-rate    250k; # bytes/second" */
+static int parse_setting(const char *text, const char *name, char ret[DRBD_SETTING_BYTES], struct err *err)
+{
+	for (const char *p = text; (p = strstr(p, name)) != NULL; p += strlen(name)) {
+		const char *value = p + strlen(name) + strspn(p + strlen(name), " \t");
+		size_t n = strcspn(value, "; \t\n");
+		bool word = p > text && (p[-1] == ' ' || p[-1] == '\t') && value > p + strlen(name);
+
+		if (!word || value[n] != ';' || n >= DRBD_SETTING_BYTES)
+			continue;
+		snprintf(ret, DRBD_SETTING_BYTES, "%.*s", (int)n, value);
+		if (allow_name_is_plain(ret))
+			return 0;
+	}
+	return err_set(err, -EBADMSG, "drbdsetup show does not tell the setting %s", name);
+}
+
+int drbd_rates_parse(const char *text, struct drbd_rates *ret, struct err *err)
+{
+	int rc = parse_setting(text, "c-plan-ahead", ret->plan_ahead, err);
+
+	if (rc == 0)
+		rc = parse_setting(text, "resync-rate", ret->rate, err);
+	return rc < 0 ? rc : parse_setting(text, "c-min-rate", ret->min, err);
+}
+
+int drbd_rates_read(const char *resource, struct drbd_rates *ret, struct err *err)
+{
+	char *text = NULL;
+	int rc = tool_output(&text, err, "drbdsetup show --show-defaults %s", resource);
+
+	if (rc == 0)
+		rc = drbd_rates_parse(text, ret, err);
+	free(text);
+	return rc;
+}
+
+int drbd_rates_add(struct plan *plan, const char *resource, const struct drbd_rates *rates, struct err *err)
+{
+	if (!allow_name_is_plain(rates->plan_ahead) || !allow_name_is_plain(rates->rate) || !allow_name_is_plain(rates->min))
+		return err_set(err, -EBADMSG, "a rate of DRBD that is no plain word");
+	return plan_add_run(plan, err, "drbdadm disk-options --c-plan-ahead=%s --resync-rate=%s --c-min-rate=%s %s", rates->plan_ahead, rates->rate, rates->min,
+			    resource);
+}
+
+int drbd_rates_plan(const struct fault_run *run, uint64_t mib_per_s, struct plan *plan, struct err *err)
+{
+	const char *resource = run->dry ? "RESOURCE" : run->allow.resources.name[0];
+	struct drbd_rates before = { "PLAN-AHEAD", "RATE", "MIN-RATE" }, storm = { .plan_ahead = "0", .min = "0" };
+	int rc = run->dry ? 0 : drbd_rates_read(resource, &before, err);
+
+	snprintf(storm.rate, sizeof(storm.rate), "%" PRIu64 "M", mib_per_s);
+	if (rc == 0)
+		rc = drbd_rates_add(plan, resource, &storm, err);
+	return rc < 0 ? rc : plan_add_undo(plan, json_pack("{s:s, s:s, s:s, s:s, s:s}", "op", "DRBD_RATES", "resource", resource, "plan_ahead", before.plan_ahead,
+							   "rate", before.rate, "min", before.min), err);
+}
