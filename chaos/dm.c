@@ -35,6 +35,11 @@ const struct fault_arg dm_slow_args[] = {
 	{ .name = NULL },
 };
 
+const struct fault_arg dm_error_args[] = {
+	{ "io", ARG_ENUM, 0, 0, "writes", io_names, NULL, "which requests fail" },
+	{ .name = NULL },
+};
+
 /* Of a run without a state: makes it, and finds the device and its table. @param ret_table  malloc'ed */
 static int begin(struct fault_run *run, char **ret_table, struct err *err)
 {
@@ -96,15 +101,28 @@ static int begin_stat(const struct fault_run *run, struct dm *dm, struct err *er
 	return rc < 0 ? err_set(err, rc, "cannot read %s", dm->stat_path) : 0;
 }
 
-int dm_delay_table(const char *table, bool all, uint64_t delay_ms, char *ret, size_t bytes, struct err *err)
-{
+/* The one target that a table is. */
+struct linear {
 	char sectors[24], disk[64], offset[24];
+};
+
+static int parse_linear(const char *table, struct linear *ret, struct err *err)
+{
 	int end = 0;
 
-	if (sscanf(table, "0 %23s linear %63s %23s%n", sectors, disk, offset, &end) != 3 || table[end] != '\0')
+	if (sscanf(table, "0 %23s linear %63s %23s%n", ret->sectors, ret->disk, ret->offset, &end) != 3 || table[end] != '\0')
 		return err_set(err, -ENOTSUP, "the table of the disk under DRBD is not one linear target: %.100s", table);
-	snprintf(ret, bytes, "0 %s delay %s %s %" PRIu64 " %s %s %" PRIu64, sectors, disk, offset, all ? delay_ms : 0, disk, offset, delay_ms);
 	return 0;
+}
+
+int dm_delay_table(const char *table, bool all, uint64_t delay_ms, char *ret, size_t bytes, struct err *err)
+{
+	struct linear l;
+	int rc = parse_linear(table, &l, err);
+
+	if (rc == 0)
+		snprintf(ret, bytes, "0 %s delay %s %s %" PRIu64 " %s %s %" PRIu64, l.sectors, l.disk, l.offset, all ? delay_ms : 0, l.disk, l.offset, delay_ms);
+	return rc;
 }
 
 int dm_slow_plan(struct fault_run *run, struct plan *plan, struct err *err)
@@ -184,4 +202,73 @@ enum fault_verdict dm_freeze_verify(struct fault_run *run, char *evidence, size_
 	drbd_words(words, sizeof(words));
 	snprintf(evidence, bytes, "the device %s is %ssuspended%s", dm->name, suspended ? "" : "not ", words);
 	return suspended ? FAULT_CONFIRMED : FAULT_VANISHED;
+}
+
+/* Down all the time: "up 0 s, down 1 s". */
+int dm_error_table(const char *table, bool all, char *ret, size_t bytes, struct err *err)
+{
+	struct linear l;
+	int rc = parse_linear(table, &l, err);
+
+	if (rc == 0 && all)
+		snprintf(ret, bytes, "0 %s error", l.sectors);
+	else if (rc == 0)
+		snprintf(ret, bytes, "0 %s flakey %s %s 0 1 1 error_writes", l.sectors, l.disk, l.offset);
+	return rc;
+}
+
+/* Whoever hands errors on gives them to the file system, which then shuts down: no heal undoes that. */
+static int check_detaches(const char *resource, struct err *err)
+{
+	char *text = NULL;
+	int rc = tool_output(&text, err, "drbdsetup show --show-defaults %s", resource);
+	const char *p = rc == 0 ? strstr(text, "on-io-error") : NULL;
+
+	if (rc == 0 && (!p || strncmp(p + 11 + strspn(p + 11, " \t"), "detach;", 7) != 0))
+		rc = err_set(err, -ENOPKG, "on-io-error of %s is not detach: the file system on it would get the errors and shut down", resource);
+	free(text);
+	return rc;
+}
+
+int dm_error_plan(struct fault_run *run, struct plan *plan, struct err *err)
+{
+	const char *resource = run->dry ? "RESOURCE" : run->allow.resources.name[0];
+	char *table = NULL, failing[256];
+	int rc = begin(run, &table, err);
+	const struct dm *dm = run->state;
+
+	if (rc == 0 && !run->dry)
+		rc = check_detaches(resource, err);
+	if (rc == 0)
+		rc = dm_error_table(table, is_all(run), failing, sizeof(failing), err);
+	if (rc == 0)
+		rc = undo_add_dm_table(plan, dm->name, failing, err);
+	if (rc == 0)
+		rc = add_undo(run, table, plan, err);
+	free(table);
+	return rc < 0 ? rc : plan_add_undo(plan, json_pack("{s:s, s:s}", "op", "DRBD_ATTACH", "resource", resource), err);
+}
+
+enum fault_verdict dm_error_verify(struct fault_run *run, char *evidence, size_t bytes)
+{
+	const char *resource = run->allow.resources.name[0];
+	const struct dm *dm = run->state;
+	struct err e = ERR_INIT;
+	struct drbd_line line;
+	char *table = NULL;
+	bool fails;
+	int rc = undo_dm_table(dm->name, &table, &e);
+
+	if (rc == 0)
+		rc = drbd_line(resource, &line, &e);
+	if (rc < 0) {
+		free(table);
+		return fault_unseen(rc, &e, evidence, bytes);
+	}
+	fails = strstr(table, is_all(run) ? " error" : " flakey ") != NULL;
+	free(table);
+	snprintf(evidence, bytes, "the table of %s %s, the disks of %s are %s", dm->name, fails ? "fails requests" : "fails nothing", resource, line.disks);
+	if (!fails)
+		return FAULT_VANISHED;
+	return drbd_has_disk(&line) ? FAULT_INCONCLUSIVE : FAULT_CONFIRMED;
 }

@@ -177,6 +177,17 @@ bool drbd_is_linked(const char *state)
 	return false;
 }
 
+/* Source: drbd_strings.c */
+bool drbd_has_disk(const struct drbd_line *line)
+{
+	static const char *const none[] = { "Diskless/", "Attaching/", "Failed/", NULL };
+
+	for (size_t i = 0; none[i]; i++)
+		if (strncmp(line->disks, none[i], strlen(none[i])) == 0)
+			return false;
+	return true;
+}
+
 int drbd_add_linked(const struct fault_run *run, struct plan *plan, struct err *err)
 {
 	const char *resource = run->allow.resources.name[0];

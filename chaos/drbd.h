@@ -59,6 +59,9 @@ int drbd_check_role(const struct fault_run *run, const char *role, struct err *e
 /** Whether the peers talk to each other in this state, be it only to resync. */
 bool drbd_is_linked(const char *state);
 
+/** Whether this host has a disk, be it out of date. */
+bool drbd_has_disk(const struct drbd_line *line);
+
 /** Of a fault that can end the connection: it is healed when the peers talk to each other again. Adds nothing where they do not now. Errors: as drbd_line() */
 int drbd_add_linked(const struct fault_run *run, struct plan *plan, struct err *err);
 

@@ -31,6 +31,7 @@ const struct fault *const faults[] = {
 	&fault_drbd_ack_delay,
 	&fault_disk_slow,
 	&fault_disk_freeze,
+	&fault_disk_error,
 	&fault_nfsd_threads,
 	&fault_nfsd_hang,
 	&fault_nfsd_stop,

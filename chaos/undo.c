@@ -147,6 +147,11 @@ static int plan_drbd_connect(const json_t *op, struct plan *plan, struct err *er
 	return plan_add_run(plan, err, "drbdadm connect %s", op_text(op, "resource"));
 }
 
+static int plan_drbd_attach(const json_t *op, struct plan *plan, struct err *err)
+{
+	return plan_add_run(plan, err, "drbdadm attach %s", op_text(op, "resource"));
+}
+
 static int plan_drbd_verify_end(const json_t *op, struct plan *plan, struct err *err)
 {
 	return plan_add_run(plan, err, "drbdadm disconnect %s", op_text(op, "resource"));
@@ -454,6 +459,19 @@ static enum fault_verdict prove_drbd_linked(const json_t *op, bool other_boot, c
 	return drbd_is_linked(line.state) ? FAULT_CONFIRMED : FAULT_MISMATCH;
 }
 
+static enum fault_verdict prove_drbd_attach(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+{
+	struct err e = ERR_INIT;
+	struct drbd_line line;
+
+	if (other_boot)
+		return FAULT_CONFIRMED;
+	if (drbd_line(op_text(op, "resource"), &line, &e) < 0)
+		return unknown(&e, evidence, bytes);
+	snprintf(evidence, bytes, "the disks of %s are %s", op_text(op, "resource"), line.disks);
+	return drbd_has_disk(&line) ? FAULT_CONFIRMED : FAULT_MISMATCH;
+}
+
 static enum fault_verdict prove_drbd_verify_end(const json_t *op, bool other_boot, char *evidence, size_t bytes)
 {
 	struct err e = ERR_INIT;
@@ -568,6 +586,7 @@ static const struct opcode opcodes[] = {
 	{ "IFB_DEL", plan_ifb_del, prove_ifb_del },
 	{ "QDISC_SAME", plan_nothing, prove_qdisc_same },
 	{ "DM_TABLE", plan_dm_table, prove_dm_table },
+	{ "DRBD_ATTACH", plan_drbd_attach, prove_drbd_attach },
 	{ "DRBD_VERIFY_END", plan_drbd_verify_end, prove_drbd_verify_end },
 	{ "DRBD_CONNECT", plan_drbd_connect, prove_drbd_linked },
 	{ "DRBD_RATES", plan_drbd_rates, prove_drbd_rates },

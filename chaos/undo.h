@@ -8,6 +8,7 @@
  *	{"op": "QDISC_SAME", "dev", "list"}		nothing to do; proved: the listing is the one of before
  *	{"op": "DM_TABLE", "name", "table"}		load, suspend, resume; proved: the table is that
  *	{"op": "DRBD_CONNECT", "resource", "minor"}	proved: the peers talk to each other, be it to resync
+ *	{"op": "DRBD_ATTACH", "resource"}		proved: this host has its disk again, be it to resync
  *	{"op": "DRBD_VERIFY_END", "resource"}		a disconnect ends it; proved: no verify is under way
  *	{"op": "DRBD_RATES", "resource", "plan_ahead", "rate", "min"}	proved: DRBD has these settings
  *	{"op": "DRBD_RESUME", "minor"}			proved: I/O is not suspended

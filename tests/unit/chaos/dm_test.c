@@ -21,6 +21,17 @@ Test(dm, a_linear_table_is_delayed_for_writes_or_for_all)
 	cr_assert_str_eq(slow, "0 6291456 delay 254:0 2048 200 254:0 2048 200");
 }
 
+Test(dm, a_linear_table_fails_writes_or_all)
+{
+	struct err err = ERR_INIT;
+	char failing[256];
+
+	cr_assert_eq(dm_error_table("0 6291456 linear 254:0 2048", false, failing, sizeof failing, &err), 0, "%s", err.text);
+	cr_assert_str_eq(failing, "0 6291456 flakey 254:0 2048 0 1 1 error_writes");
+	cr_assert_eq(dm_error_table("0 6291456 linear 254:0 2048", true, failing, sizeof failing, &err), 0, "%s", err.text);
+	cr_assert_str_eq(failing, "0 6291456 error");
+}
+
 Test(dm, a_table_that_is_not_one_linear_target_is_refused)
 {
 	static const char *const other[] = { "0 8 delay 254:0 0 0 254:0 0 200", "0 8 linear 254:0 0\n8 8 linear 254:16 0", "8 8 linear 254:0 0", "0 8 linear 254:0", "" };

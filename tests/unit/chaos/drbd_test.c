@@ -4,6 +4,8 @@
  */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "err.h"
 
@@ -63,4 +65,17 @@ Test(drbd, peers_are_linked_when_they_talk)
 		cr_assert(drbd_is_linked(yes[i]), "%s", yes[i]);
 	for (size_t i = 0; i < sizeof no / sizeof no[0]; i++)
 		cr_assert(!drbd_is_linked(no[i]), "%s", no[i]);
+}
+
+Test(drbd, a_disk_that_was_given_up_is_none)
+{
+	struct drbd_line line = { .disks = "Diskless/UpToDate" };
+
+	cr_expect_not(drbd_has_disk(&line));
+	snprintf(line.disks, sizeof line.disks, "Failed/UpToDate");
+	cr_expect_not(drbd_has_disk(&line));
+	snprintf(line.disks, sizeof line.disks, "UpToDate/Diskless");
+	cr_expect(drbd_has_disk(&line));
+	snprintf(line.disks, sizeof line.disks, "Inconsistent/UpToDate");
+	cr_expect(drbd_has_disk(&line));
 }
