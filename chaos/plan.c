@@ -202,10 +202,11 @@ static int run_clock(const struct action *a, struct err *err)
 static int run_signal(const struct action *a, struct err *err)
 {
 	struct process process = { 0 };
-	int signal = 0;
+	int signal = 0, rc;
 
 	(void)sscanf(a->text, "%d %" SCNu64 " %d", &process.pid, &process.start, &signal);
-	return process_signal(&process, signal, err);
+	rc = process_signal(&process, signal, err);
+	return rc == -ESRCH ? 0 : rc;	/* one that has ended meanwhile is neither stopped nor left stopped */
 }
 
 static int run_action(const struct action *a, struct err *err)

@@ -114,6 +114,8 @@ Test(process, that_is_stopped_goes_on_by_the_journal, .fini = lab_leave)
 	cr_assert_eq(undo_entry(entry, "test", NULL, evidence, sizeof evidence), FAULT_CONFIRMED, "%s", evidence);
 	cr_expect(strstr(evidence, " runs"), "%s", evidence);
 	cr_expect_neq(process_state(&process), 'T');
+	end_child();
+	cr_expect_eq(plan_run(&plan, &err), 0, "one that has ended hinders the others: %s", err.text);
 	json_decref(entry);
 	plan_release(&plan);
 	end_child();
