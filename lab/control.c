@@ -197,9 +197,12 @@ static void serve(int fd)
 	struct reader r = { .fd = fd, .text = malloc(LINE_MAX_BYTES) };
 	json_t *request = NULL;
 	const char *op;
+	int rc = r.text ? read_line(&r, clock_mono_ns() + 10 * NS_PER_S, &request) : -ENOMEM;
 
-	if (!r.text || read_line(&r, clock_mono_ns() + 10 * NS_PER_S, &request) != 1)
+	if (rc != 1) {
+		(void)send_json(fd, json_pack("{s:s}", "error", rc < 0 ? strerror(-rc) : errno == ETIMEDOUT ? "no request came in time" : "there was no request"));
 		_exit(1);
+	}
 	op = json_string_value(json_object_get(request, "op"));
 	if (op && strcmp(op, "exec") == 0)
 		serve_exec(fd, request);
@@ -216,6 +219,7 @@ int lab_control_main(int argc, char **argv)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_ANY) };
 	int listener, on = 1;
+	pid_t pid;
 
 	at.sin_port = htons((uint16_t)(argc > 1 ? strtoul(argv[1], NULL, 10) : 0));
 	(void)signal(SIGPIPE, SIG_IGN);
@@ -234,10 +238,13 @@ int lab_control_main(int argc, char **argv)
 			return EXIT_BROKEN;
 		if (fd < 0)
 			continue;
-		if (fork() == 0) {
+		pid = fork();
+		if (pid == 0) {
 			(void)signal(SIGCHLD, SIG_DFL);
 			serve(fd);
 		}
+		if (pid < 0)
+			(void)send_json(fd, json_pack("{s:s+}", "error", "cannot fork: ", strerror(errno)));
 		close(fd);
 	}
 }
