@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
@@ -58,17 +59,15 @@ static int write_file(const char *folder, const char *name, const char *text, st
 	char path[512];
 
 	(void)snprintf(path, sizeof path, "%s/%s", folder, name);
-	return file_write(path, text, strlen(text), 0600, err);
+	return file_write(path, text, strlen(text), 0644, err);		/* none is a secret, and the folder is closed */
 }
 
 int broker_configure(const char *folder, const char *address, uint16_t port, struct err *err)
 {
-	char text[4096], at[400];
+	char text[8 * PATH_MAX], at[PATH_MAX];
 	int rc;
 
-	if (folder[0] == '/')
-		(void)snprintf(at, sizeof at, "%s", folder);
-	else if (!realpath(folder, at))
+	if (!realpath(folder, at))
 		return err_set(err, -errno, "%s: %s", folder, strerror(errno));
 	(void)snprintf(text, sizeof text,
 		       "# Written by squall, and written anew by squall fleet init.\n"
@@ -96,6 +95,41 @@ int broker_revoked(const char *folder, const char *authority, struct err *err)
 	if (rc == 0)
 		rc = write_file(folder, "crl.pem", text, err);
 	free(text);
+	return rc;
+}
+
+/* A pid may be another's by now: whose it is is asked after the descriptor holds it fast. */
+static bool is_broker(pid_t pid, const char *folder)
+{
+	char path[64], want[PATH_MAX], *text = NULL;
+	bool is = false;
+	size_t bytes = 0, i;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
+	if (file_read(path, 65536, &text, &bytes, NULL) == 0 && realpath(folder, want)) {
+		(void)strncat(want, "/mosquitto.conf", sizeof want - strlen(want) - 1);
+		for (i = 0; i < bytes; i += strlen(text + i) + 1)
+			is |= strcmp(text + i, want) == 0;
+	}
+	free(text);
+	return is;
+}
+
+int broker_reload(const char *folder, struct err *err)
+{
+	char path[512], *text = NULL;
+	int pid = 0, pidfd, rc = 0;
+
+	(void)snprintf(path, sizeof path, "%s/pid", folder);
+	if (file_read(path, 64, &text, NULL, NULL) == 0)
+		pid = (int)strtol(text, NULL, 10);
+	free(text);
+	pidfd = pid > 0 ? exec_pidfd(pid) : -ESRCH;
+	if (pidfd < 0)
+		return 0;
+	if (is_broker(pid, folder))
+		rc = syscall(SYS_pidfd_send_signal, pidfd, SIGHUP, NULL, 0) == 0 ? 1 : err_set(err, -errno, "the broker %d: %s", pid, strerror(errno));
+	close(pidfd);
 	return rc;
 }
 
@@ -182,7 +216,7 @@ static int log_says(const char *folder, const struct passwd *user, struct err *e
 	*line = '\0';
 	line = strrchr(text, '\n') ? strrchr(text, '\n') + 1 : text;
 	colon = strstr(line, ": ");
-	rc = strstr(text, "Address already in use") ? -EADDRINUSE : -EIO;
+	rc = strstr(text, "Address already in use") ? -EADDRINUSE : strstr(text, "Cannot assign requested address") ? -EADDRNOTAVAIL : -EIO;
 	(void)err_set(err, rc, "mosquitto ended: %s%s; see %s", colon ? colon + 2 : line, rc == -EADDRINUSE ? " (another broker may have the port)" : "", path);
 	free(text);
 	return rc;
@@ -214,7 +248,7 @@ static int wait_until_ready(int notify, int pidfd, uint64_t deadline)
 
 int broker_start(const char *folder, uint64_t timeout_ns, struct broker *ret, struct err *err)
 {
-	char program[64], config[512], log[512], name[128];
+	char program[64], real[PATH_MAX], config[PATH_MAX + 16], log[512], name[128];
 	const struct passwd *user = NULL;
 	struct broker b = BROKER_INIT;
 	pid_t parent = getpid();
@@ -222,7 +256,9 @@ int broker_start(const char *folder, uint64_t timeout_ns, struct broker *ret, st
 
 	if (exec_find("mosquitto", program, sizeof program) < 0)
 		return err_set(err, -ENOPKG, "mosquitto is not installed: apt-get install mosquitto");
-	(void)snprintf(config, sizeof config, "%s/mosquitto.conf", folder);
+	if (!realpath(folder, real))
+		return err_set(err, -errno, "%s: %s", folder, strerror(errno));
+	(void)snprintf(config, sizeof config, "%s/mosquitto.conf", real);
 	(void)snprintf(log, sizeof log, "%s/log", folder);
 	if (geteuid() == 0) {
 		user = getpwnam(USER);
@@ -243,8 +279,13 @@ int broker_start(const char *folder, uint64_t timeout_ns, struct broker *ret, st
 	rc = b.pidfd < 0 ? err_set(err, b.pidfd, "broker: fork: %s", strerror(-b.pidfd)) : wait_until_ready(notify, b.pidfd, clock_mono_ns() + timeout_ns);
 	close(notify);
 	if (rc == 1) {
-		*ret = b;
-		return 0;
+		(void)snprintf(name, sizeof name, "%d\n", (int)b.pid);
+		rc = write_file(folder, "pid", name, err);
+		if (rc == 0)
+			*ret = b;
+		else
+			broker_stop(&b);
+		return rc;
 	}
 	broker_stop(&b);
 	if (rc == 0)

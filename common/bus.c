@@ -217,12 +217,19 @@ int bus_open(struct bus *bus, const char *url, const char *identity, uint64_t ti
 
 	while (rc == 0 && !mqtt_is_ready(bus->mqtt) && ms_until(deadline) > 0)
 		rc = serve(bus, ms_until(deadline));
-	if (rc < 0 || mqtt_is_ready(bus->mqtt))
+	if (rc < 0 || timeout_ns == 0)
 		return rc;
 	rc = mqtt_problem(bus->mqtt, err);
+	if (rc == 0)
+		return 0;
 	mqtt_free(bus->mqtt);
 	bus->mqtt = NULL;
 	return rc;
+}
+
+int bus_problem(const struct bus *bus, struct err *err)
+{
+	return mqtt_problem(bus->mqtt, err);
 }
 
 int bus_join(struct bus *bus, const char *peer, struct err *err)

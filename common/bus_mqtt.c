@@ -42,8 +42,8 @@
 #define KEEPALIVE_S 10			/* brokers allow no less; our own deadlines are shorter */
 #define USER_TIMEOUT_MS 3000		/* data that nobody acknowledges ends the connection */
 #define CONNECT_NS (2 * NS_PER_S)	/* from an attempt to the broker's welcome */
-#define RETRY_NS (200 * NS_PER_MS)
-#define RETRY_JITTER_NS (200 * NS_PER_MS)	/* a fleet does not come back all at once */
+#define RETRY_NS (200 * NS_PER_MS)	/* the first time; doubled each time, and drawn between this and twice this: a fleet does not come back at once */
+#define RETRY_MAX_NS (1600 * NS_PER_MS)
 #define STABLE_NS (5 * NS_PER_S)
 #define CUTS_MAX 3
 #define MISC_NS (200 * NS_PER_MS)
@@ -67,14 +67,15 @@ struct mqtt {
 	struct bus *bus;
 	struct mosquitto *client;
 	char name[CERTIFICATE_NAME_BYTES], address[INET_ADDRSTRLEN];
-	int port;
+	uint16_t port;
 	bool is_coordinator;
 	bool connected, ready;		/* welcome; our subscription is in force */
 	bool dead;			/* the descriptor is of no use until the next attempt */
 	bool evicted;			/* another process has our name */
 	int reason;			/* of the broker, when it refused */
-	char said[256];			/* the library's last complaint */
-	uint64_t attempt_ns, retry_ns, misc_ns;
+	char said[256];			/* the library's first complaint of this attempt: the others follow from it */
+	bool attempted;
+	uint64_t retry_ns, backoff_ns, misc_ns;
 	uint64_t up_ns, down_ns;	/* since when there is a connection; since when there is none, or 0 */
 	unsigned int cuts;		/* connections in a row that were cut before they were STABLE_NS old */
 	uint64_t last_session;		/* which an agent was in last */
@@ -325,6 +326,8 @@ static void on_connect(struct mosquitto *client, void *arg, int reason, int flag
 	(void)snprintf(own, sizeof own, "%s%s", DOWN, q->name);
 	q->connected = true;
 	q->up_ns = clock_mono_ns();
+	q->backoff_ns = RETRY_NS;
+	q->said[0] = '\0';
 	q->down_ns = 0;
 	(void)mosquitto_subscribe_multiple(client, NULL, q->is_coordinator ? 1 : 2, q->is_coordinator ? coordinator : agent, 1, 0, NULL);
 }
@@ -387,12 +390,11 @@ static void on_log(struct mosquitto *client, void *arg, int level, const char *t
 	struct mqtt *q = arg;
 
 	(void)client;
-	if (level == MOSQ_LOG_ERR)
+	if (level == MOSQ_LOG_ERR && q->said[0] == '\0')
 		(void)snprintf(q->said, sizeof q->said, "%s", text);
 }
 
-/* "mqtts://ADDRESS:PORT". Names are not looked up: getaddrinfo(3) has no deadline. */
-static int parse_url(struct mqtt *q, const char *url)
+int bus_parse_url(const char *url, char *ret_address, uint16_t *ret_port)
 {
 	const char *from = url + strlen("mqtts://"), *colon;
 	struct in_addr ignored;
@@ -402,13 +404,14 @@ static int parse_url(struct mqtt *q, const char *url)
 	if (strncmp(url, "mqtts://", strlen("mqtts://")) != 0)
 		return -EINVAL;
 	colon = strchr(from, ':');
-	if (!colon || (size_t)(colon - from) >= sizeof q->address || colon[1] < '0' || colon[1] > '9')
+	if (!colon || colon - from >= INET_ADDRSTRLEN || colon[1] < '0' || colon[1] > '9')
 		return -EINVAL;
-	memcpy(q->address, from, (size_t)(colon - from));
+	memcpy(ret_address, from, (size_t)(colon - from));
+	ret_address[colon - from] = '\0';
 	port = strtol(colon + 1, &end, 10);
-	if (*end != '\0' || port < 1 || port > 65535 || inet_pton(AF_INET, q->address, &ignored) != 1)
+	if (*end != '\0' || port < 1 || port > 65535 || inet_pton(AF_INET, ret_address, &ignored) != 1)
 		return -EINVAL;
-	q->port = (int)port;
+	*ret_port = (uint16_t)port;
 	return 0;
 }
 
@@ -452,7 +455,8 @@ int mqtt_new(struct bus *bus, const char *url, const char *identity, struct mqtt
 	(void)mosquitto_lib_init();
 	q->bus = bus;
 	q->down_ns = clock_mono_ns();
-	rc = parse_url(q, url);
+	q->backoff_ns = RETRY_NS;
+	rc = bus_parse_url(url, q->address, &q->port);
 	if (rc < 0)
 		(void)err_set(err, rc, "bus: '%s' is no address of a broker; write mqtts://ADDRESS:PORT, with an IPv4 address", url);
 	else
@@ -491,27 +495,6 @@ void mqtt_free(struct mqtt *q)
 	free(q);
 }
 
-static void attempt(struct mqtt *q, uint64_t now)
-{
-	unsigned int timeout_ms = USER_TIMEOUT_MS;
-	uint32_t jitter = 0;
-	int rc;
-
-	(void)getrandom(&jitter, sizeof jitter, 0);
-	q->retry_ns = now + CONNECT_NS;
-	q->said[0] = '\0';
-	if (q->attempt_ns == 0)
-		rc = mosquitto_connect_async(q->client, q->address, q->port, KEEPALIVE_S);
-	else
-		rc = mosquitto_reconnect_async(q->client);
-	q->attempt_ns = now;
-	q->dead = rc != MOSQ_ERR_SUCCESS;
-	if (rc != MOSQ_ERR_SUCCESS)
-		q->retry_ns = now + RETRY_NS + jitter % RETRY_JITTER_NS;
-	else
-		(void)setsockopt(mosquitto_socket(q->client), IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
-}
-
 /* A port that refuses makes the descriptor ready for ever: it is left alone until the next attempt. */
 static void give_up_attempt(struct mqtt *q, uint64_t now)
 {
@@ -521,7 +504,27 @@ static void give_up_attempt(struct mqtt *q, uint64_t now)
 	q->dead = true;
 	q->connected = false;
 	q->ready = false;
-	q->retry_ns = now + RETRY_NS + jitter % RETRY_JITTER_NS;
+	q->retry_ns = now + q->backoff_ns + q->backoff_ns * jitter / UINT32_MAX;
+	if (q->backoff_ns < RETRY_MAX_NS)
+		q->backoff_ns *= 2;
+}
+
+static void attempt(struct mqtt *q, uint64_t now)
+{
+	unsigned int timeout_ms = USER_TIMEOUT_MS;
+	int rc;
+
+	q->retry_ns = now + CONNECT_NS;
+	q->dead = false;
+	if (!q->attempted)
+		rc = mosquitto_connect_async(q->client, q->address, q->port, KEEPALIVE_S);
+	else
+		rc = mosquitto_reconnect_async(q->client);
+	q->attempted = true;
+	if (rc != MOSQ_ERR_SUCCESS)
+		give_up_attempt(q, now);
+	else
+		(void)setsockopt(mosquitto_socket(q->client), IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
 }
 
 static void do_io(struct mqtt *q, short revents, uint64_t now)
@@ -595,6 +598,8 @@ bool mqtt_is_evicted(const struct mqtt *q)
 
 int mqtt_problem(const struct mqtt *q, struct err *err)
 {
+	if (q->ready)
+		return 0;
 	if (q->evicted)
 		return err_set(err, -EBUSY, "the broker %s:%d: another process may have connected as '%s', which ends our connection again and again", q->address, q->port, q->name);
 	if (q->reason != 0)

@@ -30,7 +30,7 @@ void mqtt_turn(struct mqtt *mqtt, short revents);
 bool mqtt_is_ready(const struct mqtt *mqtt);
 /** Whether another process has our name: it is over, and every peer is gone. */
 bool mqtt_is_evicted(const struct mqtt *mqtt);
-/** Why it is not ready. @return rc, -ECONNREFUSED and others */
+/** Why it is not ready. @return 0 it is, else -ECONNREFUSED and others */
 int mqtt_problem(const struct mqtt *mqtt, struct err *err);
 
 #endif

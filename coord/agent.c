@@ -24,7 +24,6 @@
 #include "observe.h"
 #include "profile.h"
 
-#define PEER "coordinator"
 #define STOP_GRACE_NS (2 * NS_PER_S)
 #define EVENT_BYTES 65536
 #define ERRANDS_NR 2
@@ -64,7 +63,7 @@ static bool has_role(const struct agent *a, const char *role)
 
 static void say(struct agent *a, const char *kind, json_t *body)
 {
-	if (bus_send(a->bus, PEER, kind, body) < 0)
+	if (bus_send(a->bus, BUS_COORDINATOR, kind, body) < 0)
 		a->gone = true;
 }
 
@@ -398,25 +397,21 @@ static int wait_for_anything(struct agent *a)
 	return 0;
 }
 
-int agent_serve(const struct agent_options *options, int fd, struct err *err)
+int agent_serve(const struct agent_options *options, struct bus *bus, struct err *err)
 {
-	struct agent a = { .options = options, .profile = PROFILE_INIT, .heard_ns = clock_mono_ns(), };
+	struct agent a = { .options = options, .bus = bus, .profile = PROFILE_INIT, .heard_ns = clock_mono_ns() };
 	int rc = 0;
 
 	for (int i = 0; i < HOLDS_MAX; i++)
 		a.holds[i].idx = -1;
 	for (int i = 0; i < ERRANDS_NR; i++)
 		a.errand[i] = (struct errand)ERRAND_INIT;
-	a.bus = bus_new();
-	if (!a.bus) {
-		close(fd);
-		return err_set(err, -ENOMEM, "agent: no memory");
-	}
-	rc = bus_attach(a.bus, PEER, fd, err);
 	while (rc == 0 && !a.gone) {
 		struct bus_message m;
 
 		rc = wait_for_anything(&a);
+		if (rc < 0)
+			(void)err_set(err, rc, "agent: poll: %s", strerror(-rc));
 		while (rc == 0 && !a.gone && bus_next(a.bus, 0, &m) == 1) {
 			on_message(&a, &m);
 			json_decref(m.body);
@@ -433,6 +428,5 @@ int agent_serve(const struct agent_options *options, int fd, struct err *err)
 		observe_stop(a.observe);
 	if (a.has_profile)
 		profile_release(&a.profile);
-	bus_free(a.bus);
 	return rc;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * agent.h - what one host does for a coordinator: load, faults and probes, over one bus connection.
+ * agent.h - what one host does for a coordinator: load, faults and probes, over a bus.
  *
  *	connected ──profile──> ready ──load, start──> running ──stop──> final ──> ready
  *	    any state ──connection ends, or silence for the lease──> load ended, faults healed
@@ -12,6 +12,7 @@
 
 #include <stdint.h>
 
+struct bus;
 struct err;
 
 #define AGENT_LEASE_NS (10 * 1000000000ULL)	/* silence of the coordinator after which load stops and faults heal */
@@ -23,9 +24,9 @@ struct agent_options {
 };
 
 /**
- * Serve one coordinator on a connected socket until it goes; the socket's ownership passes.
- * Errors: -errno; the end of the connection is none.
+ * Serve the peer BUS_COORDINATOR of a bus until it goes.
+ * Errors: -errno; that it goes is none.
  */
-int agent_serve(const struct agent_options *options, int fd, struct err *err);
+int agent_serve(const struct agent_options *options, struct bus *bus, struct err *err);
 
 #endif

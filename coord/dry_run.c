@@ -14,6 +14,7 @@
 #include "agent.h"
 #include "chaos.h"
 #include "err.h"
+#include "fleet.h"
 #include "run.h"
 #include "units.h"
 
@@ -42,17 +43,30 @@ static void print_length(FILE *f, const struct profile *p)
 		p->max_run_ns < load_ns ? ": IT ENDS BEFORE ITS PHASES DO" : "");
 }
 
-static void print_where(FILE *f, const struct profile *p, const struct run_options *o)
+static void print_fleet(FILE *f, const struct run *run)
 {
+	fprintf(f, "where:   the hosts of the fleet in %s, over the broker at %s:", run->fleet->dir, run->fleet->url);
+	for (int i = 0; i < run->fleet->agents_nr; i++)
+		fprintf(f, "%s %s", i > 0 ? "," : "", run->fleet->agent[i]);
+	fputs("; each does what its agent's roles say\n", f);
+}
+
+static void print_where(FILE *f, const struct run *run)
+{
+	const struct profile *p = &run->profile;
+	const struct run_options *o = run->options;
 	const struct dataset_spec *d = &p->dataset;
 
 	if (strcmp(o->on, "lab") == 0)
 		fprintf(f, "where:   the VM lab: storage nodes store-a and store-b, %u client%s, %u nfsd threads, %s; nothing outside of the guests is touched\n",
 			p->lab.clients, p->lab.clients == 1 ? "" : "s", p->lab.nfsd_threads, p->lab.filesystem);
+	else if (run->fleet)
+		print_fleet(f, run);
 	else
 		fprintf(f, "where:   this host (%s): it raises the load%s\n", o->on, p->faults_nr > 0 ? ", and the faults are injected INTO IT" : "");
-	fprintf(f, "dataset: %u sites with %u files each, %s%" PRIu64 " bytes a file; built when it is not there%s\n", d->sites, d->files_per_site,
-		d->lognormal ? "log-normal sizes up to " : "", d->size_bytes, p->cold ? "; before the load all hosts drop their caches" : "");
+	fprintf(f, "dataset: %u sites with %u files each, %s%" PRIu64 " bytes a file; %s%s\n", d->sites, d->files_per_site,
+		d->lognormal ? "log-normal sizes up to " : "", d->size_bytes,
+		run->fleet ? "it must be there" : "built when it is not there", p->cold ? "; before the load all hosts drop their caches" : "");
 	fprintf(f, "record:  %s/%s/UTC-%" PRIu64 "\n", o->out, p->name, p->seed);
 }
 
@@ -275,7 +289,7 @@ static int print_plan(FILE *f, const struct run *run, struct err *err)
 	int rc;
 
 	fprintf(f, "%s, seed %" PRIu64 ": what would be done. Nothing was done, and no host was asked.\n\n", p->name, p->seed);
-	print_where(f, p, run->options);
+	print_where(f, run);
 	print_length(f, p);
 	print_phases(f, p);
 	fputs("load, of all hosts together:\n", f);
@@ -386,6 +400,7 @@ int run_check_arm(const struct run_options *options, const struct arm *arm, stru
 		rc = hosts_check(run, err);
 	schedule_free(run);
 	profile_release(&run->profile);
+	free(run->fleet);
 	free(run);
 	return rc < 0 ? err_prefix(err, rc, "arm %s", arm->name) : 0;
 }
@@ -427,6 +442,7 @@ out:
 	profile_release(&run->profile);
 	free(profile);
 	free(plan);
+	free(run->fleet);
 	free(run);
 	return rc;
 }

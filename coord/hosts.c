@@ -18,6 +18,7 @@
 #include "err.h"
 #include "exec.h"
 #include "file.h"
+#include "fleet.h"
 #include "lab.h"
 #include "run.h"
 
@@ -122,6 +123,15 @@ static int open_local(struct run *run, const char *dir, struct err *err)
 	return fork_agent(run, host, err);
 }
 
+/* The address of a broker leads to all, the name to one. */
+static int connect_to(struct run *run, struct host *host, uint64_t timeout_ns, struct err *err)
+{
+	int rc = run->fleet ? bus_join(run->bus, host->name, err) : bus_connect(run->bus, host->name, host->url, timeout_ns, err);
+
+	host->connected = rc == 0;
+	return rc;
+}
+
 static void lab_says(const char *what, void *arg)
 {
 	progress_say(arg, "lab: %s", what);
@@ -141,8 +151,24 @@ static int open_lab(struct run *run, struct err *err)
 		(void)snprintf(host->roles, sizeof host->roles, "%s", info.nodes[i].roles);
 		(void)snprintf(host->url, sizeof host->url, "%s", info.nodes[i].bus_url);
 		(void)snprintf(host->dir, sizeof host->dir, "%s", info.nodes[i].dir);
-		rc = bus_connect(run->bus, host->name, host->url, CONNECT_NS, err);
-		host->connected = rc == 0;
+		rc = connect_to(run, host, CONNECT_NS, err);
+	}
+	return rc;
+}
+
+/* The agents need not be there yet: hosts_retry() calls them again. */
+static int open_fleet(struct run *run, struct err *err)
+{
+	int rc = fleet_connect(run->fleet, run->bus, &run->broker, err);
+
+	if (rc == 0 && run->fleet->agents_nr == 0)
+		return err_set(err, -EINVAL, "the fleet in %s has no hosts; squall fleet add %s NAME adds one", run->fleet->dir, run->fleet->dir);
+	for (int i = 0; i < run->fleet->agents_nr && rc == 0; i++) {
+		struct host *host = &run->host[run->hosts_nr++];
+
+		(void)snprintf(host->name, sizeof host->name, "%s", run->fleet->agent[i]);
+		(void)snprintf(host->url, sizeof host->url, "%s", run->fleet->url);
+		rc = connect_to(run, host, 0, err);
 	}
 	return rc;
 }
@@ -172,17 +198,22 @@ static bool all_said_hello(struct run *run, void *arg)
 	return !silent_host(run, has_said_hello);
 }
 
-static bool is_local(const char *on)
+/* What follows "local:" or "fleet:", or NULL. */
+static const char *folder_of(const char *on, const char *where)
 {
-	return strncmp(on, "local:", 6) == 0 && on[6] != '\0';
+	size_t bytes = strlen(where);
+
+	return strncmp(on, where, bytes) == 0 && on[bytes] == ':' && on[bytes + 1] != '\0' ? on + bytes + 1 : NULL;
 }
 
 static bool will_be_there(const struct run *run, const char *name)
 {
 	char client[NAME_BYTES];
 
-	if (is_local(run->options->on))
+	if (folder_of(run->options->on, "local"))
 		return strcmp(name, "local") == 0;
+	if (run->fleet)
+		return fleet_has(run->fleet, name);
 	for (unsigned int i = 1; i <= run->profile.lab.clients; i++) {
 		(void)snprintf(client, sizeof client, "client-%u", i);
 		if (strcmp(name, client) == 0)
@@ -191,26 +222,40 @@ static bool will_be_there(const struct run *run, const char *name)
 	return strcmp(name, "store-a") == 0 || strcmp(name, "store-b") == 0;
 }
 
-int hosts_check(const struct run *run, struct err *err)
+static int load_fleet(struct run *run, const char *dir, struct err *err)
 {
-	const char *on = run->options->on;
+	run->fleet = calloc(1, sizeof *run->fleet);
+	if (!run->fleet)
+		return err_set(err, -ENOMEM, "run: no memory");
+	run->fleet->lock = -1;
+	return fleet_load(dir, run->fleet, err);
+}
 
-	if (!is_local(on) && strcmp(on, "lab") != 0)
-		return err_set(err, -EINVAL, "--on %s: write lab or local:DIR", on);
+int hosts_check(struct run *run, struct err *err)
+{
+	const char *on = run->options->on, *local = folder_of(on, "local"), *dir = folder_of(on, "fleet");
+	int rc;
+
+	if (!local && !dir && strcmp(on, "lab") != 0)
+		return err_set(err, -EINVAL, "--on %s: write lab, local:DIR or fleet:DIR", on);
+	rc = dir ? load_fleet(run, dir, err) : 0;
+	if (rc < 0)
+		return rc;
 	for (unsigned int i = 0; i < run->profile.faults_nr; i++) {
 		const struct fault_plan *f = &run->profile.faults[i];
 
 		if (f->on[0] != '\0' && !will_be_there(run, f->on))
 			return err_set(err, -EINVAL, "%s:%u: %s is to be injected on '%s', which a run on %s does not have; %s", run->profile.file, f->line,
-				       f->fault, f->on, on, is_local(on) ? "its one host is 'local'" : "it has store-a, store-b and client-1 to the number of lab.clients");
+				       f->fault, f->on, on, local ? "its one host is 'local'" : dir ? "squall fleet add adds a host" :
+				       "it has store-a, store-b and client-1 to the number of lab.clients");
 	}
 	return 0;
 }
 
 int hosts_open(struct run *run, struct err *err)
 {
-	const char *on = run->options->on;
-	int rc = is_local(on) ? open_local(run, on + 6, err) : open_lab(run, err);
+	const char *local = folder_of(run->options->on, "local");
+	int rc = run->fleet ? open_fleet(run, err) : local ? open_local(run, local, err) : open_lab(run, err);
 
 	if (rc < 0)
 		return rc;
@@ -270,9 +315,8 @@ void hosts_retry(struct run *run, uint64_t now)
 			continue;
 		host->retry_ns = now + NS_PER_S;
 		bus_detach(run->bus, host->name);
-		host->connected = bus_connect(run->bus, host->name, host->url, NS_PER_S / 5, NULL) == 0;
 		host->heard_ns = now;
-		if (host->connected)
+		if (connect_to(run, host, NS_PER_S / 5, NULL) == 0)
 			(void)bus_send(run->bus, host->name, "hello", NULL);
 	}
 }
@@ -304,4 +348,11 @@ void hosts_close(struct run *run)
 		json_decref(run->host[i].last);
 	}
 	run->hosts_nr = 0;
+	bus_free(run->bus);
+	run->bus = NULL;
+	broker_stop(&run->broker);
+	if (run->fleet)
+		fleet_release(run->fleet);
+	free(run->fleet);
+	run->fleet = NULL;
 }

@@ -17,11 +17,13 @@
 static void on_hello(struct run *run, struct host *host, const json_t *body)
 {
 	const char *boot = json_string_value(json_object_get(body, "boot"));
-	const char *kernel = json_string_value(json_object_get(body, "kernel"));
+	const char *kernel = json_string_value(json_object_get(body, "kernel")), *roles = json_string_value(json_object_get(body, "roles"));
 	bool rebooted = host->boot[0] != '\0' && boot && strcmp(boot, host->boot) != 0;
 
 	(void)snprintf(host->boot, sizeof host->boot, "%s", boot ? boot : "unknown");
 	(void)snprintf(host->kernel, sizeof host->kernel, "%s", kernel ? kernel : "");
+	if (host->roles[0] == '\0')	/* of a fleet: what the agent was started with */
+		(void)snprintf(host->roles, sizeof host->roles, "%s", roles ? roles : "");
 	if (!rebooted)
 		return;
 	host->synced = false;		/* another boot, another clock */
@@ -78,7 +80,6 @@ void host_gone(struct run *run, struct host *host)
 	int64_t heard = (int64_t)(host->heard_ns - run->t0_ns);
 
 	host->connected = false;
-	host->retry_ns = 0;
 	if (host->rebooting || host->lost || run->calibrating || run->t0_ns == 0)
 		return;
 	host->lost = true;

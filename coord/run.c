@@ -262,6 +262,7 @@ int run_profile(const struct run_options *options, json_t **ret_verdict, char *r
 	run->stop_signal = &stop_signal;
 	run->oldest_request_ns = -1;
 	run->second = hist_new();
+	run->broker = (struct broker)BROKER_INIT;
 	run->bus = bus_new();
 	rc = run->second && run->bus ? profile_load(options->profile, options->sets, &run->profile, err) : -ENOMEM;
 	if (rc == 0)
@@ -282,7 +283,6 @@ int run_profile(const struct run_options *options, json_t **ret_verdict, char *r
 		(void)file_remove_tree(run->dir, NULL);
 	schedule_free(run);
 	profile_release(&run->profile);
-	bus_free(run->bus);
 	free(run->second);
 	free(run);
 	(void)sigaction(SIGINT, &old[0], NULL);

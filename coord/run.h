@@ -15,12 +15,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "broker.h"
 #include "bus.h"
 #include "load.h"
 #include "profile.h"
 #include "record.h"
 
 struct err;
+struct fleet;
 struct hist;
 
 #define HOSTS_MAX 16
@@ -34,7 +36,7 @@ struct hist;
 struct run_options {
 	const char *command;		/* "run" or "reproduce" */
 	const char *profile;		/* path */
-	const char *on;			/* "lab", "local:DIR" */
+	const char *on;			/* "lab", "local:DIR", "fleet:DIR" */
 	const char *sets[RUN_SETS_MAX + 8 + 1];		/* of --set and --seed, then of the arm; NULL-terminated */
 	const char *out;		/* folder of results */
 	const char *arm;		/* NULL = the profile as it is written */
@@ -86,6 +88,8 @@ struct run {
 	struct host host[HOSTS_MAX];
 	int hosts_nr;
 	struct bus *bus;
+	struct fleet *fleet;		/* NULL: none */
+	struct broker broker;		/* of the fleet, when this run has started it */
 	struct record *record;
 	char dir[512], final_dir[512], run_name[96];
 	uint64_t t0_ns;			/* our clock; 0 = not started */
@@ -110,10 +114,11 @@ int run_options_parse(int argc, char **argv, const char *help, struct run_option
 void run_options_add_arm(struct run_options *options, const struct arm *arm);
 
 /* hosts.c */
-/** Before anything is done: --on says where, and every host that a fault names will be there. Errors: -EINVAL */
-int hosts_check(const struct run *run, struct err *err);
+/** Before anything is done: --on says where, and every host that a fault names will be there. What it has loaded, hosts_close() frees. Errors: -EINVAL */
+int hosts_check(struct run *run, struct err *err);
 int hosts_open(struct run *run, struct err *err);
 int hosts_sync(struct run *run, struct err *err);
+/** Ends the bus, and the broker. */
 void hosts_close(struct run *run);
 void hosts_retry(struct run *run, uint64_t now);
 struct host *hosts_find(struct run *run, const char *name);

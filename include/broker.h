@@ -27,12 +27,14 @@ struct broker {
  */
 int broker_configure(const char *folder, const char *address, uint16_t port, struct err *err);
 
-/** Give the broker the list of what is withdrawn; one that runs reads it when it gets SIGHUP. */
+/** Give the broker the list of what is withdrawn. */
 int broker_revoked(const char *folder, const char *authority, struct err *err);
+/** Let the broker of this folder read the list again, if one runs on this host. @return 1 it does, 0 there is none, -errno */
+int broker_reload(const char *folder, struct err *err);
 
 /**
  * Start it and wait until it takes connections. Started by root it becomes the user mosquitto, who is given the folder.
- * Errors: -ENOPKG mosquitto is not installed, -EADDRINUSE, -EACCES the folder cannot be reached by that user, -EIO with what its log says last
+ * Errors: -ENOPKG mosquitto is not installed, -EADDRINUSE, -EADDRNOTAVAIL, -EACCES the folder cannot be reached by that user, -EIO with what its log says last
  */
 int broker_start(const char *folder, uint64_t timeout_ns, struct broker *ret, struct err *err);
 /** An empty one is fine. */

@@ -38,15 +38,22 @@ int bus_connect(struct bus *bus, const char *peer, const char *url, uint64_t tim
 
 /**
  * Connect to a broker, "mqtts://ADDRESS:PORT", and stay so: a connection that ends is made again. Once a bus.
- * @param identity  folder of certificate_issue(); the name of its certificate is ours, one process at a time
+ * @param identity    folder of certificate_issue(); the name of its certificate is ours, one process at a time
+ * @param timeout_ns  0: the connection is made while the bus is used, and bus_problem() says how it stands
  * Errors: -EINVAL the address, -EACCES refused, -ECONNREFUSED no answer until the timeout; the identity's
  */
 int bus_open(struct bus *bus, const char *url, const char *identity, uint64_t timeout_ns, struct err *err);
 
+/** The parts of "mqtts://ADDRESS:PORT". Names are not looked up, for that has no deadline. @param ret_address 16 bytes. Errors: -EINVAL */
+int bus_parse_url(const char *url, char *ret_address, uint16_t *ret_port);
+
+/** Why there is no connection to the broker now. @return 0 there is, else as of bus_open() */
+int bus_problem(const struct bus *bus, struct err *err);
+
 /** As the coordinator: begin a session with an agent, which is a peer from now on, and gone when the broker knows nobody of that name. Errors: as of bus_attach() */
 int bus_join(struct bus *bus, const char *peer, struct err *err);
 
-/** As an agent: wait until the coordinator begins a session, which makes it the peer BUS_COORDINATOR. @return 1 it did, 0 at the deadline, -errno */
+/** As an agent: wait until the coordinator begins a session, which makes it the peer BUS_COORDINATOR. @return 1 it did, 0 at the deadline, -EBUSY another process has our name */
 int bus_accept(struct bus *bus, uint64_t deadline_ns, struct err *err);
 
 void bus_detach(struct bus *bus, const char *peer);

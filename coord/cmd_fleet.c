@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cmd_fleet.c - `squall fleet`: who belongs to a fleet.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "command.h"
+#include "err.h"
+#include "fleet.h"
+
+static const char help[] =
+	"Usage: squall fleet init DIR [--bus mqtts://ADDRESS:PORT]\n"
+	"       squall fleet add DIR NAME\n"
+	"       squall fleet revoke DIR NAME\n"
+	"\n"
+	"The hosts of a run on fleet:DIR, and the certificates by which they and the broker between them know each other.\n"
+	"\n"
+	"  init     make a fleet without hosts in DIR: an authority, the identities of broker and coordinator, the configuration of the broker\n"
+	"  add      make the identity of an agent, a folder to be copied to its host\n"
+	"  revoke   withdraw it: the agent's connection is ended, and it is not let in again\n"
+	"\n"
+	"  --bus URL    of init: where the broker is reached by all (default: mqtts://127.0.0.1:8883)\n";
+
+static int do_init(const char *dir, const char *url, struct err *err)
+{
+	int rc = fleet_init(dir, url, err);
+
+	if (rc == 0)
+		printf("a fleet without hosts in %s, its broker at %s; squall fleet add %s NAME adds one\n", dir, url, dir);
+	return rc;
+}
+
+static int do_add(const char *dir, const char *name, struct err *err)
+{
+	struct fleet fleet = FLEET_INIT;
+	int rc = fleet_add(dir, name, err);
+
+	if (rc == 0)
+		rc = fleet_load(dir, &fleet, err);
+	if (rc == 0)
+		printf("%s/agents/%s: copy it to the host, and there:\nsquall agent --bus %s --identity %s --role load,observe --dir DATASET\n", dir, name,
+		       fleet.url, name);
+	return rc;
+}
+
+static int do_revoke(const char *dir, const char *name, struct err *err)
+{
+	int rc = fleet_revoke(dir, name, err);
+
+	if (rc == 1)
+		printf("%s is out: the broker refuses it\n", name);
+	else if (rc == 0)
+		printf("%s is withdrawn; no broker of %s runs on this host: one elsewhere needs %s/broker/crl.pem, and SIGHUP\n", name, dir, dir);
+	return rc < 0 ? rc : 0;
+}
+
+static int run(int words, char **word, const char *url, struct err *err)
+{
+	static const char *const verbs[] = { "init", "add", "revoke", NULL };
+	const char *verb = words > 0 ? word[0] : "";
+
+	if (strcmp(verb, "init") != 0 && url)
+		return err_set(err, -EINVAL, "fleet: --bus is an option of squall fleet init");
+	if (strcmp(verb, "init") == 0 && words == 2)
+		return do_init(word[1], url ? url : "mqtts://127.0.0.1:8883", err);
+	if (strcmp(verb, "add") == 0 && words == 3)
+		return do_add(word[1], word[2], err);
+	if (strcmp(verb, "revoke") == 0 && words == 3)
+		return do_revoke(word[1], word[2], err);
+	for (int i = 0; verbs[i]; i++)
+		if (strcmp(verb, verbs[i]) == 0)
+			return err_set(err, -EINVAL, "fleet %s wants %s; see squall fleet --help", verb, i == 0 ? "a folder" : "a folder and a name");
+	return words == 0 ? err_set(err, -EINVAL, "fleet: a verb is wanted; see squall fleet --help") : command_unknown(err, "fleet: the verb", verb, verbs);
+}
+
+int cmd_fleet(int argc, char **argv)
+{
+	static const struct option long_options[] = { { "bus", required_argument, NULL, 'b' }, { "help", no_argument, NULL, 'h' }, { 0 } };
+	struct err err = ERR_INIT;
+	const char *url = NULL;
+	int option, rc = command_check_options("fleet", argc, argv, long_options, false, &err);
+
+	while (rc == 0 && (option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+		if (option == 'h') {
+			fputs(help, stdout);
+			return EXIT_AS_EXPECTED;
+		}
+		url = optarg;
+	}
+	if (rc == 0)
+		rc = run(argc - optind, argv + optind, url, &err);
+	if (rc < 0)
+		fprintf(stderr, "squall: %s\n", err.text);
+	return (int)err_exit_status(rc);
+}

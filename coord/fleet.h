@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fleet.h - the hosts whose agents wait on a broker: a folder, made by `squall fleet`.
+ *
+ *	DIR/fleet.json		the address of the broker
+ *	DIR/ca/			the authority; its key never leaves this folder
+ *	DIR/broker/		the broker's identity, configuration and log
+ *	DIR/coordinator/	the identity of `squall run`
+ *	DIR/agents/NAME/	an agent's identity, to be copied to its host
+ */
+#ifndef SQUALL_COORD_FLEET_H
+#define SQUALL_COORD_FLEET_H
+
+#include "certificate.h"
+#include "run.h"
+
+struct broker;
+
+struct fleet {
+	char dir[256], url[64];
+	char agent[HOSTS_MAX][CERTIFICATE_NAME_BYTES];
+	int agents_nr;
+	int lock;		/* descriptor; -1 = not taken */
+};
+
+#define FLEET_INIT { .lock = -1 }
+
+/** Make a fleet without agents. @param url  "mqtts://ADDRESS:PORT", as agents reach the broker. Errors: -EINVAL, -EEXIST the folder is there */
+int fleet_init(const char *dir, const char *url, struct err *err);
+/** Make the identity of an agent. Errors: -EINVAL the name, -EEXIST */
+int fleet_add(const char *dir, const char *name, struct err *err);
+
+/**
+ * Withdraw the identity of an agent. A broker of this folder that runs here learns it, and ends the agent's connection.
+ * @return 1 such a broker runs, 0 none does, -ENOENT no such agent, -errno
+ */
+int fleet_revoke(const char *dir, const char *name, struct err *err);
+
+/** Who is in it. Errors: -ENOENT no fleet, -E2BIG more than HOSTS_MAX */
+int fleet_load(const char *dir, struct fleet *ret, struct err *err);
+bool fleet_has(const struct fleet *fleet, const char *name);
+
+/**
+ * Start the broker, unless there is one at the address, and connect to it as the coordinator.
+ * Errors: -EBUSY another run does; those of broker_start() and bus_open()
+ */
+int fleet_connect(struct fleet *fleet, struct bus *bus, struct broker *ret_broker, struct err *err);
+void fleet_release(struct fleet *fleet);
+
+#endif
