@@ -232,6 +232,11 @@ int bus_problem(const struct bus *bus, struct err *err)
 	return mqtt_problem(bus->mqtt, err);
 }
 
+struct bus_refused bus_refused(const struct bus *bus)
+{
+	return bus->mqtt ? mqtt_refused(bus->mqtt) : (struct bus_refused){ 0 };
+}
+
 int bus_join(struct bus *bus, const char *peer, struct err *err)
 {
 	return bus->mqtt ? mqtt_join(bus->mqtt, peer, err) : err_set(err, -ENOTCONN, "bus: no broker leads to '%s'", peer);

@@ -7,7 +7,14 @@
  *	squall/all		the last will of the coordinator
  *
  * The broker lets an agent write and read under its own name alone (common/broker.c), and the name is that of its certificate, so the topic says who
- * sent a message. What a message says of its sender, and response topics, are never looked at.
+ * sent a message. What a message says of its sender, and response topics, are never looked at. What goes down is sealed (bus_seal.h): a broker, or who
+ * deceives it, can keep a command from an agent, but not make one, nor send one again or later.
+ *
+ *	coordinator		agent
+ *	open TOKEN ------------>
+ *	<------------ take TOKEN, the session, drawn by the agent
+ *	parcels, sealed ------->	the first makes it the session; one of before is over then
+ *	<---------------- parcels
  *
  * The library's own loops and its blocking connect hang or die when a broker does, so it is driven by mqtt_turn() alone, and given at most FLIGHT_NR
  * messages that the broker has not acknowledged: its queue has no limit, and a list walk for each message. What reaches the peer, once and in
@@ -20,6 +27,7 @@
 #include <mosquitto.h>
 #include <mqtt_protocol.h>
 #include <netinet/tcp.h>
+#include <openssl/evp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +36,7 @@
 #include <sys/socket.h>
 
 #include "bus_link.h"
+#include "bus_seal.h"
 #include "bus_window.h"
 #include "certificate.h"
 #include "clock.h"
@@ -49,12 +58,16 @@
 #define MISC_NS (200 * NS_PER_MS)
 #define WILL_NS (3 * NS_PER_S)		/* a last will is a hint: who is heard of within this is there */
 #define GOODBYE_NS (200 * NS_PER_MS)
+#define OPEN_NS (1 * NS_PER_S)		/* an agent that does not offer a session is asked again */
+#define COMMAND_NS (20 * NS_PER_S)	/* how long a command may be on its way; clocks that drift apart by 0.01 % use up half of it in a day */
 
 struct mqtt_link {
 	struct bus_link link;
 	struct mqtt *mqtt;
 	struct window window;
 	bool heard;			/* the peer is in this session */
+	uint64_t token, open_ns;	/* of the coordinator, while the window has no session: what it asked with, and when */
+	uint64_t born_ns;		/* when the session was offered: expiry counts from here */
 	uint64_t doubt_ns;		/* 0, or when it is gone unless it is heard of */
 };
 
@@ -78,7 +91,9 @@ struct mqtt {
 	uint64_t retry_ns, backoff_ns, misc_ns;
 	uint64_t up_ns, down_ns;	/* since when there is a connection; since when there is none, or 0 */
 	unsigned int cuts;		/* connections in a row that were cut before they were STABLE_NS old */
-	uint64_t last_session;		/* which an agent was in last */
+	EVP_PKEY *key;			/* the coordinator's own, or what an agent has of it */
+	uint64_t offer, offer_token, offer_ns;	/* of an agent: a session, and to whom and when it was offered; 0 = none */
+	struct bus_refused refused;
 	struct flight flight[FLIGHT_NR];
 	unsigned int flight_nr;
 	struct mqtt_link *link[BUS_PEERS_MAX];
@@ -106,29 +121,74 @@ static struct flight *free_flight(struct mqtt *q)
 	return NULL;
 }
 
+static bool draw(uint64_t *ret)
+{
+	if (getrandom(ret, sizeof *ret, 0) != sizeof *ret)
+		return false;
+	*ret |= 1;		/* 0 is no session */
+	return true;
+}
+
+/*
+ * Give a parcel to the library, sealed when it goes down. @param ret_id  NULL: it is forgotten when it cannot be sent now. Else 0 means that it was
+ * not taken; that the connection has failed is no reason: it is kept then, and sent over the next.
+ */
+static void publish(struct mqtt_link *l, const char *text, size_t bytes, int *ret_id)
+{
+	struct mqtt *q = l->mqtt;
+	char topic[TOPIC_BYTES], *sealed = NULL;
+	uint64_t expiry = clock_mono_ns() - l->born_ns + COMMAND_NS;
+
+	topic_to(q, l->link.peer, topic);
+	if (!ret_id && !q->connected)
+		return;
+	if (q->is_coordinator && l->window.session != 0) {
+		if (seal_make(q->key, l->link.peer, expiry, text, bytes, &sealed, &bytes) < 0)
+			return;
+		text = sealed;
+	}
+	(void)mosquitto_publish_v5(q->client, ret_id, topic, (int)bytes, text, ret_id ? 1 : 0, false, NULL);
+	free(sealed);
+}
+
+static void publish_acknowledged(struct mqtt_link *l, struct flight *flight, const char *text, size_t bytes)
+{
+	int id = 0;
+
+	publish(l, text, bytes, &id);
+	if (id == 0) {
+		l->link.gone = true;
+		return;
+	}
+	*flight = (struct flight){ .id = id, .link = l };
+	l->mqtt->flight_nr++;
+}
+
 /* What may be given to the library is; the rest waits for the broker's acknowledgements. */
 static void pump(struct mqtt_link *l, uint64_t now)
 {
 	struct mqtt *q = l->mqtt;
-	char topic[TOPIC_BYTES];
 
-	topic_to(q, l->link.peer, topic);
-	while (q->ready && !l->link.gone) {
+	while (q->ready && !l->link.gone && l->window.session != 0) {
 		struct flight *flight = free_flight(q);
 		const struct parcel *parcel = flight ? window_send(&l->window, now) : NULL;
-		int id = 0;
 
 		if (!parcel)
 			return;
-		/* That the connection has failed, of which it tells here, is no failure: with an id it is kept, and sent over the next connection. */
-		(void)mosquitto_publish_v5(q->client, &id, topic, (int)parcel->bytes, parcel->text, 1, false, NULL);
-		if (id == 0) {
-			l->link.gone = true;
-			return;
-		}
-		*flight = (struct flight){ .id = id, .link = l };
-		q->flight_nr++;
+		publish_acknowledged(l, flight, parcel->text, parcel->bytes);
 	}
+}
+
+/* As the coordinator: ask for a session. */
+static void ask(struct mqtt_link *l, uint64_t now)
+{
+	struct flight *flight = free_flight(l->mqtt);
+	char text[WINDOW_HEADER_BYTES + 5];
+
+	if (!l->mqtt->ready || !flight || (l->open_ns != 0 && now < l->open_ns + OPEN_NS))
+		return;
+	l->open_ns = now;
+	publish_acknowledged(l, flight, text, parcel_print(0, l->token, 0, "open", text));
 }
 
 static bool is_in_flight(const struct mqtt_link *l)
@@ -139,22 +199,15 @@ static bool is_in_flight(const struct mqtt_link *l)
 	return false;
 }
 
-/* Without a message, and forgotten by the library when it cannot be sent now. */
-static void publish_bare(struct mqtt *q, const char *peer, const char *text, size_t bytes)
+/* Of an agent: a parcel of a session that is not the link's. */
+static void answer(struct mqtt *q, uint64_t session, uint64_t seq, const char *body)
 {
-	char topic[TOPIC_BYTES];
+	char topic[TOPIC_BYTES], text[WINDOW_HEADER_BYTES + 5];
+	size_t bytes = parcel_print(session, seq, 0, body, text);
 
-	topic_to(q, peer, topic);
+	topic_to(q, BUS_COORDINATOR, topic);
 	if (q->connected)
 		(void)mosquitto_publish_v5(q->client, NULL, topic, (int)bytes, text, 0, false, NULL);
-}
-
-static void leave_session(struct mqtt *q, const char *peer, uint64_t session)
-{
-	char text[WINDOW_HEADER_BYTES + 5];
-	size_t bytes = parcel_print(session, 0, 0, "gone", text);
-
-	publish_bare(q, peer, text, bytes);
 }
 
 static int link_send(struct bus_link *link, const char *text, size_t bytes)
@@ -205,15 +258,15 @@ static void link_free(struct bus_link *link)
 {
 	struct mqtt_link *l = (struct mqtt_link *)link;
 	struct mqtt *q = l->mqtt;
+	char text[WINDOW_HEADER_BYTES + 5];
 
-	q->last_session = l->window.session;
-	if (l->window.in_acked != l->window.in_taken) {		/* so that the peer knows what has reached us */
-		char text[WINDOW_HEADER_BYTES + 5];
+	if (l->window.session != 0) {		/* the last word also says what has reached us */
 		size_t bytes = window_ack(&l->window, "", text);
 
-		publish_bare(q, link->peer, text, bytes);
+		publish(l, text, bytes, NULL);
+		bytes = window_ack(&l->window, "gone", text);
+		publish(l, text, bytes, NULL);
 	}
-	leave_session(q, link->peer, l->window.session);
 	for (int i = 0; i < FLIGHT_NR; i++)
 		if (q->flight[i].link == l)
 			q->flight[i].link = NULL;
@@ -251,64 +304,143 @@ static int link_new(struct mqtt *q, const char *peer, uint64_t session, struct m
 int mqtt_join(struct mqtt *q, const char *peer, struct err *err)
 {
 	struct mqtt_link *l;
-	uint64_t session;
+	uint64_t token;
+	int rc;
 
 	if (!certificate_name_is_fine(peer))
 		return err_set(err, -EINVAL, "bus: '%s' is not the name of an agent", peer);
-	if (getrandom(&session, sizeof session, 0) != sizeof session)
+	if (!draw(&token))
 		return err_set(err, -EIO, "bus: getrandom: %s", strerror(errno));
-	return link_new(q, peer, session | 1, &l, err);		/* 0 is the session of a last will */
+	rc = link_new(q, peer, 0, &l, err);
+	if (rc < 0)
+		return rc;
+	l->token = token;
+	ask(l, clock_mono_ns());
+	return 0;
 }
 
-/* A message of somebody who is in a session with us, or was, or wants to be. */
-static void take_parcel(struct mqtt *q, const char *peer, const struct parcel_head *head)
+static void receive(struct mqtt_link *l, const struct parcel_head *head, uint64_t now)
 {
-	struct mqtt_link *l = find(q, peer);
-	uint64_t now = clock_mono_ns();
-
-	if (head->session == 0) {
-		if (l && parcel_is_end(head) && l->doubt_ns == 0)
-			l->doubt_ns = now + WILL_NS;
-		return;
-	}
-	if (!q->is_coordinator && (!l || l->window.session != head->session)) {
-		if (head->body_bytes == 0 || parcel_is_end(head))
-			return;
-		if (head->seq != 0 || head->session == q->last_session) {	/* we were started again, or have left it */
-			leave_session(q, peer, head->session);
-			return;
-		}
-		if (l) {
-			l->link.gone = true;		/* the coordinator has begun anew; it sends this again */
-			return;
-		}
-		if (link_new(q, peer, head->session, &l, NULL) < 0)
-			return;
-	}
-	if (!l || l->link.gone || l->window.session != head->session)
-		return;
 	l->heard = true;
 	l->doubt_ns = 0;
-	if (parcel_is_end(head) || window_receive(&l->window, head, now) < 0)
+	if (parcel_is(head, "gone") || window_receive(&l->window, head, now) < 0)
 		l->link.gone = true;
+}
+
+/* A last will: of whom it is, its topic says. It is nobody's word, so it is believed only when nothing else is heard. */
+static void take_will(struct mqtt_link *l, uint64_t now)
+{
+	if (l && l->doubt_ns == 0)
+		l->doubt_ns = now + WILL_NS;
+}
+
+/* As the coordinator, of an agent. */
+static void take_up(struct mqtt *q, const char *peer, const struct parcel_head *head, uint64_t now)
+{
+	struct mqtt_link *l = find(q, peer);
+
+	if (!l || l->link.gone)
+		return;
+	if (head->session == 0 && parcel_is(head, "gone")) {
+		take_will(l, now);
+	} else if (l->window.session == 0 && parcel_is(head, "take") && head->seq == l->token && head->session != 0) {
+		l->window.session = head->session;
+		l->born_ns = now;
+		l->heard = true;
+		pump(l, now);
+	} else if (l->window.session != 0 && l->window.session == head->session) {
+		receive(l, head, now);
+	}
+}
+
+/* Asked again with the same token, a session is offered again, and as old as it is. */
+static void offer(struct mqtt *q, uint64_t token, uint64_t now)
+{
+	if (q->offer == 0 || q->offer_token != token) {
+		if (!draw(&q->offer))
+			return;
+		q->offer_token = token;
+		q->offer_ns = now;
+	}
+	answer(q, q->offer, token, "take");
+}
+
+/* As an agent, of who has the key of the coordinator. */
+static void take_sealed(struct mqtt *q, const struct sealed *sealed, uint64_t now)
+{
+	struct mqtt_link *l = find(q, BUS_COORDINATOR);
+	struct parcel_head head;
+	uint64_t born;
+
+	if (strcmp(sealed->target, q->name) != 0) {
+		q->refused.misaddressed++;
+		return;
+	}
+	if (parcel_parse(sealed->parcel, sealed->parcel_bytes, &head) < 0) {
+		q->refused.forged++;
+		return;
+	}
+	if (head.session == 0 || (head.session != q->offer && (!l || head.session != l->window.session))) {
+		q->refused.of_no_session++;
+		if (head.body_bytes > 0 && !parcel_is(&head, "gone"))
+			answer(q, head.session, 0, "gone");	/* we were started again, or have left it */
+		return;
+	}
+	born = head.session == q->offer ? q->offer_ns : l->born_ns;
+	if (now - born > sealed->expiry_ns) {
+		q->refused.expired++;
+		return;
+	}
+	if (head.session == q->offer) {
+		if (l) {
+			l->link.gone = true;	/* the coordinator has begun anew, and sends this again */
+			return;
+		}
+		if (link_new(q, BUS_COORDINATOR, head.session, &l, NULL) < 0)
+			return;
+		l->born_ns = q->offer_ns;
+		q->offer = 0;
+	}
+	if (l->link.gone)
+		return;
+	q->refused.repeated += head.body_bytes > 0 && head.seq < l->window.in_end;
+	q->refused.reordered += head.body_bytes > 0 && head.seq > l->window.in_end;
+	receive(l, &head, now);
+}
+
+/* As an agent. All that counts without a signature is a request for a session, which is worth nothing without one, and a last will. */
+static void take_down(struct mqtt *q, const char *topic, const char *text, size_t bytes, uint64_t now)
+{
+	struct parcel_head head;
+	struct sealed sealed;
+
+	if (parcel_parse(text, bytes, &head) == 0) {
+		if (head.session == 0 && parcel_is(&head, "gone") && strcmp(topic, ALL) == 0)
+			take_will(find(q, BUS_COORDINATOR), now);
+		else if (head.session == 0 && parcel_is(&head, "open"))
+			offer(q, head.seq, now);
+		else
+			q->refused.forged++;
+	} else if (seal_open(q->key, text, bytes, &sealed) < 0) {
+		q->refused.forged++;
+	} else {
+		take_sealed(q, &sealed, now);
+	}
 }
 
 static void on_message(struct mosquitto *client, void *arg, const struct mosquitto_message *m, const mosquitto_property *properties)
 {
 	struct mqtt *q = arg;
 	struct parcel_head head;
-	const char *peer = BUS_COORDINATOR;
+	uint64_t now = clock_mono_ns();
+	size_t bytes = m->payloadlen > 0 ? (size_t)m->payloadlen : 0;
 
 	(void)client;
 	(void)properties;
-	if (m->payloadlen <= 0 || parcel_parse(m->payload, (size_t)m->payloadlen, &head) < 0)
-		return;
-	if (q->is_coordinator) {
-		if (strncmp(m->topic, UP, strlen(UP)) != 0)
-			return;
-		peer = m->topic + strlen(UP);
-	}
-	take_parcel(q, peer, &head);
+	if (!q->is_coordinator)
+		take_down(q, m->topic, m->payload, bytes, now);
+	else if (strncmp(m->topic, UP, strlen(UP)) == 0 && parcel_parse(m->payload, bytes, &head) == 0)
+		take_up(q, m->topic + strlen(UP), &head, now);
 }
 
 /* Subscribed anew each time: the broker keeps nothing of us. */
@@ -461,8 +593,10 @@ int mqtt_new(struct bus *bus, const char *url, const char *identity, struct mqtt
 		(void)err_set(err, rc, "bus: '%s' is no address of a broker; write mqtts://ADDRESS:PORT, with an IPv4 address", url);
 	else
 		rc = certificate_name(identity, q->name, err);
+	q->is_coordinator = strcmp(q->name, BUS_COORDINATOR) == 0;
+	if (rc == 0)
+		rc = q->is_coordinator ? certificate_key(identity, &q->key, err) : certificate_pinned(identity, &q->key, err);
 	if (rc == 0) {
-		q->is_coordinator = strcmp(q->name, BUS_COORDINATOR) == 0;
 		q->client = mosquitto_new(q->name, true, q);
 		rc = !q->client ? err_set(err, -ENOMEM, "bus: no memory") : 0;
 	}
@@ -491,6 +625,7 @@ void mqtt_free(struct mqtt *q)
 		}
 	}
 	mosquitto_destroy(q->client);
+	EVP_PKEY_free(q->key);
 	(void)mosquitto_lib_cleanup();
 	free(q);
 }
@@ -551,6 +686,8 @@ static void look_after(struct mqtt_link *l, uint64_t now)
 
 	if (l->link.gone)
 		return;
+	if (l->mqtt->is_coordinator && l->window.session == 0)
+		ask(l, now);
 	if (window_is_silent(&l->window, now) || (l->doubt_ns != 0 && now > l->doubt_ns))
 		l->link.gone = true;
 	if (!is_in_flight(l))
@@ -559,7 +696,7 @@ static void look_after(struct mqtt_link *l, uint64_t now)
 	if (l->mqtt->ready && window_owes_ack(&l->window)) {
 		size_t bytes = window_ack(&l->window, "", text);
 
-		publish_bare(l->mqtt, l->link.peer, text, bytes);
+		publish(l, text, bytes, NULL);
 	}
 }
 
@@ -584,6 +721,11 @@ bool mqtt_pollfd(const struct mqtt *q, struct pollfd *ret)
 
 	*ret = (struct pollfd){ .fd = fd, .events = (short)(POLLIN | (mosquitto_want_write(q->client) ? POLLOUT : 0)) };
 	return fd >= 0;
+}
+
+struct bus_refused mqtt_refused(const struct mqtt *q)
+{
+	return q->refused;
 }
 
 bool mqtt_is_ready(const struct mqtt *q)

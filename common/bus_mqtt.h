@@ -7,7 +7,8 @@
 
 #include <stdbool.h>
 
-struct bus;
+#include "bus.h"
+
 struct err;
 struct mqtt;
 struct pollfd;
@@ -28,6 +29,7 @@ void mqtt_turn(struct mqtt *mqtt, short revents);
 
 /** Whether the broker has taken us in and our subscription. */
 bool mqtt_is_ready(const struct mqtt *mqtt);
+struct bus_refused mqtt_refused(const struct mqtt *mqtt);
 /** Whether another process has our name: it is over, and every peer is gone. */
 bool mqtt_is_evicted(const struct mqtt *mqtt);
 /** Why it is not ready. @return 0 it is, else -ECONNREFUSED and others */

@@ -38,9 +38,9 @@ int parcel_parse(const char *text, size_t bytes, struct parcel_head *ret)
 	return 0;
 }
 
-bool parcel_is_end(const struct parcel_head *head)
+bool parcel_is(const struct parcel_head *head, const char *word)
 {
-	return head->body_bytes == 4 && memcmp(head->body, "gone", 4) == 0;
+	return head->body_bytes == 4 && memcmp(head->body, word, 4) == 0;
 }
 
 size_t parcel_print(uint64_t session, uint64_t seq, uint64_t ack, const char *body, char *ret)

@@ -13,8 +13,8 @@
  * At most WINDOW_NR messages are under way, so a receiver that takes nothing has no more than that to keep, and neither has the broker.
  *
  * A parcel is "SESSION SEQ ACK BODY", the first three as 16 hexadecimal digits. BODY is a message; nothing: only ACK counts; or the word gone:
- * who sent it has left the session. The coordinator draws a session for each connection to an agent; SEQ counts the messages of one direction
- * from 0, ACK is the SEQ that is expected next from the other.
+ * who sent it has left the session. SEQ counts the messages of one direction from 0, ACK is the SEQ that is expected next from the other. The words
+ * open and take begin a session; see bus_mqtt.c.
  */
 #ifndef SQUALL_BUS_WINDOW_H
 #define SQUALL_BUS_WINDOW_H
@@ -61,9 +61,9 @@ struct parcel_head {
 
 /** Errors: -EBADMSG it is none. */
 int parcel_parse(const char *text, size_t bytes, struct parcel_head *ret);
-/** Whether it says that its sender has left the session. */
-bool parcel_is_end(const struct parcel_head *head);
-/** Write a parcel without a message. @param body "" or "gone". @param ret at least WINDOW_HEADER_BYTES + 5. @return its bytes */
+/** Whether its body is a word of four letters, which no message is. */
+bool parcel_is(const struct parcel_head *head, const char *word);
+/** Write a parcel without a message. @param body "" or a word of four letters. @param ret at least WINDOW_HEADER_BYTES + 5. @return its bytes */
 size_t parcel_print(uint64_t session, uint64_t seq, uint64_t ack, const char *body, char *ret);
 
 void window_init(struct window *w, uint64_t session);

@@ -122,19 +122,29 @@ static void authority_release(struct authority *a)
 	EVP_PKEY_free(a->key);
 }
 
-static int authority_load(const char *folder, struct authority *ret, struct err *err)
+static int read_key(const char *folder, const char *name, EVP_PKEY **ret, struct err *err)
 {
 	BIO *pem = NULL;
+	int rc = read_pem(folder, name, &pem, err);
+
+	if (rc == 0) {
+		*ret = PEM_read_bio_PrivateKey(pem, NULL, NULL, NULL);
+		if (!*ret)
+			rc = err_set(err, -EBADMSG, "%s/%s: this is no key", folder, name);
+	}
+	BIO_free(pem);
+	ERR_clear_error();
+	return rc;
+}
+
+static int authority_load(const char *folder, struct authority *ret, struct err *err)
+{
 	int rc = read_certificate(folder, "ca.pem", &ret->certificate, err);
 
 	if (rc == 0)
-		rc = read_pem(folder, "ca.key", &pem, err);
-	if (rc == 0) {
-		ret->key = PEM_read_bio_PrivateKey(pem, NULL, NULL, NULL);
-		if (!ret->key || X509_check_private_key(ret->certificate, ret->key) != 1)
-			rc = err_set(err, -EBADMSG, "%s/ca.key: this is not the key of ca.pem", folder);
-	}
-	BIO_free(pem);
+		rc = read_key(folder, "ca.key", &ret->key, err);
+	if (rc == 0 && X509_check_private_key(ret->certificate, ret->key) != 1)
+		rc = err_set(err, -EBADMSG, "%s/ca.key: this is not the key of ca.pem", folder);
 	ERR_clear_error();
 	return rc;
 }
@@ -319,6 +329,36 @@ int certificate_name(const char *identity, char ret_name[CERTIFICATE_NAME_BYTES]
 		memcpy(ret_name, name, CERTIFICATE_NAME_BYTES);
 	else
 		rc = err_set(err, -EBADMSG, "%s/cert.pem: its name is not one of squall's", identity);
+	X509_free(x);
+	return rc;
+}
+
+int certificate_key(const char *identity, EVP_PKEY **ret, struct err *err)
+{
+	return read_key(identity, "key.pem", ret, err);
+}
+
+int certificate_pin(const char *of, const char *identity, struct err *err)
+{
+	X509 *x = NULL;
+	int rc = read_certificate(of, "cert.pem", &x, err);
+
+	if (rc == 0)
+		rc = write_certificate(identity, "coordinator.pem", x, err);
+	X509_free(x);
+	return rc;
+}
+
+int certificate_pinned(const char *identity, EVP_PKEY **ret, struct err *err)
+{
+	X509 *x = NULL;
+	int rc = read_certificate(identity, "coordinator.pem", &x, err);
+
+	if (rc == 0) {
+		*ret = X509_get_pubkey(x);
+		if (!*ret || EVP_PKEY_get_id(*ret) != EVP_PKEY_ED25519)
+			rc = err_set(err, -EBADMSG, "%s/coordinator.pem: its key is not one of squall's", identity);
+	}
 	X509_free(x);
 	return rc;
 }

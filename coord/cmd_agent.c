@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -116,10 +117,22 @@ static int serve_descriptor(const struct agent_options *options, const char *tex
 	return serve_socket(options, (int)fd, err);
 }
 
+/* Somebody tries to command this host who may not, or the coordinator is very late: its owner should know. */
+static void say_refused(const struct bus *bus, struct bus_refused *told)
+{
+	struct bus_refused now = bus_refused(bus);
+
+	if (now.forged != told->forged || now.misaddressed != told->misaddressed || now.expired != told->expired)
+		fprintf(stderr, "squall: commands refused since the start: %" PRIu64 " forged, %" PRIu64 " for another agent, %" PRIu64 " too late\n", now.forged,
+			now.misaddressed, now.expired);
+	*told = now;
+}
+
 /* A broker may come later than we do, and go and come back: that is said, and waited for. */
 static int serve_broker(struct agent_options *options, const char *url, const char *identity, struct err *err)
 {
 	char name[CERTIFICATE_NAME_BYTES];
+	struct bus_refused told = { 0 };
 	struct err said = ERR_INIT;
 	struct bus *bus = NULL;
 	int rc;
@@ -145,6 +158,7 @@ static int serve_broker(struct agent_options *options, const char *url, const ch
 				fprintf(stderr, "squall: %s\n", now.text);
 			said = now;
 		}
+		say_refused(bus, &told);
 	}
 	bus_free(bus);
 	return rc;

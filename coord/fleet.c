@@ -111,7 +111,7 @@ static int load_url(const char *dir, char *ret, size_t bytes, struct err *err)
 
 int fleet_add(const char *dir, const char *name, struct err *err)
 {
-	char url[64], ca[PATH_BYTES], agents[PATH_BYTES], identity[PATH_BYTES];
+	char url[64], ca[PATH_BYTES], coordinator[PATH_BYTES], agents[PATH_BYTES], identity[PATH_BYTES];
 	struct stat st;
 	int rc = load_url(dir, url, sizeof url, err);
 
@@ -125,7 +125,10 @@ int fleet_add(const char *dir, const char *name, struct err *err)
 	(void)strncat(identity, "/cert.pem", sizeof identity - strlen(identity) - 1);
 	if (lstat(identity, &st) == 0)
 		return err_set(err, -EEXIST, "fleet add: there is a '%s' already; squall fleet revoke %s %s withdraws it", name, dir, name);
-	return certificate_issue(in(ca, dir, "ca"), name, CERTIFICATE_CLIENT, NULL, in(identity, agents, name), err);
+	rc = file_mkdirs(in(identity, agents, name), 0700, err);
+	if (rc == 0)
+		rc = certificate_pin(in(coordinator, dir, BUS_COORDINATOR), identity, err);
+	return rc < 0 ? rc : certificate_issue(in(ca, dir, "ca"), name, CERTIFICATE_CLIENT, NULL, identity, err);
 }
 
 /* Withdraw a certificate, and let the broker know. @return as of broker_reload() */
@@ -145,12 +148,14 @@ static int withdraw(const char *dir, const char *identity, struct err *err)
  */
 static int evict(const char *dir, const char *url, const char *name, struct err *err)
 {
-	char ca[PATH_BYTES], identity[PATH_BYTES];
+	char ca[PATH_BYTES], coordinator[PATH_BYTES], identity[PATH_BYTES];
 	struct bus *bus = bus_new();
 	int rc;
 
 	(void)in(identity, dir, "evict");
 	rc = bus ? certificate_issue(in(ca, dir, "ca"), name, CERTIFICATE_CLIENT, NULL, identity, err) : err_set(err, -ENOMEM, "fleet: no memory");
+	if (rc == 0)
+		rc = certificate_pin(in(coordinator, dir, BUS_COORDINATOR), identity, err);
 	if (rc == 0)
 		rc = bus_open(bus, url, identity, EVICT_NS, err);
 	bus_free(bus);

@@ -5,7 +5,7 @@
  *	DIR/fleet.json		the address of the broker
  *	DIR/ca/			the authority; its key never leaves this folder
  *	DIR/broker/		the broker's identity, configuration and log
- *	DIR/coordinator/	the identity of `squall run`
+ *	DIR/coordinator/	the identity of `squall run`; what is signed with its key the agents obey
  *	DIR/agents/NAME/	an agent's identity, to be copied to its host
  */
 #ifndef SQUALL_COORD_FLEET_H

@@ -27,6 +27,15 @@ struct bus_message {
 	uint64_t at_ns;		/* clock_mono_ns when its last byte arrived */
 };
 
+/** What an agent on a broker has not obeyed. */
+struct bus_refused {
+	uint64_t forged;		/* not signed by the coordinator */
+	uint64_t misaddressed;		/* signed for another agent */
+	uint64_t of_no_session;		/* of a session that has ended, or of before a restart */
+	uint64_t expired;		/* too late */
+	uint64_t repeated, reordered;	/* also what was sent again after a connection broke */
+};
+
 struct bus *bus_new(void);
 void bus_free(struct bus *bus);
 
@@ -55,6 +64,8 @@ int bus_join(struct bus *bus, const char *peer, struct err *err);
 
 /** As an agent: wait until the coordinator begins a session, which makes it the peer BUS_COORDINATOR. @return 1 it did, 0 at the deadline, -EBUSY another process has our name */
 int bus_accept(struct bus *bus, uint64_t deadline_ns, struct err *err);
+
+struct bus_refused bus_refused(const struct bus *bus);
 
 void bus_detach(struct bus *bus, const char *peer);
 

@@ -2,7 +2,8 @@
 /*
  * certificate.h - who is who on a bus: a certificate authority of a fleet's own, the certificates that it signs, and those that it has withdrawn.
  *
- * Keys are Ed25519, certificates X.509. A folder of a certificate, an identity, has key.pem (for its owner alone), cert.pem and ca.pem.
+ * Keys are Ed25519, certificates X.509. A folder of a certificate, an identity, has key.pem (for its owner alone), cert.pem and ca.pem; that of an agent
+ * also coordinator.pem, the certificate of whom it obeys.
  */
 #ifndef SQUALL_CERTIFICATE_H
 #define SQUALL_CERTIFICATE_H
@@ -11,6 +12,7 @@
 #include <stddef.h>
 
 struct err;
+struct evp_pkey_st;		/* EVP_PKEY of libcrypto */
 
 #define CERTIFICATE_NAME_BYTES 33	/* with the NUL */
 
@@ -36,5 +38,13 @@ int certificate_revoke(const char *authority, const char *identity, struct err *
 
 /** The name that the certificate of an identity carries. Errors: -ENOENT, -EBADMSG no certificate, or its name is not fine */
 int certificate_name(const char *identity, char ret_name[CERTIFICATE_NAME_BYTES], struct err *err);
+
+/** The private key of an identity, to be freed by EVP_PKEY_free(). */
+int certificate_key(const char *identity, struct evp_pkey_st **ret, struct err *err);
+
+/** Put the certificate of one identity into another, as coordinator.pem. */
+int certificate_pin(const char *of, const char *identity, struct err *err);
+/** The public key in coordinator.pem, to be freed by EVP_PKEY_free(). */
+int certificate_pinned(const char *identity, struct evp_pkey_st **ret, struct err *err);
 
 #endif

@@ -9,13 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "broker.h"
-#include "bus.h"
-#include "certificate.h"
+#include "broker_fixture.h"
 #include "clock.h"
 #include "err.h"
 #include "file.h"
@@ -54,109 +51,65 @@ static void join_by_tcp(struct bus *a, struct bus *b)
 	socklen_t bytes = sizeof at;
 	struct err err = ERR_INIT;
 	int listener = socket(AF_INET, SOCK_STREAM, 0), fd;
-	char url[64];
+	char at_port[64];
 
 	cr_assert_eq(bind(listener, (struct sockaddr *)&at, sizeof at), 0);
 	cr_assert_eq(listen(listener, 1), 0);
 	cr_assert_eq(getsockname(listener, (struct sockaddr *)&at, &bytes), 0);
-	(void)snprintf(url, sizeof url, "tcp:127.0.0.1:%u", ntohs(at.sin_port));
-	cr_assert_eq(bus_connect(a, "agent", url, 5 * NS_PER_S, &err), 0, "%s", err.text);
+	(void)snprintf(at_port, sizeof at_port, "tcp:127.0.0.1:%u", ntohs(at.sin_port));
+	cr_assert_eq(bus_connect(a, "agent", at_port, 5 * NS_PER_S, &err), 0, "%s", err.text);
 	fd = accept(listener, NULL, NULL);
 	cr_assert_geq(fd, 0);
 	cr_assert_eq(bus_attach(b, "coordinator", fd, NULL), 0);
 	close(listener);
 }
 
-/* A broker on loopback, and certificates. It ends with this process, however that ends; the folder is removed by it. */
-static char folder[64], url[64];
-static struct broker broker = BROKER_INIT;
+TestSuite(bus, .fini = fixture_end);
 
-static const char *in(const char *name)
+/* The coordinator has sent something; both sides do their part until the agent has it. */
+static void expect_at_agent(struct bus *a, struct bus *b, const char *kind)
 {
-	static char path[4][128];
-	static int turn;
-
-	turn = (turn + 1) % 4;
-	(void)snprintf(path[turn], sizeof path[0], "%s/%s", folder, name);
-	return path[turn];
-}
-
-static void issue(const char *name, enum certificate_use use, const char *address)
-{
-	struct err err = ERR_INIT;
-
-	cr_assert_eq(certificate_issue(in("ca"), name, use, address, in(name), &err), 0, "%s", err.text);
-}
-
-/* Free now; whoever takes it before the broker does makes it try the next. */
-static uint16_t free_port(void)
-{
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t bytes = sizeof at;
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	cr_assert_eq(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
-	cr_assert_eq(getsockname(fd, (struct sockaddr *)&at, &bytes), 0);
-	close(fd);
-	return ntohs(at.sin_port);
-}
-
-static void start_broker(void)
-{
-	struct err err = ERR_INIT;
-	int rc = -EADDRINUSE;
-
-	(void)snprintf(folder, sizeof folder, "/tmp/squall-bus-XXXXXX");
-	cr_assert_not_null(mkdtemp(folder));
-	cr_assert_eq(chmod(folder, 0711), 0);	/* the broker is another user when this is root */
-	cr_assert_eq(certificate_authority(in("ca"), NULL), 0);
-	issue("broker", CERTIFICATE_SERVER, "127.0.0.1");
-	issue(BUS_COORDINATOR, CERTIFICATE_CLIENT, NULL);
-	issue("agent", CERTIFICATE_CLIENT, NULL);
-	cr_assert_eq(broker_revoked(in("broker"), in("ca"), NULL), 0);
-	for (int attempt = 0; attempt < 5 && rc == -EADDRINUSE; attempt++) {
-		uint16_t port = free_port();
-
-		err.text[0] = '\0';
-		cr_assert_eq(broker_configure(in("broker"), "127.0.0.1", port, &err), 0, "%s", err.text);
-		(void)snprintf(url, sizeof url, "mqtts://127.0.0.1:%u", port);
-		rc = broker_start(in("broker"), 10 * NS_PER_S, &broker, &err);
-	}
-	cr_assert_eq(rc, 0, "%s", err.text);
-}
-
-static void stop_broker(void)
-{
-	broker_stop(&broker);
-	if (folder[0] != '\0')
-		(void)file_remove_tree(folder, NULL);
-}
-
-TestSuite(bus, .fini = stop_broker);
-
-static void join_by_mqtt(struct bus *a, struct bus *b)
-{
-	struct err err = ERR_INIT;
 	struct bus_message m;
+	uint64_t deadline = clock_mono_ns() + 5 * NS_PER_S;
+	int rc = 0;
 
-	start_broker();
-	cr_assert_eq(bus_open(a, url, in(BUS_COORDINATOR), 5 * NS_PER_S, &err), 0, "%s", err.text);
-	cr_assert_eq(bus_open(b, url, in("agent"), 5 * NS_PER_S, &err), 0, "%s", err.text);
-	cr_assert_eq(bus_join(a, "agent", &err), 0, "%s", err.text);
-	cr_assert_eq(bus_send(a, "agent", "hello", NULL), 0);
-	cr_assert_eq(bus_accept(b, clock_mono_ns() + 5 * NS_PER_S, &err), 1, "%s", err.text);
-	cr_assert_eq(bus_next(b, clock_mono_ns() + 5 * NS_PER_S, &m), 1);
+	while (rc == 0 && clock_mono_ns() < deadline) {
+		(void)bus_flush(a, clock_mono_ns());
+		rc = bus_accept(b, clock_mono_ns() + NS_PER_MS, NULL);
+	}
+	cr_assert_eq(rc, 1);
+	cr_assert_eq(bus_next(b, deadline, &m), 1);
+	cr_assert_str_eq(m.kind, kind);
 	json_decref(m.body);
+}
+
+static void begin_session(struct bus *a, struct bus *b, const char *kind)
+{
+	struct err err = ERR_INIT;
+
+	cr_assert_eq(bus_join(a, "agent", &err), 0, "%s", err.text);
+	cr_assert_eq(bus_send(a, "agent", kind, NULL), 0);
+	expect_at_agent(a, b, kind);
+}
+
+static void join_by_mqtt(struct bus **ret_a, struct bus **ret_b)
+{
+	fixture_begin();
+	open_bus(ret_a, BUS_COORDINATOR);
+	open_bus(ret_b, "agent");
+	begin_session(*ret_a, *ret_b, "hello");
 }
 
 /* a is the coordinator's bus, with the peer "agent"; b the agent's, with the peer "coordinator". */
 static void make_pair(enum way way, struct bus **ret_a, struct bus **ret_b)
 {
+	if (way == MQTT) {
+		join_by_mqtt(ret_a, ret_b);
+		return;
+	}
 	*ret_a = bus_new();
 	*ret_b = bus_new();
-	if (way == MQTT)
-		join_by_mqtt(*ret_a, *ret_b);
-	else if (way == TCP)
+	if (way == TCP)
 		join_by_tcp(*ret_a, *ret_b);
 	else
 		join_by_socket_pair(*ret_a, *ret_b);
@@ -273,14 +226,6 @@ Test(bus, an_address_is_checked)
 	bus_free(bus);
 }
 
-static void open_bus(struct bus **ret, const char *identity)
-{
-	struct err err = ERR_INIT;
-
-	*ret = bus_new();
-	cr_assert_eq(bus_open(*ret, url, in(identity), 5 * NS_PER_S, &err), 0, "%s", err.text);
-}
-
 static void expect_gone(struct bus *bus, const char *peer, uint64_t within_ns)
 {
 	struct bus_message m;
@@ -295,7 +240,7 @@ Test(bus, over_mqtt_an_agent_that_is_not_there_is_gone_at_once)
 {
 	struct bus *a;
 
-	start_broker();
+	fixture_begin();
 	open_bus(&a, BUS_COORDINATOR);
 	cr_assert_eq(bus_join(a, "agent", NULL), 0);
 	cr_assert_eq(bus_send(a, "agent", "hello", NULL), 0);
@@ -310,7 +255,7 @@ Test(bus, over_mqtt_an_agent_that_is_killed_is_gone_within_its_doubt)
 	struct err err = ERR_INIT;
 	pid_t agent;
 
-	start_broker();
+	fixture_begin();
 	open_bus(&a, BUS_COORDINATOR);
 	agent = fork();
 	if (agent == 0) {
@@ -406,19 +351,12 @@ Test(bus, over_mqtt_a_broker_that_stays_away_is_the_end_of_all_sessions)
 Test(bus, over_mqtt_an_agent_that_was_started_again_begins_a_new_session)
 {
 	struct bus *a, *b;
-	struct bus_message m;
-	struct err err = ERR_INIT;
 
 	make_pair(MQTT, &a, &b);
 	bus_free(b);
 	open_bus(&b, "agent");
 	expect_gone(a, "agent", 2 * NS_PER_S);
-	cr_assert_eq(bus_join(a, "agent", &err), 0, "%s", err.text);
-	cr_assert_eq(bus_send(a, "agent", "again", NULL), 0);
-	cr_assert_eq(bus_accept(b, soon(), &err), 1, "%s", err.text);
-	cr_assert_eq(bus_next(b, soon(), &m), 1);
-	cr_assert_str_eq(m.kind, "again");
-	json_decref(m.body);
+	begin_session(a, b, "again");
 	bus_free(a);
 	bus_free(b);
 }
@@ -426,19 +364,12 @@ Test(bus, over_mqtt_an_agent_that_was_started_again_begins_a_new_session)
 Test(bus, over_mqtt_a_coordinator_that_was_started_again_ends_the_old_session)
 {
 	struct bus *a, *b;
-	struct bus_message m;
-	struct err err = ERR_INIT;
 
 	make_pair(MQTT, &a, &b);
 	bus_free(a);
 	expect_gone(b, BUS_COORDINATOR, 2 * NS_PER_S);
 	open_bus(&a, BUS_COORDINATOR);
-	cr_assert_eq(bus_join(a, "agent", &err), 0, "%s", err.text);
-	cr_assert_eq(bus_send(a, "agent", "anew", NULL), 0);
-	cr_assert_eq(bus_accept(b, soon(), &err), 1, "%s", err.text);
-	cr_assert_eq(bus_next(b, soon(), &m), 1);
-	cr_assert_str_eq(m.kind, "anew");
-	json_decref(m.body);
+	begin_session(a, b, "anew");
 	bus_free(a);
 	bus_free(b);
 }
@@ -448,9 +379,10 @@ Test(bus, over_mqtt_a_certificate_that_is_withdrawn_or_of_another_fleet_is_refus
 	struct bus *bus = bus_new();
 	struct err err = ERR_INIT;
 
-	start_broker();
+	fixture_begin();
 	cr_assert_eq(certificate_authority(in("other"), &err), 0, "%s", err.text);
 	cr_assert_eq(certificate_issue(in("other"), "agent", CERTIFICATE_CLIENT, NULL, in("stranger"), &err), 0, "%s", err.text);
+	cr_assert_eq(certificate_pin(in(BUS_COORDINATOR), in("stranger"), &err), 0, "%s", err.text);
 	cr_assert_lt(bus_open(bus, url, in("stranger"), NS_PER_S, &err), 0);
 	cr_assert_not_null(strstr(err.text, "127.0.0.1"), "%s", err.text);
 	/* A stranger who trusts our authority is not trusted by it. */
@@ -492,7 +424,7 @@ Test(bus, over_mqtt_a_broker_ends_with_who_started_it)
 	pid_t starter, started = 0;
 	int pipe_fd[2];
 
-	start_broker();
+	fixture_begin();
 	broker_stop(&broker);
 	cr_assert_eq(pipe(pipe_fd), 0);
 	starter = fork();

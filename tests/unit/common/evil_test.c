@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * evil_test.c - an agent with a valid certificate that follows no rule, and a broker that lets it: neither gets more than noise.
+ */
+#include <criterion/criterion.h>
+#include <mosquitto.h>
+#include <mqtt_protocol.h>
+#include <openssl/evp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../../../common/bus_seal.h"
+#include "../../../common/bus_window.h"
+#include "broker_fixture.h"
+#include "clock.h"
+#include "err.h"
+#include "file.h"
+
+#define HEARD_MAX 512
+#define TURN_NS (5 * NS_PER_MS)
+#ifdef __SANITIZE_ADDRESS__
+#define GROWTH_BYTES_MAX (512u << 20)	/* it keeps 256 MiB of what was freed */
+#else
+#define GROWTH_BYTES_MAX (64u << 20)
+#endif
+
+/* A client of MQTT that is nobody's but this test's. */
+struct raw {
+	struct mosquitto *client;
+	bool connected;
+	int answers, denied;		/* of what it has published */
+	struct {
+		char topic[64];
+		char *text;
+		size_t bytes;
+	} heard[HEARD_MAX];
+	int heard_nr;
+};
+
+TestSuite(evil, .fini = fixture_end);
+
+static void on_connect(struct mosquitto *client, void *arg, int reason, int flags, const mosquitto_property *properties)
+{
+	struct raw *r = arg;
+
+	(void)client;
+	(void)flags;
+	(void)properties;
+	r->connected = reason == 0;
+}
+
+static void on_publish(struct mosquitto *client, void *arg, int id, int reason, const mosquitto_property *properties)
+{
+	struct raw *r = arg;
+
+	(void)client;
+	(void)id;
+	(void)properties;
+	r->answers++;
+	r->denied += reason == MQTT_RC_NOT_AUTHORIZED;
+}
+
+static void on_message(struct mosquitto *client, void *arg, const struct mosquitto_message *m, const mosquitto_property *properties)
+{
+	struct raw *r = arg;
+
+	(void)client;
+	(void)properties;
+	if (r->heard_nr == HEARD_MAX)
+		return;
+	(void)snprintf(r->heard[r->heard_nr].topic, sizeof r->heard[0].topic, "%s", m->topic);
+	r->heard[r->heard_nr].bytes = (size_t)m->payloadlen;
+	r->heard[r->heard_nr].text = malloc((size_t)m->payloadlen + 1);
+	memcpy(r->heard[r->heard_nr].text, m->payload, (size_t)m->payloadlen);
+	r->heard_nr++;
+}
+
+static void raw_serve(struct raw *r, uint64_t for_ns)
+{
+	uint64_t end = clock_mono_ns() + for_ns;
+
+	do
+		(void)mosquitto_loop(r->client, (int)(TURN_NS / NS_PER_MS), 1);
+	while (clock_mono_ns() < end);
+}
+
+static void raw_open(struct raw *r, const char *identity, const char *client_id)
+{
+	char ca[128], cert[128], key[128];
+
+	*r = (struct raw){ .client = NULL };
+	(void)mosquitto_lib_init();
+	(void)snprintf(ca, sizeof ca, "%s/ca.pem", in(identity));
+	(void)snprintf(cert, sizeof cert, "%s/cert.pem", in(identity));
+	(void)snprintf(key, sizeof key, "%s/key.pem", in(identity));
+	r->client = mosquitto_new(client_id, true, r);
+	mosquitto_connect_v5_callback_set(r->client, on_connect);
+	mosquitto_publish_v5_callback_set(r->client, on_publish);
+	mosquitto_message_v5_callback_set(r->client, on_message);
+	cr_assert_eq(mosquitto_int_option(r->client, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V5), 0);
+	cr_assert_eq(mosquitto_tls_set(r->client, ca, NULL, cert, key, NULL), 0);
+	cr_assert_eq(mosquitto_connect(r->client, "127.0.0.1", (int)strtol(strrchr(url, ':') + 1, NULL, 10), 10), 0);
+	for (int turn = 0; turn < 200 && !r->connected; turn++)
+		raw_serve(r, TURN_NS);
+	cr_assert(r->connected);
+}
+
+static void raw_close(struct raw *r)
+{
+	for (int i = 0; i < r->heard_nr; i++)
+		free(r->heard[i].text);
+	(void)mosquitto_disconnect(r->client);
+	mosquitto_destroy(r->client);
+	(void)mosquitto_lib_cleanup();
+}
+
+/* @return whether the broker has taken it */
+static bool raw_publish(struct raw *r, const char *topic, const char *text, size_t bytes)
+{
+	int answers = r->answers, denied = r->denied;
+
+	cr_assert_eq(mosquitto_publish_v5(r->client, NULL, topic, (int)bytes, text, 1, false, NULL), 0);
+	for (int turn = 0; turn < 400 && r->answers == answers; turn++)
+		raw_serve(r, TURN_NS);
+	cr_assert_gt(r->answers, answers, "no answer of the broker to a message on %s", topic);
+	return r->denied == denied;
+}
+
+static void raw_subscribe(struct raw *r, const char *topic)
+{
+	(void)mosquitto_subscribe_v5(r->client, NULL, topic, 1, 0, NULL);
+	raw_serve(r, 10 * TURN_NS);
+}
+
+/* Coordinator, agent, and what they have said to each other. */
+struct pair {
+	struct bus *a, *b;
+	int sent, taken, back;		/* to the agent, by the agent, and the agent's answers that came */
+};
+
+static void serve(struct pair *p)
+{
+	struct bus_message m;
+
+	while (bus_next(p->b, clock_mono_ns() + NS_PER_MS, &m) == 1) {
+		cr_assert_str_eq(m.kind, "tick", "the agent got '%s'", m.kind);
+		cr_assert_eq(json_integer_value(json_object_get(m.body, "i")), p->taken);
+		cr_assert_eq(bus_send(p->b, BUS_COORDINATOR, "tock", json_pack("{s:i}", "i", p->taken)), 0);
+		p->taken++;
+		json_decref(m.body);
+	}
+	while (bus_next(p->a, clock_mono_ns() + NS_PER_MS, &m) == 1) {
+		cr_assert_str_eq(m.peer, "agent");
+		cr_assert_str_eq(m.kind, "tock", "the coordinator got '%s'", m.kind);
+		cr_assert_eq(json_integer_value(json_object_get(m.body, "i")), p->back);
+		p->back++;
+		json_decref(m.body);
+	}
+}
+
+/* One more each way. */
+static void exchange(struct pair *p)
+{
+	uint64_t deadline = clock_mono_ns() + 5 * NS_PER_S;
+
+	cr_assert_eq(bus_send(p->a, "agent", "tick", json_pack("{s:i}", "i", p->sent++)), 0);
+	while (p->back < p->sent && clock_mono_ns() < deadline) {
+		(void)bus_accept(p->b, clock_mono_ns(), NULL);
+		serve(p);
+	}
+	cr_assert_eq(p->back, p->sent);
+}
+
+static void pair_open(struct pair *p)
+{
+	struct err err = ERR_INIT;
+
+	*p = (struct pair){ .sent = 0 };
+	open_bus(&p->a, BUS_COORDINATOR);
+	open_bus(&p->b, "agent");
+	cr_assert_eq(bus_join(p->a, "agent", &err), 0, "%s", err.text);
+	exchange(p);
+}
+
+static void pair_close(struct pair *p)
+{
+	bus_free(p->a);
+	bus_free(p->b);
+}
+
+Test(evil, an_agent_can_neither_command_nor_answer_for_another)
+{
+	static const char *const topics[] = { "squall/down/agent", "squall/up/agent", "squall/all", "squall/down/evil", "squall/up/coordinator", "other" };
+	static const char command[] = "{\"kind\": \"stop\"}";
+	struct pair p;
+	struct raw evil;
+
+	fixture_begin();
+	fixture_agent("evil");
+	pair_open(&p);
+	raw_open(&evil, "evil", "evil");
+	for (size_t i = 0; i < sizeof topics / sizeof topics[0]; i++)
+		cr_assert_not(raw_publish(&evil, topics[i], command, strlen(command)), "the broker took a message on %s", topics[i]);
+	cr_assert(raw_publish(&evil, "squall/up/evil", command, strlen(command)));
+	exchange(&p);
+	cr_assert_eq(bus_refused(p.b).forged, 0);	/* nothing came as far as the agent */
+	raw_close(&evil);
+	pair_close(&p);
+}
+
+Test(evil, an_agent_hears_nothing_of_another)
+{
+	static const char *const topics[] = { "#", "squall/#", "squall/up/#", "squall/up/agent", "squall/down/agent", "+/+/+", "$SYS/#", "$share/x/squall/#" };
+	struct pair p;
+	struct raw evil;
+
+	fixture_begin();
+	fixture_agent("evil");
+	pair_open(&p);
+	raw_open(&evil, "evil", "evil");
+	for (size_t i = 0; i < sizeof topics / sizeof topics[0]; i++)
+		raw_subscribe(&evil, topics[i]);
+	for (int i = 0; i < 10; i++)
+		exchange(&p);
+	raw_serve(&evil, NS_PER_S / 5);
+	cr_assert_eq(evil.heard_nr, 0, "it heard something on %s", evil.heard[0].topic);
+	raw_close(&evil);
+	pair_close(&p);
+}
+
+Test(evil, an_agent_that_takes_the_client_id_of_another_hits_only_itself)
+{
+	struct pair p;
+	struct raw evil;
+
+	fixture_begin();
+	fixture_agent("evil");
+	pair_open(&p);
+	raw_open(&evil, "evil", "agent");
+	raw_subscribe(&evil, "squall/down/agent");
+	for (int i = 0; i < 10; i++)
+		exchange(&p);
+	cr_assert_not(raw_publish(&evil, "squall/up/agent", "x", 1));
+	raw_serve(&evil, NS_PER_S / 5);
+	cr_assert_eq(evil.heard_nr, 0);
+	raw_close(&evil);
+	pair_close(&p);
+}
+
+static uint64_t resident_bytes(void)
+{
+	char *text = NULL, *at;
+	uint64_t pages = 0;
+
+	if (file_read("/proc/self/statm", 256, &text, NULL, NULL) == 0 && (at = strchr(text, ' ')))
+		pages = strtoull(at, NULL, 10);
+	free(text);
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void flood(const char *identity)
+{
+	static char text[1u << 20];
+	struct raw evil;
+
+	memset(text, 'x', sizeof text);
+	raw_open(&evil, identity, identity);
+	for (;;) {
+		(void)mosquitto_publish_v5(evil.client, NULL, "squall/up/evil", sizeof text, text, 1, false, NULL);
+		while (mosquitto_want_write(evil.client))
+			(void)mosquitto_loop(evil.client, 5, 1);
+	}
+}
+
+Test(evil, a_flood_costs_the_others_time_and_nothing_else, .timeout = 60)
+{
+	struct pair p;
+	uint64_t before, begin, worst = 0, size;
+	pid_t evil;
+	int nr = 0;
+
+	fixture_begin();
+	fixture_agent("evil");
+	pair_open(&p);
+	before = resident_bytes();
+	evil = fork();
+	if (evil == 0)
+		flood("evil");
+	begin = clock_mono_ns();
+	while (clock_mono_ns() < begin + 3 * NS_PER_S) {
+		uint64_t at = clock_mono_ns();
+
+		exchange(&p);
+		nr++;
+		if (clock_mono_ns() - at > worst)
+			worst = clock_mono_ns() - at;
+	}
+	size = resident_bytes();
+	cr_assert_eq(kill(evil, SIGKILL), 0);
+	cr_assert_eq(waitpid(evil, NULL, 0), evil);
+	cr_assert_gt(nr, 5);
+	cr_assert_lt(worst, 5 * NS_PER_S);
+	cr_assert_lt(size, before + GROWTH_BYTES_MAX, "from %llu to %llu bytes", (unsigned long long)before, (unsigned long long)size);
+	pair_close(&p);
+}
+
+/* From here on the broker lets everybody do everything. */
+static void begin_with_a_careless_broker(void)
+{
+	static const char acl[] = "topic readwrite #\nuser coordinator\ntopic readwrite #\nuser agent\ntopic readwrite #\nuser evil\ntopic readwrite #\n";
+	struct err err = ERR_INIT;
+
+	fixture_begin();
+	fixture_agent("evil");
+	cr_assert_eq(file_write(in("broker/acl"), acl, strlen(acl), 0644, &err), 0, "%s", err.text);
+	cr_assert_eq(broker_reload(in("broker"), &err), 1, "%s", err.text);
+}
+
+/* What the coordinator has sent down, as the evil one has heard it. @param nth  counted from 0, and from the last when below */
+static int sealed_heard(const struct raw *evil, int nth)
+{
+	int found = 0, step = nth < 0 ? -1 : 1;
+
+	nth = nth < 0 ? -nth - 1 : nth;
+	for (int i = step < 0 ? evil->heard_nr - 1 : 0; i >= 0 && i < evil->heard_nr; i += step)
+		if (strcmp(evil->heard[i].topic, "squall/down/agent") == 0 && evil->heard[i].bytes > 128 && memchr(evil->heard[i].text, '{', evil->heard[i].bytes) &&
+		    found++ == nth)
+			return i;
+	cr_assert_fail("there is no sealed parcel %d", nth);
+	return -1;
+}
+
+static void agent_waits(struct pair *p)
+{
+	for (int i = 0; i < 50; i++)
+		serve(p);
+}
+
+Test(evil, with_a_careless_broker_what_is_forged_repeated_or_reordered_is_refused_and_counted)
+{
+	static const char forged[] = "0123456789abcdef 0000000000000000 0000000000000000 {\"kind\": \"stop\"}";
+	struct bus_refused refused;
+	struct sealed sealed;
+	struct parcel_head head;
+	struct raw evil;
+	struct pair p;
+	EVP_PKEY *key = NULL, *own = NULL;
+	char *text;
+	size_t bytes;
+	char parcel[256];
+	int at;
+
+	begin_with_a_careless_broker();
+	raw_open(&evil, "evil", "evil");
+	raw_subscribe(&evil, "squall/#");
+	pair_open(&p);
+	exchange(&p);
+	raw_serve(&evil, NS_PER_S / 5);
+	cr_assert_eq(certificate_key(in(BUS_COORDINATOR), &key, NULL), 0);
+	cr_assert_eq(certificate_key(in("evil"), &own, NULL), 0);
+
+	/* Without a signature, with its own, and with the coordinator's over something else. */
+	cr_assert(raw_publish(&evil, "squall/down/agent", forged, strlen(forged)));
+	cr_assert_eq(seal_make(own, "agent", UINT64_MAX, forged, strlen(forged), &text, &bytes), 0);
+	cr_assert(raw_publish(&evil, "squall/down/agent", text, bytes));
+	free(text);
+	at = sealed_heard(&evil, 0);
+	evil.heard[at].text[evil.heard[at].bytes - 2] ^= 1;
+	cr_assert(raw_publish(&evil, "squall/down/agent", evil.heard[at].text, evil.heard[at].bytes));
+	evil.heard[at].text[evil.heard[at].bytes - 2] ^= 1;
+	agent_waits(&p);
+	cr_assert_eq(bus_refused(p.b).forged, 3);
+
+	/* As it was, once more. */
+	refused = bus_refused(p.b);
+	cr_assert(raw_publish(&evil, "squall/down/agent", evil.heard[at].text, evil.heard[at].bytes));
+	agent_waits(&p);
+	cr_assert_eq(bus_refused(p.b).repeated, refused.repeated + 1);
+
+	/* What only who has the key could send, so that each reason is seen alone: too early, too late, to another, in no session. */
+	cr_assert_eq(seal_open(key, evil.heard[at].text, evil.heard[at].bytes, &sealed), 0);
+	cr_assert_eq(parcel_parse(sealed.parcel, sealed.parcel_bytes, &head), 0);
+	(void)snprintf(parcel, sizeof parcel, "%016llx %016x %016x {\"kind\": \"stop\"}", (unsigned long long)head.session, 99, 0);
+	cr_assert_eq(seal_make(key, "agent", UINT64_MAX, parcel, strlen(parcel), &text, &bytes), 0);
+	cr_assert(raw_publish(&evil, "squall/down/agent", text, bytes));
+	free(text);
+	(void)snprintf(parcel, sizeof parcel, "%016llx %016x %016x {\"kind\": \"stop\"}", (unsigned long long)head.session, 2, 0);
+	cr_assert_eq(seal_make(key, "agent", NS_PER_MS, parcel, strlen(parcel), &text, &bytes), 0);
+	cr_assert(raw_publish(&evil, "squall/down/agent", text, bytes));
+	free(text);
+	cr_assert_eq(seal_make(key, "other", UINT64_MAX, parcel, strlen(parcel), &text, &bytes), 0);
+	cr_assert(raw_publish(&evil, "squall/down/agent", text, bytes));
+	free(text);
+	cr_assert_eq(seal_make(key, "agent", UINT64_MAX, forged, strlen(forged), &text, &bytes), 0);
+	cr_assert(raw_publish(&evil, "squall/down/agent", text, bytes));
+	free(text);
+	agent_waits(&p);
+	refused = bus_refused(p.b);
+	cr_assert_eq(refused.reordered, 1);
+	cr_assert_eq(refused.expired, 1);
+	cr_assert_eq(refused.misaddressed, 1);
+	cr_assert_eq(refused.of_no_session, 1);
+
+	exchange(&p);		/* and the session goes on */
+	EVP_PKEY_free(key);
+	EVP_PKEY_free(own);
+	raw_close(&evil);
+	pair_close(&p);
+}
+
+Test(evil, with_a_careless_broker_the_commands_of_a_session_are_worth_nothing_after_it)
+{
+	struct raw evil;
+	struct pair p;
+	int nr, sealed = 0;
+
+	begin_with_a_careless_broker();
+	raw_open(&evil, "evil", "evil");
+	raw_subscribe(&evil, "squall/#");
+	pair_open(&p);
+	for (int i = 0; i < 5; i++)
+		exchange(&p);
+	raw_serve(&evil, NS_PER_S / 5);
+	pair_close(&p);
+
+	/* An agent that was started again, and hears everything once more, from the request for a session on. */
+	open_bus(&p.b, "agent");
+	nr = evil.heard_nr;
+	for (int i = 0; i < nr; i++)
+		if (strcmp(evil.heard[i].topic, "squall/down/agent") == 0) {
+			cr_assert(raw_publish(&evil, "squall/down/agent", evil.heard[i].text, evil.heard[i].bytes));
+			sealed += evil.heard[i].bytes > 128;
+		}
+	cr_assert_gt(sealed, 5);
+	cr_assert_eq(bus_accept(p.b, clock_mono_ns() + NS_PER_S, NULL), 0);
+	cr_assert_eq(bus_refused(p.b).of_no_session, (uint64_t)sealed);
+	bus_free(p.b);
+	raw_close(&evil);
+}
+
+Test(evil, with_a_careless_broker_false_last_wills_and_requests_end_no_session)
+{
+	char will[WINDOW_HEADER_BYTES + 5], open[WINDOW_HEADER_BYTES + 5];
+	size_t will_bytes = parcel_print(0, 0, 0, "gone", will), open_bytes = parcel_print(0, 12345, 0, "open", open);
+	struct raw evil;
+	struct pair p;
+	uint64_t end;
+
+	begin_with_a_careless_broker();
+	raw_open(&evil, "evil", "evil");
+	pair_open(&p);
+	end = clock_mono_ns() + 5 * NS_PER_S;
+	while (clock_mono_ns() < end) {
+		cr_assert(raw_publish(&evil, "squall/all", will, will_bytes));
+		cr_assert(raw_publish(&evil, "squall/up/agent", will, will_bytes));
+		cr_assert(raw_publish(&evil, "squall/down/agent", open, open_bytes));
+		exchange(&p);
+	}
+	raw_close(&evil);
+	pair_close(&p);
+}
