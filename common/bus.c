@@ -215,7 +215,7 @@ int bus_open(struct bus *bus, const char *url, const char *identity, uint64_t ti
 	uint64_t deadline = clock_mono_ns() + timeout_ns;
 	int rc = mqtt_new(bus, url, identity, &bus->mqtt, err);
 
-	while (rc == 0 && !mqtt_is_ready(bus->mqtt) && ms_until(deadline) > 0)
+	while (rc == 0 && mqtt_problem(bus->mqtt, NULL) < 0 && ms_until(deadline) > 0)
 		rc = serve(bus, ms_until(deadline));
 	if (rc < 0 || timeout_ns == 0)
 		return rc;
@@ -249,7 +249,7 @@ int bus_accept(struct bus *bus, uint64_t deadline_ns, struct err *err)
 
 		if (rc < 0)
 			return err_set(err, rc, "bus: %s", strerror(-rc));
-		if (mqtt_is_evicted(bus->mqtt))
+		if (mqtt_problem(bus->mqtt, NULL) == -EBUSY)
 			return mqtt_problem(bus->mqtt, err);
 		if (wait_ms == 0)
 			return find(bus, BUS_COORDINATOR) != NULL;

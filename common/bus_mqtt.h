@@ -27,12 +27,8 @@ bool mqtt_pollfd(const struct mqtt *mqtt, struct pollfd *ret);
 void mqtt_turn(struct mqtt *mqtt, short revents);
 #define MQTT_TURN_MS 50
 
-/** Whether the broker has taken us in and our subscription. */
-bool mqtt_is_ready(const struct mqtt *mqtt);
 struct bus_refused mqtt_refused(const struct mqtt *mqtt);
-/** Whether another process has our name: it is over, and every peer is gone. */
-bool mqtt_is_evicted(const struct mqtt *mqtt);
-/** Why it is not ready. @return 0 it is, else -ECONNREFUSED and others */
+/** Whether the broker has taken us in. @return 0 it has, else as of client_problem(), with the reason */
 int mqtt_problem(const struct mqtt *mqtt, struct err *err);
 
 #endif

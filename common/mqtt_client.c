@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mqtt_client.c - libmosquitto in our own loop.
+ *
+ *	down ──attempt──> connecting ──CONNACK──> connected ──SUBACK──> ready
+ *	  ^── refused, no CONNACK in CONNECT_NS, ended: again, ever more rarely ──┘
+ */
+#include "mqtt_client.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <mosquitto.h>
+#include <mqtt_protocol.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+
+#include "bus.h"
+#include "clock.h"
+#include "err.h"
+
+#define KEEPALIVE_S 10			/* brokers allow no less; our own deadlines are shorter */
+#define USER_TIMEOUT_MS 3000		/* data that nobody acknowledges ends the connection */
+#define CONNECT_NS (2 * NS_PER_S)	/* from an attempt to the broker's welcome */
+#define RETRY_NS (200 * NS_PER_MS)	/* the first time; doubled each time, and drawn between this and twice this: a fleet does not come back at once */
+#define RETRY_MAX_NS (1600 * NS_PER_MS)
+#define STABLE_NS (5 * NS_PER_S)
+#define CUTS_MAX 3
+#define MISC_NS (200 * NS_PER_MS)
+#define GOODBYE_NS (200 * NS_PER_MS)
+
+struct flight {
+	int id;				/* the library's; 0 = free */
+	void *tag;			/* NULL: nobody wants to know */
+};
+
+struct client {
+	struct client_options options;
+	struct mosquitto *mosquitto;
+	char address[INET_ADDRSTRLEN];
+	uint16_t port;
+	bool attempted;			/* the library knows the address */
+	bool connected, ready;
+	bool dead;			/* the descriptor is of no use until the next attempt */
+	bool evicted;			/* another process has our name */
+	int reason;			/* of the broker, when it refused */
+	char said[256];			/* the library's first complaint of this attempt: the others follow from it */
+	uint64_t retry_ns, backoff_ns, misc_ns;
+	uint64_t up_ns, down_ns;	/* since when there is a connection; since when there is none, or 0 */
+	unsigned int cuts;		/* connections in a row that were cut before they were STABLE_NS old */
+	struct flight flight[CLIENT_FLIGHT_NR];
+};
+
+static struct flight *free_flight(const struct client *c)
+{
+	for (int i = 0; i < CLIENT_FLIGHT_NR; i++)
+		if (c->flight[i].id == 0)
+			return (struct flight *)&c->flight[i];
+	return NULL;
+}
+
+bool client_has_room(const struct client *c)
+{
+	return free_flight(c) != NULL;
+}
+
+bool client_is_in_flight(const struct client *c, const void *tag)
+{
+	for (int i = 0; i < CLIENT_FLIGHT_NR; i++)
+		if (c->flight[i].id != 0 && c->flight[i].tag == tag)
+			return true;
+	return false;
+}
+
+void client_forget(struct client *c, const void *tag)
+{
+	for (int i = 0; i < CLIENT_FLIGHT_NR; i++)
+		if (c->flight[i].tag == tag)
+			c->flight[i].tag = NULL;
+}
+
+int client_publish(struct client *c, const char *topic, const char *text, size_t bytes, void *tag)
+{
+	struct flight *flight = free_flight(c);
+	int id = 0, rc;
+
+	if (!tag) {
+		if (c->connected)
+			(void)mosquitto_publish_v5(c->mosquitto, NULL, topic, (int)bytes, text, 0, false, NULL);
+		return 0;
+	}
+	if (!flight)
+		return -EMSGSIZE;
+	/* With an id it is kept, whatever is said of the connection. */
+	rc = mosquitto_publish_v5(c->mosquitto, &id, topic, (int)bytes, text, 1, false, NULL);
+	if (id == 0)
+		return rc == MOSQ_ERR_NOMEM ? -ENOMEM : -EMSGSIZE;
+	*flight = (struct flight){ .id = id, .tag = tag };
+	return 0;
+}
+
+static void on_publish(struct mosquitto *mosquitto, void *arg, int id, int reason, const mosquitto_property *properties)
+{
+	struct client *c = arg;
+
+	(void)mosquitto;
+	(void)properties;
+	for (int i = 0; i < CLIENT_FLIGHT_NR; i++) {
+		void *tag = c->flight[i].tag;
+
+		if (c->flight[i].id != id)
+			continue;
+		c->flight[i] = (struct flight){ .id = 0 };
+		if (tag)
+			c->options.on_answer(c->options.arg, tag, reason);
+		return;
+	}
+}
+
+static void on_message(struct mosquitto *mosquitto, void *arg, const struct mosquitto_message *m, const mosquitto_property *properties)
+{
+	struct client *c = arg;
+
+	(void)mosquitto;
+	(void)properties;
+	if (m->payloadlen > 0)
+		c->options.on_message(c->options.arg, m->topic, m->payload, (size_t)m->payloadlen);
+}
+
+static void on_connect(struct mosquitto *mosquitto, void *arg, int reason, int flags, const mosquitto_property *properties)
+{
+	struct client *c = arg;
+	int nr = 0;
+
+	(void)flags;
+	(void)properties;
+	c->reason = reason;
+	if (reason != 0)
+		return;
+	c->connected = true;
+	c->up_ns = clock_mono_ns();
+	c->down_ns = 0;
+	c->backoff_ns = RETRY_NS;
+	c->said[0] = '\0';
+	while (c->options.subscribe[nr])
+		nr++;
+	(void)mosquitto_subscribe_multiple(mosquitto, NULL, nr, (char *const *)(uintptr_t)c->options.subscribe, 1, 0, NULL);
+}
+
+static void on_subscribe(struct mosquitto *mosquitto, void *arg, int id, int nr, const int *granted, const mosquitto_property *properties)
+{
+	struct client *c = arg;
+
+	(void)mosquitto;
+	(void)id;
+	(void)nr;
+	(void)granted;		/* everything is; the broker looks at what it delivers */
+	(void)properties;
+	c->ready = true;
+}
+
+/*
+ * Who connects with our name ends our connection, and we would end his with the next, and so on. Not every mosquitto says that this was the
+ * reason, so a few short connections in a row count as it.
+ */
+static void went_down(struct client *c, int reason)
+{
+	uint64_t now = clock_mono_ns();
+
+	if (c->connected) {
+		c->cuts = now < c->up_ns + STABLE_NS ? c->cuts + 1 : 1;
+		c->down_ns = now;
+	}
+	c->evicted |= reason == MQTT_RC_SESSION_TAKEN_OVER || c->cuts == CUTS_MAX;
+	c->connected = false;
+	c->ready = false;
+	c->dead = true;
+}
+
+static void on_disconnect(struct mosquitto *mosquitto, void *arg, int reason, const mosquitto_property *properties)
+{
+	(void)mosquitto;
+	(void)properties;
+	went_down(arg, reason);
+}
+
+static void on_log(struct mosquitto *mosquitto, void *arg, int level, const char *text)
+{
+	struct client *c = arg;
+
+	(void)mosquitto;
+	if (level == MOSQ_LOG_ERR && c->said[0] == '\0')
+		(void)snprintf(c->said, sizeof c->said, "%s", text);
+}
+
+int bus_parse_url(const char *url, char *ret_address, uint16_t *ret_port)
+{
+	const char *from = url + strlen("mqtts://"), *colon;
+	struct in_addr ignored;
+	char *end;
+	long port;
+
+	if (strncmp(url, "mqtts://", strlen("mqtts://")) != 0)
+		return -EINVAL;
+	colon = strchr(from, ':');
+	if (!colon || colon - from >= INET_ADDRSTRLEN || colon[1] < '0' || colon[1] > '9')
+		return -EINVAL;
+	memcpy(ret_address, from, (size_t)(colon - from));
+	ret_address[colon - from] = '\0';
+	port = strtol(colon + 1, &end, 10);
+	if (*end != '\0' || port < 1 || port > 65535 || inet_pton(AF_INET, ret_address, &ignored) != 1)
+		return -EINVAL;
+	*ret_port = (uint16_t)port;
+	return 0;
+}
+
+static int set_up(struct client *c)
+{
+	const struct client_options *o = &c->options;
+	char ca[512], cert[512], key[512];
+	int rc;
+
+	(void)snprintf(ca, sizeof ca, "%s/ca.pem", o->identity);
+	(void)snprintf(cert, sizeof cert, "%s/cert.pem", o->identity);
+	(void)snprintf(key, sizeof key, "%s/key.pem", o->identity);
+	mosquitto_connect_v5_callback_set(c->mosquitto, on_connect);
+	mosquitto_disconnect_v5_callback_set(c->mosquitto, on_disconnect);
+	mosquitto_subscribe_v5_callback_set(c->mosquitto, on_subscribe);
+	mosquitto_publish_v5_callback_set(c->mosquitto, on_publish);
+	mosquitto_message_v5_callback_set(c->mosquitto, on_message);
+	mosquitto_log_callback_set(c->mosquitto, on_log);
+	rc = mosquitto_int_option(c->mosquitto, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V5);
+	if (rc == MOSQ_ERR_SUCCESS)
+		rc = mosquitto_int_option(c->mosquitto, MOSQ_OPT_TCP_NODELAY, 1);
+	if (rc == MOSQ_ERR_SUCCESS)
+		rc = mosquitto_int_option(c->mosquitto, MOSQ_OPT_SEND_MAXIMUM, CLIENT_FLIGHT_NR);
+	if (rc == MOSQ_ERR_SUCCESS)
+		rc = mosquitto_tls_set(c->mosquitto, ca, NULL, cert, key, NULL);
+	if (rc == MOSQ_ERR_SUCCESS)
+		rc = mosquitto_tls_opts_set(c->mosquitto, 1, "tlsv1.3", NULL);
+	if (rc == MOSQ_ERR_SUCCESS)
+		rc = mosquitto_will_set_v5(c->mosquitto, o->will_topic, (int)strlen(o->will), o->will, 1, false, NULL);
+	return rc;
+}
+
+int client_new(const struct client_options *options, struct client **ret, struct err *err)
+{
+	struct client *c = calloc(1, sizeof *c);
+	int rc;
+
+	if (!c)
+		return err_set(err, -ENOMEM, "bus: no memory");
+	(void)mosquitto_lib_init();
+	c->options = *options;
+	c->down_ns = clock_mono_ns();
+	c->backoff_ns = RETRY_NS;
+	rc = bus_parse_url(options->url, c->address, &c->port);
+	if (rc < 0)
+		(void)err_set(err, rc, "bus: '%s' is no address of a broker; write mqtts://ADDRESS:PORT, with an IPv4 address", options->url);
+	if (rc == 0) {
+		c->mosquitto = mosquitto_new(options->name, true, c);
+		rc = !c->mosquitto ? err_set(err, -ENOMEM, "bus: no memory") : 0;
+	}
+	if (rc == 0 && set_up(c) != MOSQ_ERR_SUCCESS)
+		rc = err_set(err, -EINVAL, "bus: the identity in %s is not complete: key.pem, cert.pem and ca.pem belong there", options->identity);
+	if (rc < 0)
+		client_free(c);
+	else
+		*ret = c;
+	return rc;
+}
+
+void client_free(struct client *c)
+{
+	uint64_t deadline = clock_mono_ns() + GOODBYE_NS;
+
+	if (!c)
+		return;
+	if (c->connected) {
+		(void)mosquitto_disconnect(c->mosquitto);
+		while (mosquitto_want_write(c->mosquitto) && clock_mono_ns() < deadline) {
+			struct pollfd wait = { .fd = mosquitto_socket(c->mosquitto), .events = POLLOUT };
+
+			if (poll(&wait, 1, (int)(GOODBYE_NS / NS_PER_MS)) <= 0 || mosquitto_loop_write(c->mosquitto, 1) != MOSQ_ERR_SUCCESS)
+				break;
+		}
+	}
+	mosquitto_destroy(c->mosquitto);
+	(void)mosquitto_lib_cleanup();
+	free(c);
+}
+
+/* A port that refuses makes the descriptor ready for ever: it is left alone until the next attempt. */
+static void give_up_attempt(struct client *c, uint64_t now)
+{
+	uint32_t jitter = 0;
+
+	went_down(c, 0);
+	(void)getrandom(&jitter, sizeof jitter, 0);
+	c->retry_ns = now + c->backoff_ns + c->backoff_ns * jitter / UINT32_MAX;
+	if (c->backoff_ns < RETRY_MAX_NS)
+		c->backoff_ns *= 2;
+}
+
+static void attempt(struct client *c, uint64_t now)
+{
+	unsigned int timeout_ms = USER_TIMEOUT_MS;
+	int rc;
+
+	c->retry_ns = now + CONNECT_NS;
+	c->dead = false;
+	if (!c->attempted)
+		rc = mosquitto_connect_async(c->mosquitto, c->address, c->port, KEEPALIVE_S);
+	else
+		rc = mosquitto_reconnect_async(c->mosquitto);
+	c->attempted = true;
+	if (rc != MOSQ_ERR_SUCCESS)
+		give_up_attempt(c, now);
+	else
+		(void)setsockopt(mosquitto_socket(c->mosquitto), IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
+}
+
+void client_turn(struct client *c, short revents)
+{
+	uint64_t now = clock_mono_ns();
+	int rc = MOSQ_ERR_SUCCESS;
+
+	if (!c->dead && mosquitto_socket(c->mosquitto) >= 0) {
+		if (revents & (POLLIN | POLLHUP | POLLERR))
+			rc = mosquitto_loop_read(c->mosquitto, 1);
+		if (rc == MOSQ_ERR_SUCCESS && !c->dead && ((revents & POLLOUT) || mosquitto_want_write(c->mosquitto)))
+			rc = mosquitto_loop_write(c->mosquitto, 1);
+		if (rc == MOSQ_ERR_SUCCESS && !c->dead && now >= c->misc_ns + MISC_NS) {
+			c->misc_ns = now;
+			rc = mosquitto_loop_misc(c->mosquitto);
+		}
+		if (rc != MOSQ_ERR_SUCCESS || c->dead || (!c->connected && (revents & (POLLHUP | POLLERR))))
+			give_up_attempt(c, now);
+	}
+	if (!c->evicted && !c->connected && now >= c->retry_ns)
+		attempt(c, now);
+}
+
+bool client_pollfd(const struct client *c, struct pollfd *ret)
+{
+	int fd = c->dead ? -1 : mosquitto_socket(c->mosquitto);
+
+	*ret = (struct pollfd){ .fd = fd, .events = (short)(POLLIN | (mosquitto_want_write(c->mosquitto) ? POLLOUT : 0)) };
+	return fd >= 0;
+}
+
+bool client_is_ready(const struct client *c)
+{
+	return c->ready;
+}
+
+uint64_t client_away_ns(const struct client *c, uint64_t now)
+{
+	return c->evicted ? UINT64_MAX : c->down_ns != 0 ? now - c->down_ns : 0;
+}
+
+int client_problem(const struct client *c, struct err *err)
+{
+	const char *name = c->options.name;
+
+	if (c->ready)
+		return 0;
+	if (c->evicted)
+		return err_set(err, -EBUSY, "the broker %s:%d: another process seems to be '%s' too: it ends our connection again and again", c->address, c->port, name);
+	if (c->reason != 0)
+		return err_set(err, -EACCES, "the broker %s:%d refuses '%s': %s", c->address, c->port, name, mosquitto_reason_string(c->reason));
+	if (c->said[0] != '\0')
+		return err_set(err, -EACCES, "the broker %s:%d: %s", c->address, c->port, c->said);
+	return err_set(err, -ECONNREFUSED, "the broker %s:%d does not answer '%s'; it may be down, or refuse the certificate: its log says which", c->address,
+		       c->port, name);
+}

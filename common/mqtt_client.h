@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mqtt_client.h - a connection to a broker that is made again whenever it ends: private to common/.
+ *
+ * MQTT 5 over TLS 1.3, a certificate on both sides. libmosquitto's own loops and its blocking connect hang or die when a broker does, so it is driven by
+ * client_turn() alone; and it is given at most CLIENT_FLIGHT_NR messages that the broker has not acknowledged, because its queue has no limit, and costs
+ * a walk through all of it for each message. No call waits.
+ */
+#ifndef SQUALL_MQTT_CLIENT_H
+#define SQUALL_MQTT_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct client;
+struct err;
+struct pollfd;
+
+#define CLIENT_FLIGHT_NR 64
+
+/* What the broker is told when it takes us in, each time anew: it keeps nothing of us. The texts live as long as the client. */
+struct client_options {
+	const char *url;		/* "mqtts://ADDRESS:PORT" */
+	const char *identity;		/* folder of certificate_issue() */
+	const char *name;		/* of its certificate */
+	const char *subscribe[3];	/* NULL-terminated */
+	const char *will_topic, *will;	/* what the broker says when we have vanished */
+	void (*on_message)(void *arg, const char *topic, const char *text, size_t bytes);
+	/** The broker's answer to what was published with a tag; `reason` is of MQTT 5: 0 it has it, 16 nobody is there to take it, 128 and more it refuses. */
+	void (*on_answer)(void *arg, void *tag, int reason);
+	void *arg;
+};
+
+/** Errors: -EINVAL the address, or the identity is not complete; -ENOMEM */
+int client_new(const struct client_options *options, struct client **ret, struct err *err);
+/** Says goodbye, within 200 ms. */
+void client_free(struct client *client);
+
+/** @return false: there is no descriptor now */
+bool client_pollfd(const struct client *client, struct pollfd *ret);
+/** Everything that is to be done now: read, write, connect again. Call it at least every CLIENT_TURN_MS. */
+void client_turn(struct client *client, short revents);
+#define CLIENT_TURN_MS 50
+
+/** Whether the broker has taken us in, and our subscriptions. */
+bool client_is_ready(const struct client *client);
+/** How long there has been no connection [ns]; 0 = there is one. UINT64_MAX: there will be none, because another process has our name. */
+uint64_t client_away_ns(const struct client *client, uint64_t now);
+/** Why it is not ready. @return 0 it is; -EBUSY another process has our name; -EACCES, -ECONNREFUSED */
+int client_problem(const struct client *client, struct err *err);
+
+/** Whether one more may be published with a tag. */
+bool client_has_room(const struct client *client);
+/**
+ * @param tag  NULL: it is forgotten when it cannot be sent now. Else it is sent until the broker answers, over another connection if need be.
+ * Errors: -EMSGSIZE, -ENOMEM; never that the connection has failed.
+ */
+int client_publish(struct client *client, const char *topic, const char *text, size_t bytes, void *tag);
+/** Whether something with this tag has no answer yet. */
+bool client_is_in_flight(const struct client *client, const void *tag);
+/** Answers to this tag are not told any more. */
+void client_forget(struct client *client, const void *tag);
+
+#endif
