@@ -293,6 +293,13 @@ int broker_start(const char *folder, uint64_t timeout_ns, struct broker *ret, st
 	return err_set(err, rc, "mosquitto did not come up within %.0f s; see %s", (double)timeout_ns / 1e9, log);
 }
 
+bool broker_has_ended(const struct broker *broker)
+{
+	struct pollfd ended = { .fd = broker->pidfd, .events = POLLIN };
+
+	return broker->pid > 0 && poll(&ended, 1, 0) == 1;
+}
+
 void broker_stop(struct broker *broker)
 {
 	struct pollfd wait = { .fd = broker->pidfd, .events = POLLIN };

@@ -30,6 +30,7 @@
 #define START_NS (10 * NS_PER_S)
 #define CONNECT_NS (10 * NS_PER_S)
 #define EVICT_NS (2 * NS_PER_S)
+#define RESTART_NS (2 * NS_PER_S)	/* nothing else is done meanwhile */
 
 /* Of a folder whose length is checked, and names that are short. */
 static const char *in(char ret[PATH_BYTES], const char *dir, const char *name)
@@ -239,6 +240,18 @@ int fleet_connect(struct fleet *f, struct bus *bus, struct broker *ret_broker, s
 	if (rc < 0 && rc != -EADDRINUSE && rc != -EADDRNOTAVAIL)
 		return err_set(err, rc, "%s", said.text);
 	return bus_open(bus, f->url, in(path, f->dir, BUS_COORDINATOR), CONNECT_NS, err);
+}
+
+int fleet_look_after(const struct fleet *f, struct broker *broker, struct err *err)
+{
+	char path[PATH_BYTES];
+	int rc;
+
+	if (!broker_has_ended(broker))
+		return 0;
+	broker_stop(broker);
+	rc = broker_start(in(path, f->dir, BROKER), RESTART_NS, broker, err);
+	return rc < 0 ? rc : 1;
 }
 
 void fleet_release(struct fleet *f)

@@ -45,6 +45,8 @@ bool fleet_has(const struct fleet *fleet, const char *name);
  * Errors: -EBUSY another run does; those of broker_start() and bus_open()
  */
 int fleet_connect(struct fleet *fleet, struct bus *bus, struct broker *ret_broker, struct err *err);
+/** A broker of ours that has ended is started again; the sessions over it go on. @return 1 it was, 0 there was no need, -errno */
+int fleet_look_after(const struct fleet *fleet, struct broker *broker, struct err *err);
 void fleet_release(struct fleet *fleet);
 
 #endif

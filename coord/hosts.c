@@ -305,8 +305,21 @@ static void give_up_silent(struct run *run, struct host *host, uint64_t now)
 	host_gone(run, host);
 }
 
+static void look_after_broker(struct run *run)
+{
+	struct err err = ERR_INIT;
+	int rc = fleet_look_after(run->fleet, &run->broker, &err);
+
+	if (rc == 0)
+		return;
+	progress_say(run, "the broker has ended%s%s", rc == 1 ? " and was started again" : ": ", err.text);
+	run_note(run, "", "note", -1, run_now(run), rc == 1 ? "the broker had ended and was started again" : "the broker has ended");
+}
+
 void hosts_retry(struct run *run, uint64_t now)
 {
+	if (run->fleet)
+		look_after_broker(run);
 	for (int i = 0; i < run->hosts_nr; i++) {
 		struct host *host = &run->host[i];
 

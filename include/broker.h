@@ -8,6 +8,7 @@
 #ifndef SQUALL_BROKER_H
 #define SQUALL_BROKER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -37,6 +38,8 @@ int broker_reload(const char *folder, struct err *err);
  * Errors: -ENOPKG mosquitto is not installed, -EADDRINUSE, -EADDRNOTAVAIL, -EACCES the folder cannot be reached by that user, -EIO with what its log says last
  */
 int broker_start(const char *folder, uint64_t timeout_ns, struct broker *ret, struct err *err);
+/** Whether one that was started runs no more. */
+bool broker_has_ended(const struct broker *broker);
 /** An empty one is fine. */
 void broker_stop(struct broker *broker);
 
