@@ -130,9 +130,10 @@ const struct parcel *window_send(struct window *w, uint64_t now)
 	memcpy(parcel->text, head, WINDOW_HEADER_BYTES);
 	w->in_acked = w->in_taken;
 	w->owes_ack = false;
+	if (w->out_next_seq == w->out_first)
+		w->sent_ns = now;
 	w->out_next = parcel->after;
 	w->out_next_seq++;
-	w->sent_ns = now;
 	return parcel;
 }
 

@@ -48,7 +48,7 @@ struct window {
 	uint64_t out_first, out_next_seq, out_end;
 	uint64_t in_taken, in_end, in_acked;	/* acked: what the sender was told last */
 	bool owes_ack;			/* the sender did not know what it sent again */
-	uint64_t sent_ns, resend_ns;	/* when something was sent last, and how long it may stay unanswered until it is sent again */
+	uint64_t sent_ns, resend_ns;	/* since when the oldest has been under way, and how long it may until all is sent again */
 	uint64_t silent_ns;		/* since when something waits for the peer without a sign of it; 0 = nothing does */
 };
 

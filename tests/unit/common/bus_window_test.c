@@ -129,6 +129,32 @@ Test(bus_window, a_broker_that_loses_repeats_and_reorders_changes_nothing)
 	}
 }
 
+Test(bus_window, what_is_lost_is_sent_again_although_something_is_sent_all_the_time)
+{
+	struct window a, b;
+	uint64_t now = NS_PER_S;
+
+	window_init(&a, SESSION);
+	window_init(&b, SESSION);
+	for (int i = 0; i < 40; i++, now += NS_PER_S / 10) {	/* 4 s; the first is lost */
+		struct wire there = { .nr = 0 }, back = { .nr = 0 };
+
+		put_number(&a, i, now);
+		send_all(&a, &there, now);
+		for (unsigned int k = i == 0; k < there.nr; k++)
+			deliver(&b, there.text[k], there.bytes[k], now);
+		if (i >= 11)
+			cr_assert_eq(take_number(&b), i - 11);
+		send_all(&b, &back, now);
+		for (unsigned int k = 0; k < back.nr; k++)
+			deliver(&a, back.text[k], back.bytes[k], now);
+		wire_release(&there);
+		wire_release(&back);
+	}
+	window_release(&a);
+	window_release(&b);
+}
+
 Test(bus_window, no_more_than_a_window_is_under_way_and_kept)
 {
 	struct window a, b;
