@@ -7,7 +7,7 @@
  *   set_tcp_nodelay		without it a TLS connection takes 60 ms longer
  *   retain_available false	else who may publish may leave a message for whoever comes next year
  *   max_packet_size		the default is 256 MB a message
- *   max_queued_*		a coordinator that is stopped for a while loses nothing, and the memory has a bound
+ *   max_queued_*		of a coordinator that is stopped, or flooded by one agent: what the others send waits behind it, and what is beyond is lost and sent again
  *   pattern			topic lines before any user line apply to anonymous clients alone
  */
 #include "broker.h"
@@ -78,7 +78,7 @@ int broker_configure(const char *folder, const char *address, uint16_t port, str
 		       "acl_file %s/acl\n"
 		       "persistence false\nretain_available false\npersistent_client_expiration 1h\n"
 		       "set_tcp_nodelay true\nmax_keepalive 30\nmax_connections 4096\n"
-		       "max_packet_size %u\nmax_queued_messages 8192\nmax_queued_bytes 268435456\n"
+		       "max_packet_size %u\nmax_queued_messages 8192\nmax_queued_bytes 67108864\n"
 		       "log_dest file %s/log\nlog_type error\nlog_type warning\nlog_type notice\nlog_timestamp_format %%Y-%%m-%%dT%%H:%%M:%%S\n",
 		       port, address, at, at, at, at, at, BUS_MESSAGE_BYTES_MAX + 4096, at);
 	rc = write_file(folder, "mosquitto.conf", text, err);

@@ -190,14 +190,12 @@ static void link_free(struct bus_link *link)
 	struct mqtt *q = l->mqtt;
 	char text[WINDOW_HEADER_BYTES + 5];
 
-	if (l->window.session != 0) {		/* the last word also says what has reached us */
-		size_t bytes = window_ack(&l->window, "", text);
+	if (l->window.session != 0) {
+		size_t bytes = window_ack(&l->window, "gone", text);
 
-		publish(l, text, bytes, NULL);
-		bytes = window_ack(&l->window, "gone", text);
-		publish(l, text, bytes, NULL);
+		publish(l, text, bytes, client_has_room(q->client) ? l : NULL);
 	}
-	client_forget(q->client, l);
+	client_forget(q->client, l);	/* also of the last word: nobody is there to hear of it */
 	for (int i = 0; i < q->links_nr; i++)
 		if (q->link[i] == l) {
 			q->link[i] = q->link[--q->links_nr];

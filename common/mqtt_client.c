@@ -127,7 +127,7 @@ static void on_message(struct mosquitto *mosquitto, void *arg, const struct mosq
 
 	(void)mosquitto;
 	(void)properties;
-	if (m->payloadlen > 0)
+	if (m->payloadlen > 0 && c->options.on_message)
 		c->options.on_message(c->options.arg, m->topic, m->payload, (size_t)m->payloadlen);
 }
 
@@ -274,26 +274,6 @@ int client_new(const struct client_options *options, struct client **ret, struct
 	return rc;
 }
 
-void client_free(struct client *c)
-{
-	uint64_t deadline = clock_mono_ns() + GOODBYE_NS;
-
-	if (!c)
-		return;
-	if (c->connected) {
-		(void)mosquitto_disconnect(c->mosquitto);
-		while (mosquitto_want_write(c->mosquitto) && clock_mono_ns() < deadline) {
-			struct pollfd wait = { .fd = mosquitto_socket(c->mosquitto), .events = POLLOUT };
-
-			if (poll(&wait, 1, (int)(GOODBYE_NS / NS_PER_MS)) <= 0 || mosquitto_loop_write(c->mosquitto, 1) != MOSQ_ERR_SUCCESS)
-				break;
-		}
-	}
-	mosquitto_destroy(c->mosquitto);
-	(void)mosquitto_lib_cleanup();
-	free(c);
-}
-
 /* A port that refuses makes the descriptor ready for ever: it is left alone until the next attempt. */
 static void give_up_attempt(struct client *c, uint64_t now)
 {
@@ -343,6 +323,40 @@ void client_turn(struct client *c, short revents)
 	}
 	if (!c->evicted && !c->connected && now >= c->retry_ns)
 		attempt(c, now);
+}
+
+static bool has_flights(const struct client *c)
+{
+	for (int i = 0; i < CLIENT_FLIGHT_NR; i++)
+		if (c->flight[i].id != 0)
+			return true;
+	return false;
+}
+
+/* A descriptor that is closed with something unread makes the kernel take back what was written last: the last answers are waited for. */
+static void say_goodbye(struct client *c)
+{
+	uint64_t now = clock_mono_ns(), deadline = now + GOODBYE_NS;
+
+	c->options.on_message = NULL;
+	for (; c->connected && has_flights(c) && now < deadline; now = clock_mono_ns()) {
+		struct pollfd wait;
+
+		if (client_pollfd(c, &wait) && poll(&wait, 1, (int)((deadline - now) / NS_PER_MS) + 1) > 0)
+			client_turn(c, wait.revents);
+	}
+	if (c->connected)
+		(void)mosquitto_disconnect(c->mosquitto);
+}
+
+void client_free(struct client *c)
+{
+	if (!c)
+		return;
+	say_goodbye(c);
+	mosquitto_destroy(c->mosquitto);
+	(void)mosquitto_lib_cleanup();
+	free(c);
 }
 
 bool client_pollfd(const struct client *c, struct pollfd *ret)

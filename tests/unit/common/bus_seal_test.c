@@ -78,7 +78,7 @@ Test(bus_seal, what_the_key_has_signed_for_another_purpose_is_no_command)
 {
 	EVP_PKEY *key = new_key();
 	struct sealed sealed;
-	const char *signed_text = "greeting client-1 0000000000000007 x";
+	const char *signed_text = "welcome client-1 0000000000000007 x";
 	unsigned char signature[64];
 	size_t bytes = sizeof signature;
 	EVP_MD_CTX *context = EVP_MD_CTX_new();
