@@ -263,7 +263,8 @@ int hosts_open(struct run *run, struct err *err)
 		(void)bus_send(run->bus, run->host[i].name, "hello", NULL);
 	rc = run_pump(run, all_said_hello, NULL, clock_mono_ns() + 20 * NS_PER_S, err);
 	if (rc == 0)
-		return err_set(err, -ETIMEDOUT, "the agent of %s did not answer within 20 s", silent_host(run, has_said_hello));
+		return err_set(err, -ETIMEDOUT, "the agent of %s did not answer within 20 s%s%s", silent_host(run, has_said_hello),
+			       run->fleet ? "; it belongs there: squall agent --bus " : "", run->fleet ? run->fleet->url : "");
 	return rc < 0 ? rc : hosts_sync(run, err);
 }
 

@@ -15,6 +15,7 @@
 #include "broker_fixture.h"
 #include "clock.h"
 #include "err.h"
+#include "exec.h"
 #include "file.h"
 
 enum way { SOCKET_PAIR, TCP, MQTT };
@@ -396,6 +397,19 @@ Test(bus, over_mqtt_a_certificate_that_is_withdrawn_or_of_another_fleet_is_refus
 	cr_assert_lt(bus_open(bus, url, in("agent"), NS_PER_S, NULL), 0);
 	cr_assert_eq(bus_open(bus, url, in(BUS_COORDINATOR), 5 * NS_PER_S, &err), 0, "%s", err.text);
 	bus_free(bus);
+}
+
+Test(bus, over_mqtt_nothing_older_than_tls_1_3_is_spoken)
+{
+	static const char *const versions[] = { "-tls1_3", "-tls1_2" };
+
+	fixture_begin();
+	for (int i = 0; i < 2; i++) {
+		const char *const argv[] = { "/usr/bin/openssl", "s_client", versions[i], "-verify_return_error", "-connect", url + strlen("mqtts://"), "-CAfile",
+					     in("agent/ca.pem"), "-cert", in("agent/cert.pem"), "-key", in("agent/key.pem"), NULL };
+
+		cr_assert_eq(exec_check(argv, NULL, 10 * NS_PER_S, NULL) == 0, i == 0, "%s", versions[i]);
+	}
 }
 
 Test(bus, over_mqtt_two_of_one_name_do_not_go_on_for_ever)
