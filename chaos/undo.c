@@ -695,6 +695,11 @@ static enum fault_verdict undo_once(const json_t *undo, bool other_boot, char *e
 		plan_release(&plan);
 		v = prove(undo, other_boot, NULL, evidence, bytes);
 	}
+	if (v != FAULT_CONFIRMED && e.text[0] != '\0') {
+		size_t used = strlen(evidence);
+
+		snprintf(evidence + used, bytes - used, "%s%s", used > 0 ? "; " : "", e.text);
+	}
 	json_decref(left);
 	return v;
 }

@@ -39,6 +39,9 @@ int exec_pidfd(pid_t pid)
 	return fd < 0 ? -errno : (int)fd;
 }
 
+/* Where exec_find() looks: programs look there for their own helpers, as drbdadm does for drbdmeta. */
+static const char *const environment[] = { "LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
+
 int exec_find(const char *name, char *ret_path, size_t path_bytes)
 {
 	static const char *const folders[] = { "/usr/sbin", "/usr/bin", "/sbin", "/bin" };
@@ -144,7 +147,7 @@ static void run_child(const struct job *job)
 {
 	if (job->work)
 		_exit(job->work(STDOUT_FILENO, job->arg));
-	execve(job->argv[0], (char *const *)(uintptr_t)job->argv, (char *const[]){ (char *)(uintptr_t)"LC_ALL=C", NULL });
+	execve(job->argv[0], (char *const *)(uintptr_t)job->argv, (char *const *)(uintptr_t)environment);
 	_exit(errno == ENOENT ? 127 : 126);
 }
 

@@ -3,7 +3,7 @@
  * exec.h - run a program without a shell, and do what may hang in a child that can be left behind.
  *
  * Every child is in a process group of its own, is watched by pidfd and has a deadline: nothing here blocks for ever.
- * No shell, no PATH look-up: argv[0] is an absolute path.
+ * No shell, no PATH look-up: argv[0] is an absolute path. The environment is the C locale and a PATH of the system's folders, whoever asks.
  */
 #ifndef SQUALL_EXEC_H
 #define SQUALL_EXEC_H
