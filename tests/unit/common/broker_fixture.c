@@ -7,7 +7,9 @@
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,8 +19,9 @@
 #include "file.h"
 
 struct broker broker = BROKER_INIT;
+static struct broker other = BROKER_INIT;
 char url[64];
-static char folder[64];
+static char other_url[64], folder[64];
 
 const char *in(const char *name)
 {
@@ -58,33 +61,93 @@ static uint16_t free_port(void)
 	return ntohs(at.sin_port);
 }
 
-void fixture_begin(void)
+static void append(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "a");
+
+	cr_assert_not_null(f);
+	cr_assert_geq(fputs(text, f), 0);
+	cr_assert_eq(fclose(f), 0);
+}
+
+/* @param also  lines for its configuration */
+static void start(const char *name, const char *also, struct broker *ret, char ret_url[64])
 {
 	struct err err = ERR_INIT;
+	char config[64];
 	int rc = -EADDRINUSE;
 
-	(void)snprintf(folder, sizeof folder, "/tmp/squall-bus-XXXXXX");
-	cr_assert_not_null(mkdtemp(folder));
-	cr_assert_eq(chmod(folder, 0711), 0);	/* the broker is another user when this is root */
-	cr_assert_eq(certificate_authority(in("ca"), NULL), 0);
-	issue("broker", CERTIFICATE_SERVER, "127.0.0.1");
-	issue(BUS_COORDINATOR, CERTIFICATE_CLIENT, NULL);
-	fixture_agent("agent");
-	cr_assert_eq(broker_revoked(in("broker"), in("ca"), NULL), 0);
+	issue(name, CERTIFICATE_SERVER, "127.0.0.1");
+	cr_assert_eq(broker_revoked(in(name), in("ca"), NULL), 0);
+	(void)snprintf(config, sizeof config, "%s/mosquitto.conf", name);
 	for (int attempt = 0; attempt < 5 && rc == -EADDRINUSE; attempt++) {
 		uint16_t port = free_port();
 
 		err.text[0] = '\0';
-		cr_assert_eq(broker_configure(in("broker"), "127.0.0.1", port, &err), 0, "%s", err.text);
-		(void)snprintf(url, sizeof url, "mqtts://127.0.0.1:%u", port);
-		rc = broker_start(in("broker"), 10 * NS_PER_S, &broker, &err);
+		cr_assert_eq(broker_configure(in(name), "127.0.0.1", port, &err), 0, "%s", err.text);
+		append(in(config), also);
+		(void)snprintf(ret_url, 64, "mqtts://127.0.0.1:%u", port);
+		rc = broker_start(in(name), 10 * NS_PER_S, ret, &err);
 	}
 	cr_assert_eq(rc, 0, "%s", err.text);
+}
+
+static void make_identities(void)
+{
+	(void)snprintf(folder, sizeof folder, "/tmp/squall-bus-XXXXXX");
+	cr_assert_not_null(mkdtemp(folder));
+	cr_assert_eq(chmod(folder, 0711), 0);	/* the broker is another user when this is root */
+	cr_assert_eq(certificate_authority(in("ca"), NULL), 0);
+	issue(BUS_COORDINATOR, CERTIFICATE_CLIENT, NULL);
+	fixture_agent("agent");
+}
+
+void fixture_begin(void)
+{
+	make_identities();
+	start("broker", "", &broker, url);
+}
+
+void fixture_begin_bridged(void)
+{
+	char bridge[2048];
+
+	make_identities();
+	issue("bridge", CERTIFICATE_CLIENT, NULL);
+	cr_assert_eq(chmod(in("bridge"), 0755), 0);
+	cr_assert_eq(chmod(in("bridge/key.pem"), 0644), 0);
+	start("other", "", &other, other_url);
+	append(in("other/acl"), "user bridge\ntopic readwrite squall/#\n");
+	cr_assert_eq(broker_reload(in("other"), NULL), 1);
+	(void)snprintf(bridge, sizeof bridge,
+		       "connection other\naddress %s\nbridge_protocol_version mqttv50\nbridge_tls_version tlsv1.3\n"
+		       "bridge_cafile %s\nbridge_certfile %s\nbridge_keyfile %s\n"
+		       "topic squall/# both 1\nnotifications false\nrestart_timeout 1\n",
+		       other_url + strlen("mqtts://"), in("bridge/ca.pem"), in("bridge/cert.pem"), in("bridge/key.pem"));
+	start("broker", bridge, &broker, url);
+}
+
+const char *url_of(const char *identity)
+{
+	return other.pid > 0 && strcmp(identity, BUS_COORDINATOR) != 0 ? other_url : url;
+}
+
+void fixture_set_acl(const char *acl)
+{
+	struct err err = ERR_INIT;
+
+	cr_assert_eq(file_write(in("broker/acl"), acl, strlen(acl), 0644, &err), 0, "%s", err.text);
+	cr_assert_eq(broker_reload(in("broker"), &err), 1, "%s", err.text);
+	if (other.pid <= 0)
+		return;
+	cr_assert_eq(file_write(in("other/acl"), acl, strlen(acl), 0644, &err), 0, "%s", err.text);
+	cr_assert_eq(broker_reload(in("other"), &err), 1, "%s", err.text);
 }
 
 void fixture_end(void)
 {
 	broker_stop(&broker);
+	broker_stop(&other);
 	if (folder[0] != '\0')
 		(void)file_remove_tree(folder, NULL);
 }
@@ -94,5 +157,5 @@ void open_bus(struct bus **ret, const char *identity)
 	struct err err = ERR_INIT;
 
 	*ret = bus_new();
-	cr_assert_eq(bus_open(*ret, url, in(identity), 5 * NS_PER_S, &err), 0, "%s", err.text);
+	cr_assert_eq(bus_open(*ret, url_of(identity), in(identity), 5 * NS_PER_S, &err), 0, "%s", err.text);
 }

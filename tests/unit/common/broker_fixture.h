@@ -10,13 +10,19 @@
 #include "certificate.h"
 
 extern struct broker broker;
-extern char url[64];
+extern char url[64];		/* of that broker */
 
 /** A path in the folder of the test, good until the eighth call after it. */
 const char *in(const char *name);
 
 /** A broker, and the identities coordinator and agent. */
 void fixture_begin(void);
+/** Two brokers with a bridge between them: the coordinator is at one, the agents are at the other. */
+void fixture_begin_bridged(void);
+/** Where somebody connects to. */
+const char *url_of(const char *identity);
+/** Replace the rules of who may say what, everywhere. */
+void fixture_set_acl(const char *acl);
 /** For .fini; also when nothing was begun. */
 void fixture_end(void);
 

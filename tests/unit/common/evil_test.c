@@ -41,7 +41,20 @@ struct raw {
 	int heard_nr;
 };
 
-TestSuite(evil, .fini = fixture_end);
+TestSuite(evil, .fini = fixture_end, .timeout = 60);
+
+/* A claim is tested with one broker, and with two that are joined by a bridge. */
+#define EVIL_TEST(claim) \
+	static void claim(void (*begin)(void)); \
+	Test(evil, claim) \
+	{ \
+		claim(fixture_begin); \
+	} \
+	Test(evil, claim##_over_a_bridge) \
+	{ \
+		claim(fixture_begin_bridged); \
+	} \
+	static void claim(void (*begin)(void))
 
 static void on_connect(struct mosquitto *client, void *arg, int reason, int flags, const mosquitto_property *properties)
 {
@@ -103,7 +116,7 @@ static void raw_open(struct raw *r, const char *identity, const char *client_id)
 	mosquitto_message_v5_callback_set(r->client, on_message);
 	cr_assert_eq(mosquitto_int_option(r->client, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V5), 0);
 	cr_assert_eq(mosquitto_tls_set(r->client, ca, NULL, cert, key, NULL), 0);
-	cr_assert_eq(mosquitto_connect(r->client, "127.0.0.1", (int)strtol(strrchr(url, ':') + 1, NULL, 10), 10), 0);
+	cr_assert_eq(mosquitto_connect(r->client, "127.0.0.1", (int)strtol(strrchr(url_of(identity), ':') + 1, NULL, 10), 10), 0);
 	for (int turn = 0; turn < 200 && !r->connected; turn++)
 		raw_serve(r, TURN_NS);
 	cr_assert(r->connected);
@@ -192,14 +205,14 @@ static void pair_close(struct pair *p)
 	bus_free(p->b);
 }
 
-Test(evil, an_agent_can_neither_command_nor_answer_for_another)
+EVIL_TEST(an_agent_can_neither_command_nor_answer_for_another)
 {
 	static const char *const topics[] = { "squall/down/agent", "squall/up/agent", "squall/all", "squall/down/evil", "squall/up/coordinator", "other" };
 	static const char command[] = "{\"kind\": \"stop\"}";
 	struct pair p;
 	struct raw evil;
 
-	fixture_begin();
+	begin();
 	fixture_agent("evil");
 	pair_open(&p);
 	raw_open(&evil, "evil", "evil");
@@ -212,13 +225,13 @@ Test(evil, an_agent_can_neither_command_nor_answer_for_another)
 	pair_close(&p);
 }
 
-Test(evil, an_agent_hears_nothing_of_another)
+EVIL_TEST(an_agent_hears_nothing_of_another)
 {
 	static const char *const topics[] = { "#", "squall/#", "squall/up/#", "squall/up/agent", "squall/down/agent", "+/+/+", "$SYS/#", "$share/x/squall/#" };
 	struct pair p;
 	struct raw evil;
 
-	fixture_begin();
+	begin();
 	fixture_agent("evil");
 	pair_open(&p);
 	raw_open(&evil, "evil", "evil");
@@ -232,12 +245,12 @@ Test(evil, an_agent_hears_nothing_of_another)
 	pair_close(&p);
 }
 
-Test(evil, an_agent_that_takes_the_client_id_of_another_hits_only_itself)
+EVIL_TEST(an_agent_that_takes_the_client_id_of_another_hits_only_itself)
 {
 	struct pair p;
 	struct raw evil;
 
-	fixture_begin();
+	begin();
 	fixture_agent("evil");
 	pair_open(&p);
 	raw_open(&evil, "evil", "agent");
@@ -276,22 +289,22 @@ static void flood(const char *identity)
 	}
 }
 
-Test(evil, a_flood_costs_the_others_time_and_nothing_else, .timeout = 60)
+EVIL_TEST(a_flood_costs_the_others_time_and_nothing_else)
 {
 	struct pair p;
-	uint64_t before, begin, size;
+	uint64_t before, end, size;
 	pid_t evil;
 	int nr = 0;
 
-	fixture_begin();
+	begin();
 	fixture_agent("evil");
 	pair_open(&p);
 	before = resident_bytes();
 	evil = fork();
 	if (evil == 0)
 		flood("evil");
-	begin = clock_mono_ns();
-	while (clock_mono_ns() < begin + 3 * NS_PER_S) {
+	end = clock_mono_ns() + 3 * NS_PER_S;
+	while (clock_mono_ns() < end) {
 		exchange(&p);
 		nr++;
 	}
@@ -304,15 +317,11 @@ Test(evil, a_flood_costs_the_others_time_and_nothing_else, .timeout = 60)
 }
 
 /* From here on the broker lets everybody do everything. */
-static void begin_with_a_careless_broker(void)
+static void make_careless(void)
 {
-	static const char acl[] = "topic readwrite #\nuser coordinator\ntopic readwrite #\nuser agent\ntopic readwrite #\nuser evil\ntopic readwrite #\n";
-	struct err err = ERR_INIT;
-
-	fixture_begin();
 	fixture_agent("evil");
-	cr_assert_eq(file_write(in("broker/acl"), acl, strlen(acl), 0644, &err), 0, "%s", err.text);
-	cr_assert_eq(broker_reload(in("broker"), &err), 1, "%s", err.text);
+	fixture_set_acl("topic readwrite #\nuser coordinator\ntopic readwrite #\nuser agent\ntopic readwrite #\nuser evil\ntopic readwrite #\nuser bridge\n"
+			"topic readwrite #\n");
 }
 
 /* What the coordinator has sent down, as the evil one has heard it. @param nth  counted from 0, and from the last when below */
@@ -335,7 +344,7 @@ static void agent_waits(struct pair *p)
 		serve(p);
 }
 
-Test(evil, with_a_careless_broker_what_is_forged_repeated_or_reordered_is_refused_and_counted)
+EVIL_TEST(with_a_careless_broker_what_is_forged_repeated_or_reordered_is_refused_and_counted)
 {
 	static const char forged[] = "0123456789abcdef 0000000000000000 0000000000000000 {\"kind\": \"stop\"}";
 	struct bus_refused refused;
@@ -349,7 +358,8 @@ Test(evil, with_a_careless_broker_what_is_forged_repeated_or_reordered_is_refuse
 	char parcel[256];
 	int at;
 
-	begin_with_a_careless_broker();
+	begin();
+	make_careless();
 	raw_open(&evil, "evil", "evil");
 	raw_subscribe(&evil, "squall/#");
 	pair_open(&p);
@@ -407,13 +417,14 @@ Test(evil, with_a_careless_broker_what_is_forged_repeated_or_reordered_is_refuse
 	pair_close(&p);
 }
 
-Test(evil, with_a_careless_broker_the_commands_of_a_session_are_worth_nothing_after_it)
+EVIL_TEST(with_a_careless_broker_the_commands_of_a_session_are_worth_nothing_after_it)
 {
 	struct raw evil;
 	struct pair p;
 	int nr, sealed = 0;
 
-	begin_with_a_careless_broker();
+	begin();
+	make_careless();
 	raw_open(&evil, "evil", "evil");
 	raw_subscribe(&evil, "squall/#");
 	pair_open(&p);
@@ -437,7 +448,7 @@ Test(evil, with_a_careless_broker_the_commands_of_a_session_are_worth_nothing_af
 	raw_close(&evil);
 }
 
-Test(evil, with_a_careless_broker_false_last_wills_and_requests_end_no_session)
+EVIL_TEST(with_a_careless_broker_false_last_wills_and_requests_end_no_session)
 {
 	char will[WINDOW_HEADER_BYTES + 5], open[WINDOW_HEADER_BYTES + 5];
 	size_t will_bytes = parcel_print(0, 0, 0, "gone", will), open_bytes = parcel_print(0, 12345, 0, "open", open);
@@ -445,7 +456,8 @@ Test(evil, with_a_careless_broker_false_last_wills_and_requests_end_no_session)
 	struct pair p;
 	uint64_t end;
 
-	begin_with_a_careless_broker();
+	begin();
+	make_careless();
 	raw_open(&evil, "evil", "evil");
 	pair_open(&p);
 	end = clock_mono_ns() + 5 * NS_PER_S;
