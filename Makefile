@@ -47,7 +47,7 @@ $(BUILD)/%.o: %.c
 $(BUILD)/commit: FORCE
 	@mkdir -p $(@D)
 	@echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' >$@
-$(BUILD)/main.o $(BUILD)/coord/run.o: $(BUILD)/commit
+$(BUILD)/main.o $(BUILD)/coord/run.o $(BUILD)/coord/agent.o: $(BUILD)/commit
 
 $(BUILD)/lab/guest.o: $(wildcard lab/guest/*)
 $(BUILD)/report/html.o: $(wildcard report/page/*)

@@ -81,6 +81,11 @@ static void end_load(struct agent *a)
 	a->cutoff_ns = 0;
 }
 
+const char *agent_version(void)
+{
+	return SQUALL_VERSION " " SQUALL_COMMIT;
+}
+
 static void on_hello(struct agent *a)
 {
 	char *boot = NULL;
@@ -89,8 +94,8 @@ static void on_hello(struct agent *a)
 	(void)uname(&u);
 	if (file_read("/proc/sys/kernel/random/boot_id", 4096, &boot, NULL, NULL) == 0)
 		boot[strcspn(boot, "\n")] = '\0';
-	say(a, "hello", json_pack("{s:s, s:s, s:s, s:s, s:I}", "name", a->options->name, "roles", a->options->roles, "boot", boot ? boot : "",
-				  "kernel", u.release, "mono_ns", (json_int_t)clock_mono_ns()));
+	say(a, "hello", json_pack("{s:s, s:s, s:s, s:s, s:s, s:I}", "name", a->options->name, "roles", a->options->roles, "boot", boot ? boot : "",
+				  "kernel", u.release, "version", agent_version(), "mono_ns", (json_int_t)clock_mono_ns()));
 	free(boot);
 }
 

@@ -23,6 +23,9 @@ struct agent_options {
 	const char *dir;	/* the dataset as this host sees it; may be NULL */
 };
 
+/** What this program is, version and commit: coordinator and agents must be the same, because nothing says that another understands the same words. */
+const char *agent_version(void);
+
 /**
  * Serve the peer BUS_COORDINATOR of a bus until it goes.
  * Errors: -errno; that it goes is none.

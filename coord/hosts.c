@@ -252,6 +252,21 @@ int hosts_check(struct run *run, struct err *err)
 	return 0;
 }
 
+/* All that are another, so that one attempt is enough to know. */
+static int check_versions(const struct run *run, struct err *err)
+{
+	char others[ERR_TEXT_BYTES - 128] = "";
+	size_t used = 0;
+
+	for (int i = 0; i < run->hosts_nr; i++) {
+		const struct host *host = &run->host[i];
+
+		if (strcmp(host->version, agent_version()) != 0 && used < sizeof others)
+			used += (size_t)snprintf(others + used, sizeof others - used, "%s%s is %s", used > 0 ? ", " : "", host->name, host->version);
+	}
+	return used > 0 ? err_set(err, -EPROTO, "this is squall %s, but %s: all must be the same", agent_version(), others) : 0;
+}
+
 int hosts_open(struct run *run, struct err *err)
 {
 	const char *local = folder_of(run->options->on, "local");
@@ -265,6 +280,8 @@ int hosts_open(struct run *run, struct err *err)
 	if (rc == 0)
 		return err_set(err, -ETIMEDOUT, "the agent of %s did not answer within 20 s%s%s", silent_host(run, has_said_hello),
 			       run->fleet ? "; it belongs there: squall agent --bus " : "", run->fleet ? run->fleet->url : "");
+	if (rc > 0)
+		rc = check_versions(run, err);
 	return rc < 0 ? rc : hosts_sync(run, err);
 }
 

@@ -18,10 +18,12 @@ static void on_hello(struct run *run, struct host *host, const json_t *body)
 {
 	const char *boot = json_string_value(json_object_get(body, "boot"));
 	const char *kernel = json_string_value(json_object_get(body, "kernel")), *roles = json_string_value(json_object_get(body, "roles"));
+	const char *version = json_string_value(json_object_get(body, "version"));
 	bool rebooted = host->boot[0] != '\0' && boot && strcmp(boot, host->boot) != 0;
 
 	(void)snprintf(host->boot, sizeof host->boot, "%s", boot ? boot : "unknown");
 	(void)snprintf(host->kernel, sizeof host->kernel, "%s", kernel ? kernel : "");
+	(void)snprintf(host->version, sizeof host->version, "%s", version ? version : "of no version");
 	if (host->roles[0] == '\0')	/* of a fleet: what the agent was started with */
 		(void)snprintf(host->roles, sizeof host->roles, "%s", roles ? roles : "");
 	if (!rebooted)

@@ -47,7 +47,7 @@ struct run_options {
 };
 
 struct host {
-	char name[NAME_BYTES], roles[64], url[64], dir[256], boot[64], kernel[128];
+	char name[NAME_BYTES], roles[64], url[64], dir[256], boot[64], kernel[128], version[64];
 	pid_t pid;			/* of a forked agent; 0 in the lab */
 	bool connected, rebooting, lost;	/* lost: gone in mid-run, and not heard of since */
 	int64_t offset_ns, error_ns;	/* host's clock + offset = ours */
