@@ -249,8 +249,6 @@ int bus_accept(struct bus *bus, uint64_t deadline_ns, struct err *err)
 
 		if (rc < 0)
 			return err_set(err, rc, "bus: %s", strerror(-rc));
-		if (mqtt_problem(bus->mqtt, NULL) == -EBUSY)
-			return mqtt_problem(bus->mqtt, err);
 		if (wait_ms == 0)
 			return find(bus, BUS_COORDINATOR) != NULL;
 	}

@@ -29,7 +29,7 @@
 #define RETRY_NS (200 * NS_PER_MS)	/* the first time; doubled each time, and drawn between this and twice this: a fleet does not come back at once */
 #define RETRY_MAX_NS (1600 * NS_PER_MS)
 #define STABLE_NS (5 * NS_PER_S)
-#define CUTS_MAX 3
+#define CUTS_MANY 3
 #define MISC_NS (200 * NS_PER_MS)
 #define GOODBYE_NS (200 * NS_PER_MS)
 
@@ -46,7 +46,6 @@ struct client {
 	bool attempted;			/* the library knows the address */
 	bool connected, ready;
 	bool dead;			/* the descriptor is of no use until the next attempt */
-	bool evicted;			/* another process has our name */
 	int reason;			/* of the broker, when it refused */
 	char said[256];			/* the library's first complaint of this attempt: the others follow from it */
 	uint64_t retry_ns, backoff_ns, misc_ns;
@@ -144,7 +143,6 @@ static void on_connect(struct mosquitto *mosquitto, void *arg, int reason, int f
 	c->connected = true;
 	c->up_ns = clock_mono_ns();
 	c->down_ns = 0;
-	c->backoff_ns = RETRY_NS;
 	c->said[0] = '\0';
 	while (c->options.subscribe[nr])
 		nr++;
@@ -164,18 +162,19 @@ static void on_subscribe(struct mosquitto *mosquitto, void *arg, int id, int nr,
 }
 
 /*
- * Who connects with our name ends our connection, and we would end his with the next, and so on. Not every mosquitto says that this was the
- * reason, so a few short connections in a row count as it.
+ * Who connects with our name ends our connection, and we would end his with the next, and so on: after a connection that was short the next attempt is
+ * made later. Not every mosquitto says that this was the reason, and a broker may have been stopped twice in a row.
  */
-static void went_down(struct client *c, int reason)
+static void went_down(struct client *c)
 {
 	uint64_t now = clock_mono_ns();
 
 	if (c->connected) {
-		c->cuts = now < c->up_ns + STABLE_NS ? c->cuts + 1 : 1;
 		c->down_ns = now;
+		c->cuts = now < c->up_ns + STABLE_NS ? c->cuts + 1 : 0;
+		if (c->cuts == 0)
+			c->backoff_ns = RETRY_NS;
 	}
-	c->evicted |= reason == MQTT_RC_SESSION_TAKEN_OVER || c->cuts == CUTS_MAX;
 	c->connected = false;
 	c->ready = false;
 	c->dead = true;
@@ -184,8 +183,9 @@ static void went_down(struct client *c, int reason)
 static void on_disconnect(struct mosquitto *mosquitto, void *arg, int reason, const mosquitto_property *properties)
 {
 	(void)mosquitto;
+	(void)reason;
 	(void)properties;
-	went_down(arg, reason);
+	went_down(arg);
 }
 
 static void on_log(struct mosquitto *mosquitto, void *arg, int level, const char *text)
@@ -279,7 +279,7 @@ static void give_up_attempt(struct client *c, uint64_t now)
 {
 	uint32_t jitter = 0;
 
-	went_down(c, 0);
+	went_down(c);
 	(void)getrandom(&jitter, sizeof jitter, 0);
 	c->retry_ns = now + c->backoff_ns + c->backoff_ns * jitter / UINT32_MAX;
 	if (c->backoff_ns < RETRY_MAX_NS)
@@ -321,7 +321,7 @@ void client_turn(struct client *c, short revents)
 		if (rc != MOSQ_ERR_SUCCESS || c->dead || (!c->connected && (revents & (POLLHUP | POLLERR))))
 			give_up_attempt(c, now);
 	}
-	if (!c->evicted && !c->connected && now >= c->retry_ns)
+	if (!c->connected && now >= c->retry_ns)
 		attempt(c, now);
 }
 
@@ -374,7 +374,7 @@ bool client_is_ready(const struct client *c)
 
 uint64_t client_away_ns(const struct client *c, uint64_t now)
 {
-	return c->evicted ? UINT64_MAX : c->down_ns != 0 ? now - c->down_ns : 0;
+	return c->down_ns != 0 ? now - c->down_ns : 0;
 }
 
 int client_problem(const struct client *c, struct err *err)
@@ -383,8 +383,9 @@ int client_problem(const struct client *c, struct err *err)
 
 	if (c->ready)
 		return 0;
-	if (c->evicted)
-		return err_set(err, -EBUSY, "the broker %s:%d: another process seems to be '%s' too: it ends our connection again and again", c->address, c->port, name);
+	if (c->cuts >= CUTS_MANY)
+		return err_set(err, -ECONNRESET, "the broker %s:%d ends our connections soon after it has taken them; another process may be '%s' too", c->address,
+			       c->port, name);
 	if (c->reason != 0)
 		return err_set(err, -EACCES, "the broker %s:%d refuses '%s': %s", c->address, c->port, name, mosquitto_reason_string(c->reason));
 	if (c->said[0] != '\0')

@@ -45,9 +45,9 @@ void client_turn(struct client *client, short revents);
 
 /** Whether the broker has taken us in, and our subscriptions. */
 bool client_is_ready(const struct client *client);
-/** How long there has been no connection [ns]; 0 = there is one. UINT64_MAX: there will be none, because another process has our name. */
+/** How long there has been no connection [ns]; 0 = there is one. */
 uint64_t client_away_ns(const struct client *client, uint64_t now);
-/** Why it is not ready. @return 0 it is; -EBUSY another process has our name; -EACCES, -ECONNREFUSED */
+/** Why it is not ready. @return 0 it is; -ECONNRESET it does not last, -EACCES, -ECONNREFUSED */
 int client_problem(const struct client *client, struct err *err);
 
 /** Whether one more may be published with a tag. */

@@ -62,7 +62,7 @@ int bus_problem(const struct bus *bus, struct err *err);
 /** As the coordinator: begin a session with an agent, which is a peer from now on, and gone when the broker knows nobody of that name. Errors: as of bus_attach() */
 int bus_join(struct bus *bus, const char *peer, struct err *err);
 
-/** As an agent: wait until the coordinator begins a session, which makes it the peer BUS_COORDINATOR. @return 1 it did, 0 at the deadline, -EBUSY another process has our name */
+/** As an agent: wait until the coordinator begins a session, which makes it the peer BUS_COORDINATOR. @return 1 it did, 0 at the deadline, -errno */
 int bus_accept(struct bus *bus, uint64_t deadline_ns, struct err *err);
 
 struct bus_refused bus_refused(const struct bus *bus);
