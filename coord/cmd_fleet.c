@@ -7,22 +7,28 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "clock.h"
 #include "command.h"
 #include "err.h"
 #include "fleet.h"
+
+#define STATUS_NS (8 * NS_PER_S)	/* an agent that waits for the broker looks for it every 3 s */
 
 static const char help[] =
 	"Usage: squall fleet init DIR [--bus mqtts://ADDRESS:PORT]\n"
 	"       squall fleet add DIR NAME\n"
 	"       squall fleet revoke DIR NAME\n"
+	"       squall fleet status DIR [--json]\n"
 	"\n"
 	"The hosts of a run on fleet:DIR, and the certificates by which they and the broker between them know each other.\n"
 	"\n"
 	"  init     make a fleet without hosts in DIR: an authority, the identities of broker and coordinator, the configuration of the broker\n"
 	"  add      make the identity of an agent, a folder to be copied to its host\n"
 	"  revoke   withdraw it: the agent's connection is ended, and it is not let in again\n"
+	"  status   which agents are there, with their roles and versions; exit status 1 when one is not\n"
 	"\n"
-	"  --bus URL    of init: where the broker is reached by all (default: mqtts://127.0.0.1:8883)\n";
+	"  --bus URL    of init: where the broker is reached by all (default: mqtts://127.0.0.1:8883)\n"
+	"  --json       of status: print JSON\n";
 
 static int do_init(const char *dir, const char *url, struct err *err)
 {
@@ -57,30 +63,61 @@ static int do_revoke(const char *dir, const char *name, struct err *err)
 	return rc < 0 ? rc : 0;
 }
 
-static int run(int words, char **word, const char *url, struct err *err)
+/* @return 0 all are there, 1 not all */
+static int do_status(const char *dir, bool as_json, struct err *err)
 {
-	static const char *const verbs[] = { "init", "add", "revoke", NULL };
+	json_t *status = NULL, *one;
+	bool all = true;
+	size_t i;
+	int rc = fleet_status(dir, STATUS_NS, &status, err);
+
+	if (rc < 0)
+		return rc;
+	if (as_json && (json_dumpf(status, stdout, JSON_INDENT(1)) < 0 || putchar('\n') == EOF))
+		rc = err_set(err, -EIO, "stdout could not be written");
+	json_array_foreach(json_object_get(status, "agents"), i, one) {
+		bool here = json_is_true(json_object_get(one, "here"));
+
+		all &= here;
+		if (!as_json && here)
+			printf("%-16s %-20s squall %s, kernel %s\n", json_string_value(json_object_get(one, "name")), json_string_value(json_object_get(one, "roles")),
+			       json_string_value(json_object_get(one, "version")), json_string_value(json_object_get(one, "kernel")));
+		else if (!as_json)
+			printf("%-16s is not there\n", json_string_value(json_object_get(one, "name")));
+	}
+	json_decref(status);
+	return rc < 0 ? rc : !all;
+}
+
+static int run(int words, char **word, const char *url, bool as_json, struct err *err)
+{
+	static const char *const verbs[] = { "init", "add", "revoke", "status", NULL };
 	const char *verb = words > 0 ? word[0] : "";
 
 	if (strcmp(verb, "init") != 0 && url)
 		return err_set(err, -EINVAL, "fleet: --bus is an option of squall fleet init");
+	if (strcmp(verb, "status") != 0 && as_json)
+		return err_set(err, -EINVAL, "fleet: --json is an option of squall fleet status");
 	if (strcmp(verb, "init") == 0 && words == 2)
 		return do_init(word[1], url ? url : "mqtts://127.0.0.1:8883", err);
 	if (strcmp(verb, "add") == 0 && words == 3)
 		return do_add(word[1], word[2], err);
 	if (strcmp(verb, "revoke") == 0 && words == 3)
 		return do_revoke(word[1], word[2], err);
+	if (strcmp(verb, "status") == 0 && words == 2)
+		return do_status(word[1], as_json, err);
 	for (int i = 0; verbs[i]; i++)
 		if (strcmp(verb, verbs[i]) == 0)
-			return err_set(err, -EINVAL, "fleet %s wants %s; see squall fleet --help", verb, i == 0 ? "a folder" : "a folder and a name");
+			return err_set(err, -EINVAL, "fleet %s wants %s; see squall fleet --help", verb, i == 0 || i == 3 ? "a folder" : "a folder and a name");
 	return words == 0 ? err_set(err, -EINVAL, "fleet: a verb is wanted; see squall fleet --help") : command_unknown(err, "fleet: the verb", verb, verbs);
 }
 
 int cmd_fleet(int argc, char **argv)
 {
-	static const struct option long_options[] = { { "bus", required_argument, NULL, 'b' }, { "help", no_argument, NULL, 'h' }, { 0 } };
+	static const struct option long_options[] = { { "bus", required_argument, NULL, 'b' }, { "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { 0 } };
 	struct err err = ERR_INIT;
 	const char *url = NULL;
+	bool as_json = false;
 	int option, rc = command_check_options("fleet", argc, argv, long_options, false, &err);
 
 	while (rc == 0 && (option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
@@ -88,11 +125,14 @@ int cmd_fleet(int argc, char **argv)
 			fputs(help, stdout);
 			return EXIT_AS_EXPECTED;
 		}
-		url = optarg;
+		if (option == 'j')
+			as_json = true;
+		else
+			url = optarg;
 	}
 	if (rc == 0)
-		rc = run(argc - optind, argv + optind, url, &err);
+		rc = run(argc - optind, argv + optind, url, as_json, &err);
 	if (rc < 0)
 		fprintf(stderr, "squall: %s\n", err.text);
-	return (int)err_exit_status(rc);
+	return rc == 1 ? EXIT_NOT_AS_EXPECTED : (int)err_exit_status(rc);
 }

@@ -47,6 +47,11 @@ bool fleet_has(const struct fleet *fleet, const char *name);
 int fleet_connect(struct fleet *fleet, struct bus *bus, struct broker *ret_broker, struct err *err);
 /** A broker of ours that has ended is started again; the sessions over it go on. @return 1 it was, 0 there was no need, -errno */
 int fleet_look_after(const struct fleet *fleet, struct broker *broker, struct err *err);
+/**
+ * Who is there, asked as a run asks, within a time.
+ * @param ret  {"schema", "bus", "version", "agents": [{"name", "here", and of who is there "roles", "version", "kernel"}]}. Errors: as of fleet_connect()
+ */
+int fleet_status(const char *dir, uint64_t wait_ns, json_t **ret, struct err *err);
 void fleet_release(struct fleet *fleet);
 
 #endif
