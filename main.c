@@ -22,6 +22,7 @@ static const struct {
 	{ "lab", "boot, enter and end the VM lab", cmd_lab },
 	{ "chaos", "list, check, inject and heal faults on this host", cmd_chaos },
 	{ "dataset", "build, verify, remove or scan the files that a load works on", cmd_dataset },
+	{ "trace", "make a trace of what clients have done, for a job to replay", cmd_trace },
 	{ "doctor", "say what this host can do, and what is missing", cmd_doctor },
 	{ "holder", NULL, chaos_holder_main },
 	{ "lab-switch", NULL, lab_switch_main },

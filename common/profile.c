@@ -13,6 +13,7 @@
 #include "err.h"
 #include "file.h"
 #include "profile_parts.h"
+#include "trace.h"
 
 const char *const verdict_names[] = { "reproduced", "absent", "inconclusive", "void", NULL };
 
@@ -22,6 +23,17 @@ int profile_phase(const struct profile *p, const char *name)
 		if (strcmp(p->phases[i].name, name) == 0)
 			return (int)i;
 	return -1;
+}
+
+int profile_beside(const struct profile *p, const char *name, char **ret_path, struct err *err)
+{
+	const char *slash = strrchr(p->file, '/');
+	int folder = name[0] != '/' && slash ? (int)(slash - p->file) + 1 : 0;
+
+	if (asprintf(ret_path, "%.*s%s", folder, p->file, name) >= 0)
+		return 0;
+	*ret_path = NULL;
+	return err_set(err, -ENOMEM, "%s: no memory", p->file);
 }
 
 static int parse_size(const struct yaml *node, struct dataset_spec *d, struct err *err)
@@ -308,6 +320,27 @@ static int fill_replay(struct profile *p, const struct job *j, struct err *err)
 	return rc;
 }
 
+/* So is a trace. */
+static int fill_trace(struct profile *p, const struct job *j, struct err *err)
+{
+	char *packed = NULL, *set = NULL;
+	int rc = trace_pack(&j->trace, &packed, err);
+
+	if (rc < 0)
+		return err_prefix(err, rc, "%s:%u", p->file, j->line);
+	if (rc == 0 && asprintf(&set, "jobs.%s.trace={packed: %s, speed: %.10g}", j->name, packed, j->trace_speed) < 0) {
+		set = NULL;
+		rc = err_set(err, -ENOMEM, "%s: no memory for the trace of '%s'", p->file, j->name);
+	}
+	if (rc == 0 && strchr(j->name, '.'))
+		rc = err_set(err, -EINVAL, "%s:%u: '%s' replays a trace: its name must have no dot", p->file, j->line, j->name);
+	if (rc == 0)
+		rc = yaml_set(p->tree, set, err);
+	free(packed);
+	free(set);
+	return rc;
+}
+
 static int fill_defaults(struct profile *p, struct err *err)
 {
 	int rc = fill(p, err, "seed=%llu", (unsigned long long)p->seed);
@@ -321,7 +354,9 @@ static int fill_defaults(struct profile *p, struct err *err)
 	for (unsigned int i = 0; i < p->jobs_nr && rc == 0; i++) {
 		const struct job *j = &p->jobs[i];
 
-		if (j->arrival.kind == ARRIVAL_REPLAY)
+		if (j->trace.ops_nr > 0)
+			rc = fill_trace(p, j, err);
+		else if (j->arrival.kind == ARRIVAL_REPLAY)
 			rc = fill_replay(p, j, err);
 		if (rc < 0)
 			return rc;
@@ -330,7 +365,8 @@ static int fill_defaults(struct profile *p, struct err *err)
 		rc = fill(p, err, "jobs.%s.engine=%s", j->name, j->engine);
 		rc = rc ? rc : fill(p, err, "jobs.%s.direct=%s", j->name, j->direct ? "true" : "false");
 		rc = rc ? rc : fill(p, err, "jobs.%s.verify=%s", j->name, j->verify ? "true" : "false");
-		rc = rc ? rc : fill(p, err, "jobs.%s.order=%s", j->name, j->order == ORDER_WALK ? "walk" : "random");
+		if (j->trace.ops_nr == 0)
+			rc = rc ? rc : fill(p, err, "jobs.%s.order=%s", j->name, j->order == ORDER_WALK ? "walk" : "random");
 		rc = rc ? rc : fill(p, err, "jobs.%s.slots=%u", j->name, j->slots);
 		rc = rc ? rc : fill(p, err, "jobs.%s.queue=%u", j->name, j->queue_max);
 		if (rc == 0 && j->retry.tries > 0)
@@ -380,6 +416,7 @@ void profile_release(struct profile *profile)
 	for (unsigned int i = 0; i < profile->jobs_nr; i++) {
 		free(profile->jobs[i].arrival.pieces);
 		profile->jobs[i].arrival.pieces = NULL;
+		trace_release(&profile->jobs[i].trace);
 	}
 	yaml_tree_free(profile->tree);
 	profile->tree = NULL;

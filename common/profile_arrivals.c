@@ -298,17 +298,13 @@ static int parse_points(const struct yaml *node, char *text, const char *file, s
 	return rc == 0 ? add_piece(node, a, 0, before, before, err) : rc;
 }
 
-/* A file lies beside its profile, unless its path is absolute. */
 static int read_points(const struct profile *p, const struct yaml *node, char **ret_text, char **ret_path, struct err *err)
 {
-	const char *slash = strrchr(p->file, '/');
-	int folder = node->text[0] != '/' && slash ? (int)(slash - p->file) + 1 : 0;
 	struct err why = ERR_INIT;
+	int rc = profile_beside(p, node->text, ret_path, err);
 
-	if (asprintf(ret_path, "%.*s%s", folder, p->file, node->text) < 0) {
-		*ret_path = NULL;
-		return err_set(err, -ENOMEM, "%s: no memory", p->file);
-	}
+	if (rc < 0)
+		return rc;
 	if (file_read(*ret_path, REPLAY_BYTES_MAX, ret_text, NULL, &why) < 0)
 		return yaml_error(node, err, "the timeline cannot be read: %s", why.text);
 	return 0;

@@ -235,7 +235,7 @@ static int check_engine(const struct yaml *node, const struct job *j, const stru
 
 	for (unsigned int k = 0; k < OP_NR && rc == 0; k++)
 		if (j->mix[k] > 0)
-			rc = check_op(node, yaml_get(mix, op_kind_names[k]), j, t, k, err);
+			rc = check_op(node, mix ? yaml_get(mix, op_kind_names[k]) : yaml_get(node, "trace"), j, t, k, err);
 	for (unsigned int i = 0; i < j->page_nr && rc == 0; i++)
 		rc = check_op(node, yaml_get(node, "page"), j, t, j->page[i], err);
 	if (rc < 0)
@@ -255,11 +255,35 @@ static uint64_t runs_for_ns(const struct profile *p, const struct job *j)
 	return ns;
 }
 
+/* What is done and when: drawn. */
+static int parse_work(const struct profile *p, const struct yaml *node, struct job *j, struct err *err)
+{
+	const struct yaml *mix = yaml_get(node, "mix"), *page = yaml_get(node, "page");
+	int rc;
+
+	if (!mix == !page)
+		return yaml_error(node, err, "'%s' needs either a mix of ops or a page", j->name);
+	if (!yaml_get(node, "arrival"))
+		return yaml_error(node, err, "'%s' needs an arrival, such as {poisson: 100/s}", j->name);
+	rc = mix ? parse_mix(mix, j, err) : profile_parse_page(p, page, j, err);
+	return rc == 0 ? profile_parse_arrival(p, yaml_get(node, "arrival"), runs_for_ns(p, j), &j->arrival, err) : rc;
+}
+
+/* The same: replayed. */
+static int parse_traced(const struct profile *p, const struct yaml *node, struct job *j, struct err *err)
+{
+	static const char *const others[] = { "mix", "page", "order", "arrival" };
+
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+		if (yaml_get(node, others[i]))
+			return yaml_error(yaml_get(node, others[i]), err, "'%s' has a trace, which says what is done and when: it has no %s", j->name, others[i]);
+	return profile_parse_trace(p, yaml_get(node, "trace"), j, err);
+}
+
 int profile_parse_job(struct profile *p, const struct yaml *node, struct job *ret, struct err *err)
 {
-	static const char *const keys[] = { "engine", "direct", "verify", "mix", "page", "order", "arrival", "timeout", "retry", "slots", "queue", "phases", NULL };
+	static const char *const keys[] = { "engine", "direct", "verify", "mix", "page", "order", "arrival", "trace", "timeout", "retry", "slots", "queue", "phases", NULL };
 	const struct engine_traits *traits;
-	const struct yaml *mix, *page;
 	int rc;
 
 	*ret = (struct job){ .engine = "sync", .verify = true, .line = node->line };
@@ -269,17 +293,9 @@ int profile_parse_job(struct profile *p, const struct yaml *node, struct job *re
 	rc = yaml_check_keys(node, "a job", keys, err);
 	if (rc < 0)
 		return rc;
-	mix = yaml_get(node, "mix");
-	page = yaml_get(node, "page");
-	if (!mix == !page)
-		return yaml_error(node, err, "'%s' needs either a mix of ops or a page", ret->name);
-	if (!yaml_get(node, "arrival"))
-		return yaml_error(node, err, "'%s' needs an arrival, such as {poisson: 100/s}", ret->name);
-	rc = mix ? parse_mix(mix, ret, err) : profile_parse_page(p, page, ret, err);
+	rc = parse_phases(p, yaml_get(node, "phases"), ret, err);
 	if (rc == 0)
-		rc = parse_phases(p, yaml_get(node, "phases"), ret, err);
-	if (rc == 0)
-		rc = profile_parse_arrival(p, yaml_get(node, "arrival"), runs_for_ns(p, ret), &ret->arrival, err);
+		rc = yaml_get(node, "trace") ? parse_traced(p, node, ret, err) : parse_work(p, node, ret, err);
 	if (rc == 0)
 		rc = parse_engine(node, ret, &traits, err);
 	if (rc == 0)

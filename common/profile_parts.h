@@ -16,6 +16,10 @@ int profile_parse_job(struct profile *p, const struct yaml *node, struct job *re
 int profile_parse_arrival(const struct profile *p, const struct yaml *node, uint64_t for_ns, struct arrival *ret, struct err *err);
 /** A replayed timeline as text, so that the effective profile needs no other file. @param ret_text malloc'ed */
 int profile_print_replay(const struct arrival *a, char **ret_text);
+/** The trace of a job, and what follows from it: mix, arrival. At most TRACE_OPS_MAX ops in all jobs together. */
+int profile_parse_trace(const struct profile *p, const struct yaml *node, struct job *ret, struct err *err);
+/** The path of a file that a profile names: beside it, unless it is absolute. @param ret_path malloc'ed */
+int profile_beside(const struct profile *p, const char *name, char **ret_path, struct err *err);
 /** The page of a job: a list of ops, or the name of a page of the profile, or webapp. */
 int profile_parse_page(const struct profile *p, const struct yaml *node, struct job *ret, struct err *err);
 /** The pages of the profile, used or not. */

@@ -182,6 +182,8 @@ static void print_job(FILE *f, const struct profile *p, const struct job *j)
 {
 	const char *how = j->arrival.kind == ARRIVAL_CLOSED ? "closed loop: a slot waits for its op" : j->arrival.random ? "random (Poisson)" : "evenly spaced";
 
+	if (j->trace.ops_nr > 0)
+		how = "when and where the trace has them, here on the average";
 	fprintf(f, "  %s: ", j->name);
 	print_ops(f, j);
 	fprintf(f, "; %s; engine %s%s, %u in flight on a host at the most, ", how, j->engine, j->direct ? " past the page cache" : "", j->slots);

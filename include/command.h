@@ -18,6 +18,7 @@ int cmd_dataset(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_chaos(int argc, char **argv);
 int cmd_lab(int argc, char **argv);
+int cmd_trace(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 
 /**

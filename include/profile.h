@@ -15,7 +15,7 @@
 struct err;
 struct yaml;
 
-#define PROFILE_BYTES_MAX (256u << 10)
+#define PROFILE_BYTES_MAX (4u << 20)	/* one that was written out may hold a trace */
 #define NAME_BYTES 48		/* of anything with a name: job, phase, site, host, fault, signature line; with its NUL */
 #define JOBS_MAX 16
 #define PHASES_MAX 16
@@ -133,6 +133,14 @@ struct retry {
 /** @param try_idx  0 is the first attempt. @return how long it is waited for [ns] */
 uint64_t retry_wait_ns(const struct retry *retry, unsigned int try_idx);
 
+struct trace_op;
+
+/* Ops that clients have done once, to be done again as they are. trace.h */
+struct trace {
+	struct trace_op *op;		/* owned by the profile */
+	uint32_t ops_nr;		/* 0: the job has no trace */
+};
+
 struct job {
 	char name[NAME_BYTES];
 	char engine[NAME_BYTES];	/* "sync" */
@@ -144,6 +152,8 @@ struct job {
 	unsigned int page_nr;
 	enum order order;
 	double zipf_s;			/* order zipf: the exponent */
+	struct trace trace;		/* instead of mix, page, order and arrival: of these the mix has how often each op is in it, the arrival its mean rate */
+	double trace_speed;		/* op i is due at its time divided by this */
 	struct arrival arrival;
 	uint64_t timeout_ns;		/* 0: none */
 	struct retry retry;		/* not with a timeout */

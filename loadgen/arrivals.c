@@ -3,9 +3,11 @@
  * arrivals.c - due times, computed from the index so that errors do not add up.
  */
 #include <assert.h>
+#include <math.h>
 
 #include "arrivals.h"
 #include "rng.h"
+#include "trace.h"
 
 uint32_t arrivals_spans(const struct load_plan *plan, const struct load_job *job, struct span span[PHASES_MAX])
 {
@@ -33,15 +35,29 @@ static double draw_e(struct arrivals *a, uint64_t i)
 	return a->sum + rng_exponential(&rng);
 }
 
-static void look_ahead(struct arrivals *a)
+/* The time of a trace does not hang on what is drawn before. @return [ns of the job's time]; infinity after its end */
+static double next_traced(struct arrivals *a)
 {
-	double tau;
+	uint64_t i = a->next_index + (a->host_idx + a->hosts_nr - a->next_index % a->hosts_nr) % a->hosts_nr;
 
+	a->ahead.index = i;
+	a->next_index = i + 1;
+	return i < a->trace->ops_nr ? (double)a->trace->op[i].at_ns / a->trace_speed : INFINITY;
+}
+
+static double next_drawn(struct arrivals *a)
+{
 	do {
 		a->sum = draw_e(a, a->next_index);
 		a->ahead.index = a->next_index++;
 	} while (a->ahead.index % a->hosts_nr != a->host_idx);
-	tau = curve_inverse(&a->curve, a->sum);
+	return curve_inverse(&a->curve, a->sum);
+}
+
+static void look_ahead(struct arrivals *a)
+{
+	double tau = a->trace ? next_traced(a) : next_drawn(a);
+
 	while (a->span_idx < a->spans_nr) {
 		const struct span *s = &a->span[a->span_idx];
 
@@ -66,6 +82,8 @@ void arrivals_init(struct arrivals *a, const struct load_plan *plan, const struc
 		.seed = rng_subseed(rng_subseed(plan->seed, "arrivals"), j->name),
 		.host_idx = plan->host_idx,
 		.hosts_nr = plan->hosts_nr,
+		.trace = j->trace.ops_nr > 0 ? &j->trace : NULL,
+		.trace_speed = j->trace_speed,
 	};
 	curve_init(&a->curve, &j->arrival, job->capacity_per_s, job->baseline_per_s, room);
 	a->spans_nr = arrivals_spans(plan, job, a->span);

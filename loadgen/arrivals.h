@@ -6,6 +6,8 @@
  *	E_i         = i for evenly spaced arrivals; the sum of i + 1 unit exponentials, drawn from (seed, 0..i), for random ones
  *	due_i       = Lambda^-1(E_i), mapped back into the job's phases; rounded down to 1 ns, and never 0, which is "before T0"
  *
+ * Of a trace, due_i is the time of its op i divided by the speed, mapped back in the same way.
+ *
  * A host keeps every i with i % hosts_nr == host_idx. Nobody counts what has been done, so a host that is lost takes its slice with it
  * and nothing else.
  */
@@ -35,6 +37,8 @@ struct span {			/* a phase in which the job runs */
 struct arrivals {
 	bool random;
 	struct curve curve;
+	const struct trace *trace;	/* the job's, instead of the curve; NULL: it has none */
+	double trace_speed;
 	uint64_t seed;
 	uint32_t host_idx, hosts_nr;
 	struct span span[PHASES_MAX];

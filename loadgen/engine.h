@@ -23,6 +23,7 @@ struct damage_log;
 struct err;
 struct manifest;
 
+#define PREAD_BYTES 4096u
 #define ENGINE_CHUNK_MAX (1u << 20)	/* a buffer of a thread; longer files are read in pieces of it */
 
 /* One op. What it draws (an offset, a missing name) comes from `draw`, so that a run can be repeated. */
@@ -30,6 +31,7 @@ struct op {
 	enum op_kind kind;
 	uint32_t site;
 	uint32_t file;		/* of the site */
+	uint32_t bytes;		/* of a pread, on an engine that can read other lengths than PREAD_BYTES; 0: that */
 	uint64_t draw;
 	uint64_t key;		/* of the arrival: the same for all ops of a page, another for every other arrival of a job */
 };

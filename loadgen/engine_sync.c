@@ -106,9 +106,9 @@ static int kept_open(const struct sync *s, size_t idx)
 	return fd;
 }
 
-static int64_t op_pread(const struct sync *s, char *buffer, size_t idx, uint64_t draw)
+static int64_t op_pread(const struct sync *s, char *buffer, size_t buffer_bytes, size_t idx, const struct op *op)
 {
-	uint64_t offset;
+	uint64_t offset, bytes = op->bytes ? op->bytes : PREAD_BYTES;
 	ssize_t n;
 	int fd;
 
@@ -116,9 +116,10 @@ static int64_t op_pread(const struct sync *s, char *buffer, size_t idx, uint64_t
 	fd = kept_open(s, idx);
 	if (fd < 0)
 		return fd;
-	offset = files_pread_offset(&s->files, idx, draw);
-	n = pread(fd, buffer, PREAD_BYTES, (off_t)offset);
-	return files_check(&s->files, idx, offset, buffer, n < 0 ? -errno : n, PREAD_BYTES);
+	bytes = bytes < buffer_bytes ? bytes : buffer_bytes;
+	offset = files_pread_offset(&s->files, idx, op->draw);
+	n = pread(fd, buffer, bytes, (off_t)offset);
+	return files_check(&s->files, idx, offset, buffer, n < 0 ? -errno : n, bytes);
 }
 
 static int64_t op_open(const struct sync *s, size_t idx)
@@ -246,7 +247,7 @@ static int64_t sync_run(void *ctx, char *buffer, size_t buffer_bytes, const stru
 	case OP_READ:
 		return op_read(s, buffer, buffer_bytes, idx);
 	case OP_PREAD:
-		return op_pread(s, buffer, idx, op->draw);
+		return op_pread(s, buffer, buffer_bytes, idx, op);
 	case OP_OPEN:
 		return op_open(s, idx);
 	case OP_STAT:

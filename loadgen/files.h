@@ -11,7 +11,6 @@
 #include "dataset.h"
 #include "engine.h"
 
-#define PREAD_BYTES 4096u
 #define FILES_KEPT_ALL_MAX 16384u				/* opened before the start, for which there are 30 s */
 #define FILES_PATH_BYTES (DATASET_PATH_BYTES + 32)	/* with a missing name */
 #define FILES_LINE_BYTES 96				/* of a line of a log */

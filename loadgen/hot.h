@@ -10,6 +10,7 @@
 #include "retry.h"
 #include "rng.h"
 #include "shared.h"
+#include "trace.h"
 
 #define RELAXED memory_order_relaxed
 
@@ -53,9 +54,17 @@ static inline uint64_t hot_key(const struct job_run *r, uint64_t i, uint32_t tri
 	return hot_draw(r->seed, i, UINT64_MAX - tries);
 }
 
+/* Op i of a trace; of a job that is measured in a closed loop, which does not end, from the start again. */
+static inline const struct trace_op *hot_traced(const struct job_run *r, uint64_t i)
+{
+	return &r->job->trace.op[i % r->job->trace.ops_nr];
+}
+
 /* Which op of the mix it is, as an index of cells. */
 static inline uint32_t hot_pick_op(const struct job_run *r, uint64_t i)
 {
+	if (r->job->trace.ops_nr > 0)
+		return r->op_idx[hot_traced(r, i)->kind];
 	uint32_t at = r->ops_nr > 1 ? hot_below(hot_draw(r->seed, i, 0), r->weight_sum) : 0, n = 0;
 
 	while (r->ops_nr > 1 && at >= r->weight_end[n])
@@ -63,12 +72,27 @@ static inline uint32_t hot_pick_op(const struct job_run *r, uint64_t i)
 	return n;
 }
 
+/* The same file of a trace is the same file of the dataset, and its offset the same as far as that file is as long. */
+static inline void hot_place_traced(const struct job_run *r, const struct dataset_spec *spec, uint64_t i, struct op *op)
+{
+	const struct trace_op *traced = hot_traced(r, i);
+	uint64_t file = traced->file % ((uint64_t)spec->sites * spec->files_per_site);
+
+	op->site = (uint32_t)(file / spec->files_per_site);
+	op->file = (uint32_t)(file % spec->files_per_site);
+	op->bytes = traced->length_bytes;
+	if (traced->kind == OP_PREAD || traced->kind == OP_WRITE || traced->kind == OP_WRITE_FSYNC)
+		op->draw = traced->offset_bytes / PREAD_BYTES;
+}
+
 /* Draws of an op: 0 kind, 1 site, then two an op of the page: file, the op's own; the last of all are the keys of the arrival's attempts. */
 static inline struct op hot_pick(const struct job_run *r, const struct dataset_spec *spec, uint64_t i)
 {
 	struct op op = { .kind = (enum op_kind)r->op_kind[hot_pick_op(r, i)], .draw = hot_draw(r->seed, i, 3), .key = hot_key(r, i, 0) };
 
-	if (r->job->order == ORDER_WALK) {
+	if (r->job->trace.ops_nr > 0) {
+		hot_place_traced(r, spec, i, &op);
+	} else if (r->job->order == ORDER_WALK) {
 		uint64_t file = i % ((uint64_t)spec->sites * spec->files_per_site);
 
 		op.site = (uint32_t)(file / spec->files_per_site);

@@ -17,6 +17,7 @@
 #include "load.h"
 #include "profile.h"
 #include "record.h"
+#include "trace.h"
 #include "yaml.h"
 
 static const char text[] = "a: {b: [1, two, \"three 3\"], c: 4s}\nd: \"e: f\"\n";
@@ -76,6 +77,30 @@ static int run_profile(struct err *err)
 	free(printed);
 	profile_release(&p);
 	profile_release(&again);
+	return rc;
+}
+
+static const char capture[] = "5.1 1.3 2.8 T C3 a 3 lookup fh 12 name \"x y\" con\n5.2 2.8 1.3 T R3 a 3 lookup 2\n5.3 1.3 2.8 T C3 b 6 read fh 13 off 0 count 2000 con\n";
+
+static int run_trace(struct err *err)
+{
+	FILE *in = fmemopen((char *)(uintptr_t)capture, sizeof capture - 1, "r");
+	struct trace t = { .op = NULL }, back = { .op = NULL };
+	struct trace_summary summary;
+	char *packed = NULL;
+	int rc = in ? trace_import_nfsdump(in, "c", &t, &summary, err) : err_set(err, -ENOMEM, "c: no memory");
+
+	if (in)
+		(void)fclose(in);
+	if (rc == 0)
+		rc = trace_pack(&t, &packed, err);
+	if (rc == 0)
+		rc = trace_unpack(packed, "p", &back, err);
+	if (rc == 0)
+		CHECK(back.ops_nr == 2 && back.op[0].kind == OP_STAT_MISS && back.op[1].at_ns == 200000000, "it came back as another");
+	free(packed);
+	trace_release(&t);
+	trace_release(&back);
 	return rc;
 }
 
@@ -313,6 +338,7 @@ static void look_record(int rc)
 const struct act acts[] = {
 	{ .name = "yaml", .run = run_yaml },
 	{ .name = "profile", .prepare = write_profile, .run = run_profile },
+	{ .name = "trace", .run = run_trace },
 	{ .name = "hist", .run = run_hist },
 	{ .name = "journal, write", .prepare = write_entry, .run = run_journal_write, .look = look_journal },
 	{ .name = "journal, list", .prepare = write_entry, .run = run_journal_list },
