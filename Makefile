@@ -155,9 +155,9 @@ reproduce: deps ## the outage of 2015 in the lab, and the same without the reboo
 	$(Q)$(BUILD)/squall reproduce profiles/pythonanywhere-2015.yaml
 
 .PHONY: check-lab
-check-lab: deps ## a fault on real DRBD and nfsd in the lab, and every way to lose it; every engine and op; the guard rails; 20 cells of check-chaos
+check-lab: deps ## a fault on real DRBD and nfsd in the lab, and every way to lose it; every engine and op; a trace; the guard rails; 20 cells of check-chaos
 	$(Q)$(MAKE) --no-print-directory all
-	$(Q)tests/lab/short $(BUILD)/squall && tests/lab/truth $(BUILD)/squall && tests/lab/engines $(BUILD)/squall && tests/lab/rails $(BUILD)/squall && tests/lab/faults $(BUILD)/squall --sample 20 --seed 20150905 && echo 'check-lab: passed'
+	$(Q)tests/lab/short $(BUILD)/squall && tests/lab/truth $(BUILD)/squall && tests/lab/engines $(BUILD)/squall && tests/lab/trace $(BUILD)/squall && tests/lab/rails $(BUILD)/squall && tests/lab/faults $(BUILD)/squall --sample 20 --seed 20150905 && echo 'check-lab: passed'
 
 .PHONY: check-chaos
 check-chaos: deps ## every fault in the lab, with each of those killed that hold it; goes on where it was stopped; results/check-chaos.json
