@@ -54,11 +54,12 @@ $(BUILD)/report/html.o: $(wildcard report/page/*)
 
 # Unit tests: tests/unit/<layer>/*.c, one program a layer, linked with that layer and common alone. Criterion's own runner leaks now and then when it
 # has two jobs, which the sanitizers would report.
+LIBS_loadgen := -lnfs	# whose XDR the test server speaks
 unit_objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/$(1)/*.c))
 define UNIT_RULE
 $(BUILD)/tests/unit-$(1): $(call unit_objects,$(1)) $(BUILD)/lib$(1).a $(BUILD)/libcommon.a
 	@mkdir -p $$(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $$@ $$(filter %.o,$$^) $(BUILD)/lib$(1).a $(BUILD)/libcommon.a $(LIBS) -lcriterion
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $$@ $$(filter %.o,$$^) $(BUILD)/lib$(1).a $(BUILD)/libcommon.a $(LIBS) -lcriterion $(LIBS_$(1))
 unit-$(1): $(BUILD)/tests/unit-$(1)
 	$(Q)$$< --jobs=$(if $(SANITIZE),1,2)
 endef
@@ -66,7 +67,7 @@ $(foreach l,$(LAYERS),$(eval $(call UNIT_RULE,$(l))))
 
 # What squall is built and tested with, by the names of Debian's packages.
 PACKAGES := gcc libc6-dev pkg-config iproute2 nftables procps libyaml-dev libjansson-dev libseccomp-dev libsqlite3-dev libaio-dev liburing-dev libmosquitto-dev mosquitto libssl-dev openssl zlib1g-dev libcriterion-dev clang jq qemu-system-x86 scdoc \
-            default-jre-headless libhdrhistogram-java
+            default-jre-headless libhdrhistogram-java libnfs-dev
 APT := env DEBIAN_FRONTEND=noninteractive apt-get
 
 .PHONY: deps check unit $(addprefix unit-,$(LAYERS))

@@ -363,6 +363,10 @@ static int fill_defaults(struct profile *p, struct err *err)
 		if (strchr(j->name, '.'))	/* a dotted path cannot name it */
 			continue;
 		rc = fill(p, err, "jobs.%s.engine=%s", j->name, j->engine);
+		if (rc == 0 && j->nfs.server[0])
+			rc = fill(p, err, "jobs.%s.nfs.port=%u", j->name, j->nfs.port);
+		if (rc == 0 && j->nfs.server[0])
+			rc = fill(p, err, "jobs.%s.nfs.mount_port=%u", j->name, j->nfs.mount_port);
 		rc = rc ? rc : fill(p, err, "jobs.%s.direct=%s", j->name, j->direct ? "true" : "false");
 		rc = rc ? rc : fill(p, err, "jobs.%s.verify=%s", j->name, j->verify ? "true" : "false");
 		if (j->trace.ops_nr == 0)

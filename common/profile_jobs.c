@@ -12,10 +12,13 @@
 
 #define SLOTS_DEFAULT 64
 #define QUEUE_DEFAULT 100000
+#define NFS_PORT 2049
+#define MOUNT_PORT 20048		/* registered for mountd, and what rpc.mountd takes by /etc/services */
 #define ZIPF_DEFAULT 1.0
 #define ZIPF_MIN 0.05		/* below it is as good as uniform, above the maximum one file is as good as all there is */
 #define ZIPF_MAX 5.0
 #define TRIES_DEFAULT 3
+#define OPS_THAT_CHANGE (1u << OP_APPEND_FSYNC | 1u << OP_CHMOD | 1u << OP_WRITE | 1u << OP_WRITE_FSYNC | 1u << OP_CREATE | 1u << OP_RENAME | 1u << OP_UNLINK)
 #define BACKOFF_MAX 10.0
 
 uint64_t retry_wait_ns(const struct retry *retry, unsigned int try_idx)
@@ -218,10 +221,65 @@ static int parse_engine(const struct yaml *node, struct job *j, const struct eng
 	return 0;
 }
 
+static int parse_port(const struct yaml *node, const char *key, unsigned int *port, struct err *err)
+{
+	const struct yaml *value = yaml_get(node, key);
+	uint64_t number = *port;
+	int rc = value ? yaml_to_u64(value, 1, 65535, &number, err) : 0;
+
+	*port = (unsigned int)number;
+	return rc;
+}
+
+static int parse_nfs(const struct yaml *node, struct nfs_target *n, struct err *err)
+{
+	static const char *const keys[] = { "server", "path", "port", "mount_port", "deadline", "first_uid", NULL };
+	const struct yaml *server, *path, *value;
+	uint64_t uid = 0;
+	int rc = yaml_check_keys(node, "nfs", keys, err);
+
+	if (rc < 0)
+		return rc;
+	server = yaml_get(node, "server");
+	path = yaml_get(node, "path");
+	if (!server || !path)
+		return yaml_error(node, err, "nfs needs a server and a path, such as {server: 10.0.0.1, path: /srv/home}");
+	rc = yaml_to_text(server, n->server, sizeof n->server, err);
+	if (rc == 0)
+		rc = yaml_to_text(path, n->path, sizeof n->path, err);
+	if (rc == 0 && n->path[0] != '/')
+		rc = yaml_error(path, err, "the path of an export begins with '/'");
+	if (rc == 0)
+		rc = parse_port(node, "port", &n->port, err);
+	if (rc == 0)
+		rc = parse_port(node, "mount_port", &n->mount_port, err);
+	if (rc == 0 && (value = yaml_get(node, "deadline")))
+		rc = yaml_to_duration(value, &n->deadline_ns, err);
+	n->own_users = yaml_get(node, "first_uid");
+	if (rc == 0 && n->own_users)
+		rc = yaml_to_u64(yaml_get(node, "first_uid"), 1, UINT32_MAX - SLOTS_MAX - 1, &uid, err);
+	n->first_uid = (uint32_t)uid;
+	return rc;
+}
+
+static int parse_server(const struct yaml *node, const struct engine_traits *t, struct job *j, struct err *err)
+{
+	const struct yaml *nfs = yaml_get(node, "nfs");
+
+	j->nfs = (struct nfs_target){ .port = NFS_PORT, .mount_port = MOUNT_PORT };
+	if (!nfs && t->needs_server)
+		return yaml_error(node, err, "engine %s needs nfs: {server: , path: }", t->name);
+	if (nfs && !t->needs_server)
+		return yaml_error(nfs, err, "engine %s has no nfs: it works below the folder of the run", t->name);
+	return nfs ? parse_nfs(nfs, &j->nfs, err) : 0;
+}
+
 static int check_op(const struct yaml *node, const struct yaml *where, const struct job *j, const struct engine_traits *t, unsigned int kind, struct err *err)
 {
 	if (!(t->ops & 1u << kind))
-		return yaml_error(where, err, "engine %s cannot do %s without blocking", t->name, op_kind_names[kind]);
+		return yaml_error(where, err, "engine %s cannot do %s", t->name, op_kind_names[kind]);
+	if (j->nfs.own_users && OPS_THAT_CHANGE & 1u << kind)
+		return yaml_error(where, err, "with first_uid no client may do %s: the tree belongs to whoever built it", op_kind_names[kind]);
 	if (j->direct && !(t->direct & 1u << kind))
 		return yaml_error(yaml_get(node, "direct"), err, "engine %s has no direct: true for %s", t->name, op_kind_names[kind]);
 	return 0;
@@ -282,7 +340,7 @@ static int parse_traced(const struct profile *p, const struct yaml *node, struct
 
 int profile_parse_job(struct profile *p, const struct yaml *node, struct job *ret, struct err *err)
 {
-	static const char *const keys[] = { "engine", "direct", "verify", "mix", "page", "order", "arrival", "trace", "timeout", "retry", "slots", "queue", "phases", NULL };
+	static const char *const keys[] = { "engine", "nfs", "direct", "verify", "mix", "page", "order", "arrival", "trace", "timeout", "retry", "slots", "queue", "phases", NULL };
 	const struct engine_traits *traits;
 	int rc;
 
@@ -298,6 +356,8 @@ int profile_parse_job(struct profile *p, const struct yaml *node, struct job *re
 		rc = yaml_get(node, "trace") ? parse_traced(p, node, ret, err) : parse_work(p, node, ret, err);
 	if (rc == 0)
 		rc = parse_engine(node, ret, &traits, err);
+	if (rc == 0)
+		rc = parse_server(node, traits, ret, err);
 	if (rc == 0)
 		rc = parse_limits(node, traits, ret, err);
 	if (rc == 0)

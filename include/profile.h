@@ -60,6 +60,7 @@ struct engine_traits {
 	unsigned int ops;	/* bit k: it does op kind k */
 	unsigned int direct;	/* bit k: it does op kind k with O_DIRECT */
 	unsigned int slots_max;
+	bool needs_server;	/* the job says which, as `nfs` */
 	bool needs_queue;	/* open loop: what falls due in one turn of its loop passes through the queue */
 };
 extern const struct engine_traits engine_traits[];	/* ends with a NULL name */
@@ -141,9 +142,20 @@ struct trace {
 	uint32_t ops_nr;		/* 0: the job has no trace */
 };
 
+/* The NFS server of an engine that mounts nothing. */
+struct nfs_target {
+	char server[NAME_BYTES];	/* name or address; "" = not given */
+	char path[LINE_BYTES];		/* the root of the dataset, as the server names it */
+	unsigned int port, mount_port;
+	uint64_t deadline_ns;		/* of a call; 0: none */
+	bool own_users;			/* client n calls as the user and the group first_uid + n */
+	uint32_t first_uid;
+};
+
 struct job {
 	char name[NAME_BYTES];
 	char engine[NAME_BYTES];	/* "sync" */
+	struct nfs_target nfs;
 	bool direct;			/* past the page cache */
 	bool verify;			/* what it reads is checked; default */
 	bool is_page;			/* a page is a sequence of ops of one site; else one op drawn from the mix */

@@ -14,6 +14,7 @@ const struct engine *const engines[] = {
 	&engine_sync,
 	&engine_libaio,
 	&engine_io_uring,
+	&engine_nfs3,
 	NULL,
 };
 

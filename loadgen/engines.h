@@ -11,5 +11,6 @@ extern const struct engine engine_null;
 extern const struct engine engine_sync;
 extern const struct engine engine_libaio;
 extern const struct engine engine_io_uring;
+extern const struct engine engine_nfs3;
 
 #endif

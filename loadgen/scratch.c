@@ -38,7 +38,7 @@ static void created_path(const struct op *op, const char *host, char *out)
 	own_path(op->site, host, name, out);
 }
 
-static void kept_path(const struct op *op, const char *host, char *out)
+void scratch_kept_path(const struct op *op, const char *host, char *out)
 {
 	char name[32];
 
@@ -298,7 +298,7 @@ int64_t scratch_run(int root, const char *host, char *buffer, const struct op *o
 	if (op->kind == OP_CREATE)
 		return op_create(root, path);
 	if (op->kind == OP_RENAME)
-		kept_path(op, host, to);
+		scratch_kept_path(op, host, to);
 	return op_on_name(root, path, to, op);
 }
 

@@ -26,6 +26,9 @@
  */
 void op_path(const struct dataset_spec *spec, const char *host, const struct op *op, char *out);
 
+/** What rename replaces; in the same folder. @param out at least DATASET_PATH_BYTES */
+void scratch_kept_path(const struct op *op, const char *host, char *out);
+
 /** @return whether the op works in the scratch folder. */
 bool scratch_has(enum op_kind kind);
 

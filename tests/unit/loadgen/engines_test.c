@@ -22,6 +22,7 @@
 #include "../../../loadgen/scratch.h"
 #include "device.h"
 #include "fixture.h"
+#include "nfs_server.h"
 #include "pipes.h"
 
 #define CHUNK_BYTES 65536
@@ -44,6 +45,18 @@ static int64_t one_op(const struct engine *e, void *ctx, void *loop, const struc
 	while (e->reap(loop, NS_PER_S, &done, 1) == 0);
 	cr_assert_eq(done.slot, 2, "%s gave back slot %u", e->name, done.slot);
 	return done.result;
+}
+
+/* The server of an engine that mounts nothing: one that serves the dataset of the fixture. */
+static void serve(struct fixture *f, const struct engine *e)
+{
+	struct nfs_target *n = &f->profile.jobs[0].nfs;
+
+	if (!engine_traits_find(e->name)->needs_server)
+		return;
+	n->port = n->mount_port = nfs_server_start(f->dir);
+	(void)snprintf(n->server, sizeof n->server, "127.0.0.1");
+	(void)snprintf(n->path, sizeof n->path, "%s", f->dir);
 }
 
 static void check_op(const struct engine *e, const struct op *op, int64_t result)
@@ -88,6 +101,7 @@ static void check_ops(const struct engine *e)
 
 	fixture_init(&f);
 	fixture_build(&f);
+	serve(&f, e);
 	for (int k = 0; k < OP_NR; k++)
 		f.profile.jobs[0].mix[k] = engine_traits_find(e->name)->ops & 1u << k ? 1 : 0;
 	cr_assert_eq(manifest_read(f.dir, &m, &f.err), 0, "%s", f.err.text);
@@ -132,6 +146,7 @@ static void check_missing(const struct engine *e)
 		return;
 	fixture_init(&f);
 	fixture_build(&f);
+	serve(&f, e);
 	cr_assert_eq(manifest_read(f.dir, &m, &f.err), 0, "%s", f.err.text);
 	f.profile.jobs[0].mix[OP_PREAD] = 1;
 	env = (struct engine_env){ .dir = f.dir, .host = "here", .manifest = &m, .job = &f.profile.jobs[0] };
@@ -182,6 +197,7 @@ static void spoiled_init(struct spoiled *s, const struct engine *e, bool verify)
 	s->f.profile.jobs[0].verify = verify;
 	s->f.profile.jobs[0].mix[OP_PREAD] = 1;
 	fixture_build(&s->f);
+	serve(&s->f, e);
 	cr_assert_eq(manifest_read(s->f.dir, &s->m, &s->f.err), 0, "%s", s->f.err.text);
 	env = (struct engine_env){ .dir = s->f.dir, .host = "here", .manifest = &s->m, .job = &s->f.profile.jobs[0], .damage = &s->log };
 	cr_assert_eq(e->open(&env, &s->ctx, &s->f.err), 0, "%s", s->f.err.text);
@@ -304,6 +320,7 @@ static void fixture_engine(struct fixture *f, const struct engine *e, enum op_ki
 
 	fixture_init(f);
 	fixture_build(f);
+	serve(f, e);
 	(void)snprintf(j->engine, sizeof j->engine, "%s", e->name);
 	memset(j->mix, 0, sizeof j->mix);
 	j->mix[engine_traits_find(e->name)->ops & 1u << kind ? kind : OP_PREAD] = 1;
@@ -354,11 +371,13 @@ Test(engines, the_table_that_profiles_are_checked_against_names_these_engines)
 		cr_assert_neq(!engines[i]->run, !engines[i]->submit, "%s is either synchronous or asynchronous", engines[i]->name);
 }
 
-/* A device that goes dead: in the calls of the C library, and where an engine makes none, in the kernel. */
+/* A device that goes dead: in the calls of the C library, and where an engine makes none, in the kernel or behind the network. */
 static void dead(const struct fixture *f, const struct engine *e, unsigned int after_ms, int for_ms, const char *match)
 {
 	pipes_end();
-	if (strcmp(e->name, "io_uring") == 0)
+	if (engine_traits_find(e->name)->needs_server)
+		nfs_server_dead(after_ms, for_ms, match);
+	else if (strcmp(e->name, "io_uring") == 0)
 		pipes_start(f->dir, after_ms, for_ms, match);
 	else
 		device_set(after_ms, for_ms, match);
@@ -412,7 +431,8 @@ static void check_quantile(const struct fixture *f, const char *engine, double q
 /* By the rule of the verdict: a machine that was busy with something else says nothing about the engine. */
 static bool kept_the_schedule(const struct fixture *f)
 {
-	return fixture_lag(f, "all", "p99_ns") < 20 * NS_PER_MS && fixture_lag(f, "all", "hiccup_p99_ns") < 20 * NS_PER_MS && pipes_late_ns() < 20 * NS_PER_MS;
+	return fixture_lag(f, "all", "p99_ns") < 20 * NS_PER_MS && fixture_lag(f, "all", "hiccup_p99_ns") < 20 * NS_PER_MS && pipes_late_ns() < 20 * NS_PER_MS &&
+	       nfs_server_late_ns() < 20 * NS_PER_MS;
 }
 
 /* @param look  false when it could not be judged */

@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * engine_nfs3.c - NFS version 3 without a mount: each slot is a client of its own, with a connection, a name and, if wanted, a user of its own.
+ *
+ *	          connect                      lost: closed, reset, or no record of ours
+ *	DOWN ───────────────> CONNECTING ─> UP ───────────────> DOWN
+ *	     when it has a call to make, and not sooner than
+ *	     RECONNECT_NS after the attempt before
+ *
+ * A client has one call under way at a time. A call whose connection is lost is made again on the next one with the same xid, as a hard mount
+ * does it, so that the server's cache of replies knows it. With a deadline it is given up at that age, as a soft mount does it; its answer is known
+ * by its xid, should it come later, and dropped.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "engine.h"
+#include "engines.h"
+#include "err.h"
+#include "nfs3_chain.h"
+
+#define RECONNECT_NS (500 * NS_PER_MS)
+#define TICK_NS (10 * NS_PER_MS)	/* deadlines and lost connections are looked at so often */
+#define EVENTS_MAX 256
+#define INPUT_BYTES (64u << 10)
+
+enum state { DOWN, CONNECTING, UP };
+
+struct client {
+	int fd;				/* -1: DOWN */
+	enum state state;
+	bool busy;			/* an op is under way */
+	bool unsent;			/* it is in the list of those that have something to send */
+	bool wants_out;			/* epoll tells when there is room */
+	uint32_t xid;
+	uint64_t connected_ns;		/* the last attempt to connect */
+	uint64_t called_ns;
+	size_t out_bytes, out_sent;
+	struct rpc_caller who;
+	struct rpc_record in;
+	struct nfs3_chain chain;
+	uint8_t out[NFS3_CALL_BYTES];
+};
+
+struct nfs3 {
+	struct nfs3_tree tree;
+	const struct nfs_target *target;
+	_Atomic uint32_t clients_nr;	/* of all loops so far */
+};
+
+struct loop {
+	struct nfs3 *n;
+	int epoll;
+	uint32_t slots_nr, unsent_nr, down_nr, ready_nr;
+	struct client *client;		/* of each slot; mapped, because most of it is never touched */
+	uint8_t *record;		/* of each slot NFS3_REPLY_BYTES */
+	uint32_t *unsent;
+	struct completion *ready;	/* done, and not reaped yet */
+	uint64_t tick_ns;		/* the last look at the clients */
+	uint8_t input[INPUT_BYTES];
+};
+
+static void nfs3_close(void *ctx)
+{
+	struct nfs3 *n = ctx;
+
+	if (!n)
+		return;
+	nfs3_tree_release(&n->tree);
+	free(n);
+}
+
+static int nfs3_open(const struct engine_env *env, void **ret_ctx, struct err *err)
+{
+	struct nfs3 *n = calloc(1, sizeof *n);
+	int rc;
+
+	if (!n)
+		return err_set(err, -ENOMEM, "nfs3: no memory");
+	n->target = &env->job->nfs;
+	rc = nfs3_tree_open(&n->tree, env, err);
+	if (rc < 0)
+		goto out;
+	(void)files_keep_max(&n->tree.files);	/* a client has a descriptor */
+	*ret_ctx = n;
+	n = NULL;
+out:
+	nfs3_close(n);
+	return rc;
+}
+
+static void *map(size_t bytes)
+{
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
+static void loop_close(void *loop)
+{
+	struct loop *o = loop;
+
+	if (!o)
+		return;
+	for (uint32_t i = 0; o->client && i < o->slots_nr; i++)
+		if (o->client[i].fd >= 0)
+			close(o->client[i].fd);
+	if (o->epoll >= 0)
+		close(o->epoll);
+	if (o->client)
+		munmap(o->client, o->slots_nr * sizeof *o->client);
+	if (o->record)
+		munmap(o->record, (size_t)o->slots_nr * NFS3_REPLY_BYTES);
+	free(o->unsent);
+	free(o->ready);
+	free(o);
+}
+
+/* @return 0 or -errno */
+static int watch(const struct loop *o, uint32_t slot, int how, uint32_t events)
+{
+	struct epoll_event e = { .events = events, .data.u32 = slot };
+
+	return epoll_ctl(o->epoll, how, o->client[slot].fd, &e) < 0 ? -errno : 0;
+}
+
+static void name_client(const struct loop *o, struct client *c)
+{
+	uint32_t number = atomic_fetch_add(&o->n->clients_nr, 1);
+	const struct nfs_target *target = o->n->target;
+
+	(void)snprintf(c->who.machine, sizeof c->who.machine, "%s-%u", o->n->tree.files.host, number);
+	c->who.uid = target->own_users ? target->first_uid + number : geteuid();
+	c->who.gid = target->own_users ? target->first_uid + number : getegid();
+	c->xid = (uint32_t)clock_mono_ns();	/* not those of a client of this name before us */
+}
+
+/* All of them are connected before the start: the load of a run is not that of its own arrival. */
+static int connect_clients(struct loop *o, struct err *err)
+{
+	for (uint32_t i = 0; i < o->slots_nr; i++) {
+		struct client *c = &o->client[i];
+		int rc;
+
+		name_client(o, c);
+		c->in = (struct rpc_record){ .buffer = o->record + (size_t)i * NFS3_REPLY_BYTES, .max = NFS3_REPLY_BYTES };
+		c->fd = nfs3_connect(&o->n->tree.server, o->n->tree.server_bytes);
+		rc = c->fd;
+		if (rc >= 0)
+			rc = fcntl(c->fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0 ? -errno : watch(o, i, EPOLL_CTL_ADD, EPOLLIN);
+		if (rc < 0)
+			return err_set(err, rc, "nfs3: connection %u of %u to %s: %s", i + 1, o->slots_nr, o->n->target->server, strerror(-rc));
+		c->state = UP;
+	}
+	return 0;
+}
+
+static int loop_open(void *ctx, uint32_t slots_nr, void **ret_loop, struct err *err)
+{
+	struct loop *o = calloc(1, sizeof *o);
+	int rc;
+
+	if (!o)
+		return err_set(err, -ENOMEM, "nfs3: no memory");
+	o->n = ctx;
+	o->slots_nr = slots_nr;
+	o->client = map(slots_nr * sizeof *o->client);
+	o->record = map((size_t)slots_nr * NFS3_REPLY_BYTES);
+	o->unsent = calloc(slots_nr, sizeof *o->unsent);
+	o->ready = calloc(slots_nr, sizeof *o->ready);
+	o->epoll = epoll_create1(EPOLL_CLOEXEC);
+	for (uint32_t i = 0; o->client && i < slots_nr; i++)
+		o->client[i].fd = -1;
+	if (!o->client || !o->record || !o->unsent || !o->ready || o->epoll < 0) {
+		rc = err_set(err, -ENOMEM, "nfs3: no memory for %u clients", slots_nr);
+		goto out;
+	}
+	rc = connect_clients(o, err);
+	if (rc < 0)
+		goto out;
+	*ret_loop = o;
+	o = NULL;
+out:
+	loop_close(o);
+	return rc;
+}
+
+static void finish(struct loop *o, uint32_t slot, int64_t result)
+{
+	o->client[slot].busy = false;
+	o->ready[o->ready_nr++] = (struct completion){ .slot = slot, .result = result };
+}
+
+/* The list of those that flush() looks at. */
+static void to_send(struct loop *o, uint32_t slot)
+{
+	struct client *c = &o->client[slot];
+
+	if (c->unsent)
+		return;
+	c->unsent = true;
+	o->unsent[o->unsent_nr++] = slot;
+}
+
+static void make_call(struct loop *o, uint32_t slot)
+{
+	struct client *c = &o->client[slot];
+
+	c->called_ns = clock_mono_ns();
+	c->out_sent = 0;
+	c->out_bytes = nfs3_write_call(&c->chain.call, &c->who, ++c->xid, c->out);
+	if (c->out_bytes == 0)
+		finish(o, slot, -ENAMETOOLONG);
+	else
+		to_send(o, slot);
+}
+
+static void lose(struct loop *o, uint32_t slot)
+{
+	struct client *c = &o->client[slot];
+
+	close(c->fd);
+	c->fd = -1;
+	c->state = DOWN;
+	c->out_sent = 0;
+	c->wants_out = false;
+	rpc_record_reset(&c->in);
+	o->down_nr++;
+}
+
+static void reconnect(struct loop *o, uint32_t slot)
+{
+	const struct nfs3_tree *t = &o->n->tree;
+	struct client *c = &o->client[slot];
+
+	c->connected_ns = clock_mono_ns();
+	c->fd = nfs3_socket(&t->server, SOCK_NONBLOCK);
+	if (c->fd < 0)
+		return;
+	o->down_nr--;
+	c->state = CONNECTING;
+	if ((connect(c->fd, (const struct sockaddr *)&t->server, t->server_bytes) < 0 && errno != EINPROGRESS) ||
+	    watch(o, slot, EPOLL_CTL_ADD, EPOLLIN | EPOLLOUT) < 0)
+		lose(o, slot);
+	else
+		c->wants_out = true;
+}
+
+static void send_call(struct loop *o, uint32_t slot)
+{
+	struct client *c = &o->client[slot];
+	bool all;
+	ssize_t n;
+
+	if (c->state == DOWN && clock_mono_ns() >= c->connected_ns + RECONNECT_NS)
+		reconnect(o, slot);
+	if (c->state != UP || !c->busy)
+		return;
+	n = send(c->fd, c->out + c->out_sent, c->out_bytes - c->out_sent, MSG_NOSIGNAL);
+	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		lose(o, slot);
+		return;
+	}
+	c->out_sent += n > 0 ? (size_t)n : 0;
+	all = c->out_sent == c->out_bytes;
+	if (all == c->wants_out) {
+		c->wants_out = !all;
+		(void)watch(o, slot, EPOLL_CTL_MOD, all ? EPOLLIN : EPOLLIN | EPOLLOUT);
+	}
+}
+
+static int nfs3_submit(void *loop, uint32_t slot, const struct op *op)
+{
+	struct loop *o = loop;
+	int rc = nfs3_chain_begin(&o->n->tree, &o->client[slot].chain, op);
+
+	if (rc < 0)
+		return rc;
+	o->client[slot].busy = true;
+	make_call(o, slot);
+	return 0;
+}
+
+static void nfs3_flush(void *loop)
+{
+	struct loop *o = loop;
+
+	for (uint32_t i = 0; i < o->unsent_nr; i++) {
+		o->client[o->unsent[i]].unsent = false;
+		send_call(o, o->unsent[i]);
+	}
+	o->unsent_nr = 0;
+}
+
+/* @return false: what came is no answer of an NFS server */
+static bool take_record(struct loop *o, uint32_t slot)
+{
+	struct client *c = &o->client[slot];
+	struct xdr x = { .at = c->in.buffer, .left = c->in.have };
+	struct nfs3_answer answer = { .eof = false };
+	uint32_t xid;
+	int rc = rpc_reply(&x, &xid);
+
+	if (rc == -EPROTO)
+		return false;
+	if (!c->busy || xid != c->xid)
+		return true;			/* of a call that was given up */
+	if (rc == 0)
+		rc = nfs3_read_answer(&x, c->chain.call.kind, &answer);
+	if (nfs3_chain_next(&o->n->tree, &c->chain, rc, &answer))
+		make_call(o, slot);
+	else
+		finish(o, slot, c->chain.result);
+	return true;
+}
+
+/* What has come, as far as it fits; epoll tells of the rest again. @return false: the connection is lost */
+static bool receive(struct loop *o, uint32_t slot)
+{
+	struct client *c = &o->client[slot];
+	ssize_t n = recv(c->fd, o->input, sizeof o->input, 0);
+	int64_t taken = 0;
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR;
+	for (ssize_t at = 0; at < n; at += taken) {
+		taken = rpc_record_feed(&c->in, o->input + at, (size_t)(n - at));
+		if (taken < 0)
+			return false;
+		if (!c->in.whole)
+			continue;
+		if (!take_record(o, slot))
+			return false;
+		rpc_record_reset(&c->in);
+	}
+	return n > 0;
+}
+
+static void on_event(struct loop *o, uint32_t slot, uint32_t events)
+{
+	struct client *c = &o->client[slot];
+	socklen_t bytes = sizeof(int);
+	int error = 0;
+
+	if (c->state == CONNECTING) {
+		if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &bytes) < 0 || error != 0) {
+			lose(o, slot);
+			return;
+		}
+		c->state = UP;
+	}
+	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR) && !receive(o, slot)) {
+		lose(o, slot);
+		if (c->busy)
+			to_send(o, slot);	/* at once, when the connection has stood for a while */
+	} else if (events & EPOLLOUT) {
+		send_call(o, slot);
+	}
+}
+
+/* Deadlines, and connections that are to be tried again. */
+static void tick(struct loop *o)
+{
+	uint64_t now = clock_mono_ns(), deadline_ns = o->n->target->deadline_ns;
+
+	if ((deadline_ns == 0 && o->down_nr == 0) || now < o->tick_ns + TICK_NS)
+		return;
+	o->tick_ns = now;
+	for (uint32_t slot = 0; slot < o->slots_nr; slot++) {
+		struct client *c = &o->client[slot];
+
+		if (!c->busy)
+			continue;
+		if (deadline_ns > 0 && now >= c->called_ns + deadline_ns) {
+			if (c->state != DOWN && c->out_sent < c->out_bytes)
+				lose(o, slot);	/* half a call cannot be taken back */
+			finish(o, slot, -ETIMEDOUT);
+		} else if (c->state == DOWN) {
+			to_send(o, slot);
+		}
+	}
+}
+
+static uint32_t hand_over(struct loop *o, struct completion *done, uint32_t done_max)
+{
+	uint32_t nr = o->ready_nr < done_max ? o->ready_nr : done_max;
+
+	o->ready_nr -= nr;
+	memcpy(done, o->ready + o->ready_nr, nr * sizeof *done);
+	return nr;
+}
+
+static uint32_t nfs3_reap(void *loop, uint64_t wait_ns, struct completion *done, uint32_t done_max)
+{
+	struct epoll_event events[EVENTS_MAX];
+	struct loop *o = loop;
+	bool ticks = o->n->target->deadline_ns > 0 || o->down_nr > 0;
+	uint64_t most_ns = ticks && wait_ns > TICK_NS ? TICK_NS : wait_ns;
+	struct timespec wait = { .tv_sec = (time_t)(most_ns / NS_PER_S), .tv_nsec = (long)(most_ns % NS_PER_S) };
+	int n;
+
+	if (o->ready_nr > 0)
+		return hand_over(o, done, done_max);
+	n = epoll_pwait2(o->epoll, events, EVENTS_MAX, most_ns == UINT64_MAX ? NULL : &wait, NULL);
+	for (int i = 0; i < n; i++)
+		on_event(o, events[i].data.u32, events[i].events);
+	tick(o);
+	return hand_over(o, done, done_max);
+}
+
+const struct engine engine_nfs3 = {
+	.name = "nfs3",
+	.summary = "NFS version 3 without a mount: each slot is a client with a connection of its own",
+	.needs_dataset = true,
+	.open = nfs3_open,
+	.loop_open = loop_open,
+	.submit = nfs3_submit,
+	.flush = nfs3_flush,
+	.reap = nfs3_reap,
+	.loop_close = loop_close,
+	.close = nfs3_close,
+};
