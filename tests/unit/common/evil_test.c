@@ -279,7 +279,7 @@ static uint64_t resident_bytes(void)
 /* As much as the broker takes, and no more than that in this process. */
 static void flood(const char *identity)
 {
-	static char text[1u << 20];
+	static char text[1u << 18];
 	struct raw evil;
 	int rc = 0;
 
@@ -288,7 +288,7 @@ static void flood(const char *identity)
 	raw_open(&evil, identity, identity);
 	for (int sent = 1; rc == MOSQ_ERR_SUCCESS; sent++) {
 		rc = mosquitto_publish_v5(evil.client, NULL, "squall/up/evil", sizeof text, text, 1, false, NULL);
-		while (rc == MOSQ_ERR_SUCCESS && (mosquitto_want_write(evil.client) || sent - evil.answers >= 16))
+		while (rc == MOSQ_ERR_SUCCESS && (mosquitto_want_write(evil.client) || sent - evil.answers >= 4))
 			rc = mosquitto_loop(evil.client, 5, 1);
 	}
 }
