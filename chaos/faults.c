@@ -34,6 +34,7 @@ const struct fault *const faults[] = {
 	&fault_disk_error,
 	&fault_nfsd_threads,
 	&fault_nfsd_hang,
+	&fault_nfsd_kill,
 	&fault_nfsd_stop,
 	&fault_nfsd_restart,
 	&fault_nfs_port_cut,

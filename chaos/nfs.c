@@ -8,6 +8,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <ifaddrs.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include "err.h"
 #include "faults.h"
 #include "plan.h"
+#include "process.h"
 #include "tool.h"
 #include "undo.h"
 
@@ -182,6 +184,15 @@ int nfs_parse_exports(const char *lines, const char *path, struct nfs_export *re
 int nfsd_check_file(const char *path, int mode, struct err *err)
 {
 	return access(path, mode) < 0 ? err_set(err, -ENOPKG, "%s is missing: no nfsd here", path) : 0;
+}
+
+int nfsd_check_kill(const char *release, const char *status, struct err *err)
+{
+	int rc = process_check_heeds(status, SIGKILL, err);
+
+	if (rc == 0 && strncmp(release, "5.15.", 5) == 0)
+		rc = err_set(err, -ENOTSUP, "Linux %s may crash of it, as 5.15.154 to 5.15.159 do", release);
+	return rc;
 }
 
 /* What the kernel makes of a line of portlist listens on every address. "tcp LISTEN 0 64 0.0.0.0:2049 0.0.0.0:*" */

@@ -62,6 +62,14 @@ int nfs_parse_exports(const char *lines, const char *path, struct nfs_export *re
 int nfsd_check_file(const char *path, int mode, struct err *err);
 
 /**
+ * Whether nfsd threads can be killed. Those of 5.15.154 to .159 end in "kernel BUG at net/sunrpc/svc.c:570", and which of its fixes the 5.15 of a
+ * distribution has, its number does not say: none of that series is let in.
+ * @param release  of the kernel, as uname(2) has it. @param status  of a thread, from /proc/PID/status
+ * Errors: -ENOTSUP they cannot; -EBADMSG status does not say
+ */
+int nfsd_check_kill(const char *release, const char *status, struct err *err);
+
+/**
  * Of a fault that stops nfsd: it is healed when nfsd has the threads and the listeners of now.
  * Errors: -EINVAL it does not run, or has a listener that could not be made again as it is; as tool_read()
  */

@@ -102,7 +102,7 @@ int plan_add_signal(struct plan *plan, const char *name, const struct process *p
 
 	if (process->pid > 0)
 		snprintf(pid, sizeof(pid), " (pid %d)", (int)process->pid);
-	snprintf(line, sizeof(line), "send %s to %s%s", signal == SIGSTOP ? "SIGSTOP" : "SIGCONT", name, pid);
+	snprintf(line, sizeof(line), "send SIG%s to %s%s", sigabbrev_np(signal), name, pid);
 	snprintf(text, sizeof(text), "%d %" PRIu64 " %d", (int)process->pid, process->start, signal);
 	return add_two(plan, ACTION_SIGNAL, line, text, err);
 }

@@ -47,7 +47,7 @@ int plan_add_write(struct plan *plan, const char *path, const char *text, struct
 int plan_add_hold(struct plan *plan, const char *what, const char *input, struct err *err);
 int plan_add_clock(struct plan *plan, const char *what, int64_t offset_ns, struct err *err);
 
-/** @param name  of the process, for people. @param signal  SIGSTOP or SIGCONT */
+/** @param name  of the process, for people. @param signal  one that signal(7) names */
 int plan_add_signal(struct plan *plan, const char *name, const struct process *process, int signal, struct err *err);
 
 /** Add an opcode. @param op  stolen; NULL gives -ENOMEM */

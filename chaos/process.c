@@ -5,6 +5,7 @@
 #include "process.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,6 +34,22 @@ int process_find(const char *name, struct process ret[PROCESSES_MAX], struct err
 			return err_set(err, -EBUSY, "%s (pid %d) is stopped already: by another fault (squall chaos status), or by somebody", name, (int)pid[i]);
 	}
 	return nr;
+}
+
+int process_check_heeds(const char *status, int signal, struct err *err)
+{
+	static const struct { const char *field, *does; } masks[] = { { "\nSigBlk:", "blocked" }, { "\nSigIgn:", "ignored" } };
+
+	for (size_t i = 0; i < sizeof(masks) / sizeof(masks[0]); i++) {
+		const char *at = strstr(status, masks[i].field);
+		uint64_t mask;
+
+		if (!at || sscanf(at + strlen(masks[i].field), "%" SCNx64, &mask) != 1)
+			return err_set(err, -EBADMSG, "there is no %s", masks[i].field + 1);
+		if (mask >> (signal - 1) & 1)
+			return err_set(err, -ENOTSUP, "%s %016" PRIx64 ", SIG%s is %s", masks[i].field + 1, mask, sigabbrev_np(signal), masks[i].does);
+	}
+	return 0;
 }
 
 /* The pidfd is taken first: it is the process whose start time is looked at then, or it has ended, and the signal goes nowhere. */

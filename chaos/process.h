@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * process.h - processes of this host that are stopped and go on, each known by its pid and start time: a later one with the same pid is never taken for it.
+ * process.h - processes of this host that get signals, each known by its pid and start time: a later one with the same pid is never taken for it.
  */
 #ifndef SQUALL_CHAOS_PROCESS_H
 #define SQUALL_CHAOS_PROCESS_H
@@ -25,6 +25,12 @@ struct process {
  * @return how many
  */
 int process_find(const char *name, struct process ret[PROCESSES_MAX], struct err *err);
+
+/**
+ * Whether a signal can have an effect, by what /proc/PID/status says: threads of the kernel ignore signals, even SIGKILL, and kill(2) succeeds all the same.
+ * Errors: -ENOTSUP it is ignored or blocked; -EBADMSG status does not say
+ */
+int process_check_heeds(const char *status, int signal, struct err *err);
 
 /** Send a signal, by a pidfd. Errors: -ESRCH it has ended; -errno */
 int process_signal(const struct process *process, int signal, struct err *err);

@@ -71,3 +71,17 @@ Test(nfs_link, it_is_where_the_connections_of_the_allow_file_are)
 	for (int i = 0; i < 3; i++)
 		close(fd[i]);
 }
+
+#define TAKES_KILL "Name:\tnfsd\nSigBlk:\t0000000000000000\nSigIgn:\tfffffffffffffeff\n"
+
+Test(nfs, threads_that_ignore_sigkill_or_crash_of_it_are_not_killed)
+{
+	struct err err = ERR_INIT;
+
+	cr_expect_eq(nfsd_check_kill("6.1.0-10-amd64", TAKES_KILL, &err), 0, "%s", err.text);
+	cr_expect_eq(nfsd_check_kill("6.1.0-56-cloud-amd64", "Name:\tnfsd\nSigBlk:\t0000000000000000\nSigIgn:\tffffffffffffffff\n", &err), -ENOTSUP);
+	cr_expect(strstr(err.text, "SIGKILL is ignored"), "%s", err.text);
+	err = (struct err)ERR_INIT;
+	cr_expect_eq(nfsd_check_kill("5.15.0-105-generic", TAKES_KILL, &err), -ENOTSUP);
+	cr_expect(strstr(err.text, "Linux 5.15.0-105-generic may crash"), "%s", err.text);
+}

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -94,6 +95,48 @@ Test(process, that_began_at_another_time_is_another_one)
 	cr_expect_eq(process_signal(&other, SIGKILL, &err), -ESRCH);
 	cr_expect_eq(process_state(&other), '\0');
 	cr_expect_neq(tool_state(child), '\0', "it was killed all the same");
+}
+
+/* As the kernel of the lab has it of nfsd, of lockd, and of a process. */
+Test(process, that_cannot_be_killed_is_known_by_its_status)
+{
+	static const struct {
+		const char *status;
+		int rc;
+		const char *said;
+	} cases[] = {
+		{ "Name:\tnfsd\nSigBlk:\t0000000000000000\nSigIgn:\tffffffffffffffff\nSigCgt:\t0000000000000000\n", -ENOTSUP, "SigIgn: ffffffffffffffff, SIGKILL is ignored" },
+		{ "Name:\tlockd\nSigBlk:\t0000000000000000\nSigIgn:\tfffffffffffffeff\nSigCgt:\t0000000000000100\n", 0, "" },
+		{ "Name:\tx\nSigBlk:\t0000000000000100\nSigIgn:\t0000000000000000\n", -ENOTSUP, "SigBlk: 0000000000000100, SIGKILL is blocked" },
+		{ "Name:\tx\nSigBlk:\t0000000000000000\n", -EBADMSG, "there is no SigIgn:" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct err err = ERR_INIT;
+
+		cr_expect_eq(process_check_heeds(cases[i].status, SIGKILL, &err), cases[i].rc, "%zu", i);
+		cr_expect_str_eq(err.text, cases[i].said);
+	}
+}
+
+Test(process, is_killed_by_a_plan)
+{
+	struct process process = { .pid = child, .start = tool_start_time(child) };
+	struct plan plan = PLAN_INIT;
+	struct err err = ERR_INIT;
+	char *text;
+	int status;
+
+	cr_assert_eq(plan_add_signal(&plan, name, &process, SIGKILL, &err), 0, "%s", err.text);
+	text = plan_print(&plan, "");
+	cr_expect_eq(strncmp(text, "send SIGKILL to ", 16), 0, "%s", text);
+	cr_assert_eq(plan_run(&plan, &err), 0, "%s", err.text);
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	cr_expect_eq(process_state(&process), '\0');
+	child = 0;
+	free(text);
+	plan_release(&plan);
 }
 
 Test(process, that_is_stopped_goes_on_by_the_journal, .fini = lab_leave)
