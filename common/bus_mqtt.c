@@ -42,6 +42,7 @@
 
 #define WILL_NS (3 * NS_PER_S)		/* a last will is a hint: who is heard of within this is there */
 #define OPEN_NS (1 * NS_PER_S)		/* an agent that does not offer a session is asked again */
+#define STRAYS_MAX 256			/* parcels of an agent that are of no session: more than are under way when one ends */
 #define NOBODY_THERE 16			/* reasons of MQTT 5 */
 #define REFUSED 128
 #define COMMAND_NS (20 * NS_PER_S)	/* how long a command may be on its way; clocks that drift apart by 0.01 % use up half of it in a day */
@@ -54,13 +55,14 @@ struct mqtt_link {
 	uint64_t token, open_ns;	/* of the coordinator, while the window has no session: what it asked with, and when */
 	uint64_t born_ns;		/* when the session was offered: expiry counts from here */
 	uint64_t doubt_ns;		/* 0, or when it is gone unless it is heard of */
+	unsigned int strays;		/* of its own messages, those of no session since the last of this one */
 };
 
 struct mqtt {
 	struct bus *bus;
 	struct client *client;
 	/* Who we are, where our last will goes, and where an agent listens. */
-	char name[CERTIFICATE_NAME_BYTES], own[TOPIC_BYTES], down[TOPIC_BYTES], will[WINDOW_HEADER_BYTES + 5];
+	char name[CERTIFICATE_NAME_BYTES], own[TOPIC_BYTES], down[TOPIC_BYTES], up[TOPIC_BYTES], will[WINDOW_HEADER_BYTES + 5];
 	bool is_coordinator;
 	EVP_PKEY *key;			/* the coordinator's own, or what an agent has of it */
 	uint64_t offer, offer_token, offer_ns;	/* of an agent: a session, and to whom and when it was offered; 0 = none */
@@ -80,6 +82,16 @@ static struct mqtt_link *find(const struct mqtt *q, const char *peer)
 static void topic_to(const struct mqtt *q, const char *peer, char ret[TOPIC_BYTES])
 {
 	(void)snprintf(ret, TOPIC_BYTES, "%s%s", q->is_coordinator ? DOWN : UP, q->is_coordinator ? peer : q->name);
+}
+
+/* As the coordinator: one agent at a time is heard, so that who floods the broker takes nobody else's place in what it keeps for us. */
+static void hear(struct mqtt *q, const char *peer, void (*how)(struct client *client, const char *topic))
+{
+	char topic[TOPIC_BYTES];
+
+	(void)snprintf(topic, sizeof topic, UP "%s", peer);
+	if (q->is_coordinator)
+		how(q->client, topic);
 }
 
 static bool draw(uint64_t *ret)
@@ -195,6 +207,7 @@ static void link_free(struct bus_link *link)
 
 		publish(l, text, bytes, client_has_room(q->client) ? l : NULL);
 	}
+	hear(q, link->peer, client_unsubscribe);
 	client_forget(q->client, l);	/* also of the last word: nobody is there to hear of it */
 	for (int i = 0; i < q->links_nr; i++)
 		if (q->link[i] == l) {
@@ -241,6 +254,7 @@ int mqtt_join(struct mqtt *q, const char *peer, struct err *err)
 	if (rc < 0)
 		return rc;
 	l->token = token;
+	hear(q, peer, client_subscribe);
 	ask(l, clock_mono_ns());
 	return 0;
 }
@@ -249,6 +263,7 @@ static void receive(struct mqtt_link *l, const struct parcel_head *head, uint64_
 {
 	l->heard = true;
 	l->doubt_ns = 0;
+	l->strays = 0;
 	if (parcel_is(head, "gone") || window_receive(&l->window, head, now) < 0)
 		l->link.gone = true;
 }
@@ -276,6 +291,8 @@ static void take_up(struct mqtt *q, const char *peer, const struct parcel_head *
 		pump(l, now);
 	} else if (l->window.session != 0 && l->window.session == head->session) {
 		receive(l, head, now);
+	} else {
+		l->link.gone |= ++l->strays > STRAYS_MAX;
 	}
 }
 
@@ -356,14 +373,15 @@ static void take_down(struct mqtt *q, const char *topic, const char *text, size_
 
 static void on_message(void *arg, const char *topic, const char *text, size_t bytes)
 {
+	static const struct parcel_head no_parcel = { .session = 0 };
 	struct mqtt *q = arg;
 	struct parcel_head head;
 	uint64_t now = clock_mono_ns();
 
 	if (!q->is_coordinator)
 		take_down(q, topic, text, bytes, now);
-	else if (strncmp(topic, UP, strlen(UP)) == 0 && parcel_parse(text, bytes, &head) == 0)
-		take_up(q, topic + strlen(UP), &head, now);
+	else if (strncmp(topic, UP, strlen(UP)) == 0)
+		take_up(q, topic + strlen(UP), parcel_parse(text, bytes, &head) == 0 ? &head : &no_parcel, now);
 }
 
 /* That nobody is there to take it says something only before the peer was heard of: later it may be connecting again. */
@@ -375,9 +393,21 @@ static void on_answer(void *arg, void *tag, int reason)
 	l->link.gone |= reason >= REFUSED || (reason == NOBODY_THERE && !l->heard);
 }
 
+static const char *subscribed(void *arg, int i)
+{
+	struct mqtt *q = arg;
+
+	if (!q->is_coordinator)
+		return i == 0 ? q->down : i == 1 ? ALL : NULL;
+	if (i >= q->links_nr)
+		return NULL;
+	(void)snprintf(q->up, sizeof q->up, UP "%s", q->link[i]->link.peer);
+	return q->up;
+}
+
 static int connect_as(struct mqtt *q, const char *url, const char *identity, struct err *err)
 {
-	struct client_options options = { .url = url, .identity = identity, .name = q->name, .will_topic = q->own, .will = q->will, .on_message = on_message,
+	struct client_options options = { .url = url, .identity = identity, .name = q->name, .will_topic = q->own, .will = q->will, .subscribed = subscribed, .on_message = on_message,
 					  .on_answer = on_answer, .arg = q };
 	int rc = q->is_coordinator ? certificate_key(identity, &q->key, err) : certificate_pinned(identity, &q->key, err);
 
@@ -386,12 +416,6 @@ static int connect_as(struct mqtt *q, const char *url, const char *identity, str
 	(void)parcel_print(0, 0, 0, "gone", q->will);
 	(void)snprintf(q->own, sizeof q->own, "%s%s", q->is_coordinator ? ALL : UP, q->is_coordinator ? "" : q->name);
 	(void)snprintf(q->down, sizeof q->down, "%s%s", DOWN, q->name);
-	if (q->is_coordinator) {
-		options.subscribe[0] = UP "+";
-	} else {
-		options.subscribe[0] = q->down;
-		options.subscribe[1] = ALL;
-	}
 	return client_new(&options, &q->client, err);
 }
 

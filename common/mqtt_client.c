@@ -45,6 +45,7 @@ struct client {
 	uint16_t port;
 	bool attempted;			/* the library knows the address */
 	bool connected, ready;
+	int awaited_nr;			/* subscriptions of the welcome that the broker has not answered */
 	bool dead;			/* the descriptor is of no use until the next attempt */
 	int reason;			/* of the broker, when it refused */
 	char said[256];			/* the library's first complaint of this attempt: the others follow from it */
@@ -130,11 +131,24 @@ static void on_message(struct mosquitto *mosquitto, void *arg, const struct mosq
 		c->options.on_message(c->options.arg, m->topic, m->payload, (size_t)m->payloadlen);
 }
 
+void client_subscribe(struct client *c, const char *topic)
+{
+	if (c->connected)
+		(void)mosquitto_subscribe_v5(c->mosquitto, NULL, topic, 1, 0, NULL);
+}
+
+void client_unsubscribe(struct client *c, const char *topic)
+{
+	if (c->connected)
+		(void)mosquitto_unsubscribe_v5(c->mosquitto, NULL, topic, NULL);
+}
+
 static void on_connect(struct mosquitto *mosquitto, void *arg, int reason, int flags, const mosquitto_property *properties)
 {
 	struct client *c = arg;
-	int nr = 0;
+	const char *topic;
 
+	(void)mosquitto;
 	(void)flags;
 	(void)properties;
 	c->reason = reason;
@@ -144,11 +158,12 @@ static void on_connect(struct mosquitto *mosquitto, void *arg, int reason, int f
 	c->up_ns = clock_mono_ns();
 	c->down_ns = 0;
 	c->said[0] = '\0';
-	while (c->options.subscribe[nr])
-		nr++;
-	(void)mosquitto_subscribe_multiple(mosquitto, NULL, nr, (char *const *)(uintptr_t)c->options.subscribe, 1, 0, NULL);
+	for (c->awaited_nr = 0; (topic = c->options.subscribed(c->options.arg, c->awaited_nr)) != NULL; c->awaited_nr++)
+		client_subscribe(c, topic);
+	c->ready = c->awaited_nr == 0;
 }
 
+/* Answers come in the order of the questions: those of the welcome are the first. */
 static void on_subscribe(struct mosquitto *mosquitto, void *arg, int id, int nr, const int *granted, const mosquitto_property *properties)
 {
 	struct client *c = arg;
@@ -158,7 +173,8 @@ static void on_subscribe(struct mosquitto *mosquitto, void *arg, int id, int nr,
 	(void)nr;
 	(void)granted;		/* everything is; the broker looks at what it delivers */
 	(void)properties;
-	c->ready = true;
+	if (c->awaited_nr > 0 && --c->awaited_nr == 0)
+		c->ready = true;
 }
 
 /*

@@ -24,7 +24,8 @@ struct client_options {
 	const char *url;		/* "mqtts://ADDRESS:PORT" */
 	const char *identity;		/* folder of certificate_issue() */
 	const char *name;		/* of its certificate */
-	const char *subscribe[3];	/* NULL-terminated */
+	/** What we hear, asked for with each welcome. @return the i-th topic, which lives until the next call; NULL: there are no more */
+	const char *(*subscribed)(void *arg, int i);
 	const char *will_topic, *will;	/* what the broker says when we have vanished */
 	void (*on_message)(void *arg, const char *topic, const char *text, size_t bytes);
 	/** The broker's answer to what was published with a tag; `reason` is of MQTT 5: 0 it has it, 16 nobody is there to take it, 128 and more it refuses. */
@@ -49,6 +50,10 @@ bool client_is_ready(const struct client *client);
 uint64_t client_away_ns(const struct client *client, uint64_t now);
 /** Why it is not ready. @return 0 it is; -ECONNRESET it does not last, -EACCES, -ECONNREFUSED */
 int client_problem(const struct client *client, struct err *err);
+
+/** One topic more, or one less, beside those that `subscribed` tells with the next welcome. Nothing while there is no connection. */
+void client_subscribe(struct client *client, const char *topic);
+void client_unsubscribe(struct client *client, const char *topic);
 
 /** Whether one more may be published with a tag. */
 bool client_has_room(const struct client *client);
