@@ -232,7 +232,7 @@ static int check_detaches(const char *resource, struct err *err)
 
 int dm_error_plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
-	const char *resource = run->dry ? "RESOURCE" : run->allow.resources.name[0];
+	const char *resource = fault_resource(run);
 	char *table = NULL, failing[256];
 	int rc = begin(run, &table, err);
 	const struct dm *dm = run->state;
@@ -251,7 +251,7 @@ int dm_error_plan(struct fault_run *run, struct plan *plan, struct err *err)
 
 enum fault_verdict dm_error_verify(struct fault_run *run, char *evidence, size_t bytes)
 {
-	const char *resource = run->allow.resources.name[0];
+	const char *resource = fault_resource(run);
 	const struct dm *dm = run->state;
 	struct err e = ERR_INIT;
 	struct drbd_line line;

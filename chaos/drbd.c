@@ -158,7 +158,7 @@ int drbd_line(const char *resource, struct drbd_line *ret, struct err *err)
 
 int drbd_check_role(const struct fault_run *run, const char *role, struct err *err)
 {
-	const char *resource = run->allow.resources.name[0];
+	const char *resource = fault_resource(run);
 	struct drbd_line line;
 	int rc = run->dry ? 0 : drbd_line(resource, &line, err);
 
@@ -190,7 +190,7 @@ bool drbd_has_disk(const struct drbd_line *line)
 
 int drbd_add_linked(const struct fault_run *run, struct plan *plan, struct err *err)
 {
-	const char *resource = run->allow.resources.name[0];
+	const char *resource = fault_resource(run);
 	struct drbd_line line;
 	int rc = run->dry ? 0 : drbd_line(resource, &line, err);
 

@@ -61,7 +61,7 @@ int drbd_rates_add(struct plan *plan, const char *resource, const struct drbd_ra
 
 int drbd_rates_plan(const struct fault_run *run, uint64_t mib_per_s, struct plan *plan, struct err *err)
 {
-	const char *resource = run->dry ? "RESOURCE" : run->allow.resources.name[0];
+	const char *resource = fault_resource(run);
 	struct drbd_rates before = { "PLAN-AHEAD", "RATE", "MIN-RATE" }, storm = { .plan_ahead = "0", .min = "0" };
 	int rc = run->dry ? 0 : drbd_rates_read(resource, &before, err);
 

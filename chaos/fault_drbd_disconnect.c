@@ -25,7 +25,7 @@ static int look_before(const char *resource, struct err *err)
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
-	const char *resource = run->dry ? "RESOURCE" : run->allow.resources.name[0];
+	const char *resource = fault_resource(run);
 	int rc = run->dry ? 0 : look_before(resource, err);
 
 	if (rc == 0)
@@ -35,7 +35,7 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 
 static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t bytes)
 {
-	const char *resource = run->allow.resources.name[0];
+	const char *resource = fault_resource(run);
 	struct drbd_line line;
 	struct err e = ERR_INIT;
 	int rc = drbd_line(resource, &line, &e);

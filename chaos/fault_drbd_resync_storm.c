@@ -25,7 +25,7 @@ struct storm {
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
-	const char *resource = run->dry ? "RESOURCE" : run->allow.resources.name[0];
+	const char *resource = fault_resource(run);
 	int rc = drbd_check_role(run, "Primary", err);
 
 	run->state = calloc(1, sizeof(struct storm));
@@ -68,7 +68,7 @@ static int step(struct storm *storm, const char *resource, const struct drbd_lin
 
 static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t bytes)
 {
-	const char *resource = run->allow.resources.name[0];
+	const char *resource = fault_resource(run);
 	uint64_t wanted_kib = fault_arg_u64(run, "dirty_kib");
 	struct storm *storm = run->state;
 	struct drbd_line line;

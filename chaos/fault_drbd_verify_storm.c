@@ -33,7 +33,7 @@ static int look_before(const char *resource, struct err *err)
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
-	const char *resource = run->dry ? "RESOURCE" : run->allow.resources.name[0];
+	const char *resource = fault_resource(run);
 	int rc = drbd_check_role(run, "Primary", err);
 
 	run->state = calloc(1, sizeof(struct storm));
@@ -63,7 +63,7 @@ static int begin_again(const char *resource, struct err *err)
 
 static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t bytes)
 {
-	const char *resource = run->allow.resources.name[0];
+	const char *resource = fault_resource(run);
 	struct storm *storm = run->state;
 	struct drbd_line line;
 	struct err e = ERR_INIT;

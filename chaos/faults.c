@@ -115,6 +115,11 @@ const char *fault_arg_text(const struct fault_run *run, const char *name)
 	return text ? text : "";
 }
 
+const char *fault_resource(const struct fault_run *run)
+{
+	return run->dry ? "RESOURCE" : run->allow.resources.name[0];
+}
+
 const char *fault_export(const struct fault_run *run)
 {
 	return run->dry ? "EXPORT" : run->allow.exports.name[0];

@@ -100,6 +100,9 @@ enum fault_verdict fault_unseen(int rc, const struct err *err, char *evidence, s
 uint64_t fault_arg_u64(const struct fault_run *run, const char *name);
 const char *fault_arg_text(const struct fault_run *run, const char *name);
 
+/** The DRBD resource that a fault acts on: the first of the allow file; "RESOURCE" in a dry run. */
+const char *fault_resource(const struct fault_run *run);
+
 /** The export that a fault acts on: the first of the allow file; "EXPORT" in a dry run. */
 const char *fault_export(const struct fault_run *run);
 
