@@ -220,11 +220,12 @@ int dm_error_table(const char *table, bool all, char *ret, size_t bytes, struct 
 /* Whoever hands errors on gives them to the file system, which then shuts down: no heal undoes that. */
 static int check_detaches(const char *resource, struct err *err)
 {
-	char *text = NULL;
-	int rc = tool_output(&text, err, "drbdsetup show --show-defaults %s", resource);
-	const char *p = rc == 0 ? strstr(text, "on-io-error") : NULL;
+	char *text = NULL, on_error[DRBD_SETTING_BYTES];
+	int rc = drbd_settings(resource, &text, err);
 
-	if (rc == 0 && (!p || strncmp(p + 11 + strspn(p + 11, " \t"), "detach;", 7) != 0))
+	if (rc == 0)
+		rc = drbd_parse_setting(text, "on-io-error", on_error, err);
+	if (rc == 0 && strcmp(on_error, "detach") != 0)
 		rc = err_set(err, -ENOPKG, "on-io-error of %s is not detach: the file system on it would get the errors and shut down", resource);
 	free(text);
 	return rc;

@@ -121,6 +121,28 @@ int drbd_backing_dm(const struct allow *allow, char *ret, size_t bytes, struct e
 	return 0;
 }
 
+int drbd_settings(const char *resource, char **ret_text, struct err *err)
+{
+	return tool_output(ret_text, err, "drbdsetup show --show-defaults %s", resource);
+}
+
+/* "    c-min-rate    250k; # bytes/second" */
+int drbd_parse_setting(const char *text, const char *name, char ret[DRBD_SETTING_BYTES], struct err *err)
+{
+	for (const char *p = text; (p = strstr(p, name)) != NULL; p += strlen(name)) {
+		const char *value = p + strlen(name) + strspn(p + strlen(name), " \t");
+		size_t n = strcspn(value, "; \t\n");
+		bool word = p > text && (p[-1] == ' ' || p[-1] == '\t') && value > p + strlen(name);
+
+		if (!word || value[n] != ';' || n >= DRBD_SETTING_BYTES)
+			continue;
+		snprintf(ret, DRBD_SETTING_BYTES, "%.*s", (int)n, value);
+		if (allow_name_is_plain(ret))
+			return 0;
+	}
+	return err_set(err, -EBADMSG, "drbdsetup show does not tell the setting %s", name);
+}
+
 /* " 0: cs:Connected ro:Primary/Secondary ds:UpToDate/UpToDate C r-----"; the letter of the protocol is a blank without a network. Source: drbd_proc.c */
 int drbd_parse_line(const char *text, unsigned int minor, struct drbd_line *ret)
 {

@@ -38,6 +38,14 @@ int drbd_link_find(const struct allow *allow, struct drbd_link *ret, struct err 
 /** The dm name of the backing disk of the first allowed resource. Errors: -ENOTBLK no dm device */
 int drbd_backing_dm(const struct allow *allow, char *ret, size_t bytes, struct err *err);
 
+#define DRBD_SETTING_BYTES 24
+
+/** All settings of a resource, as drbdsetup shows them with the defaults. @param ret_text malloc'ed. Errors: as tool_output() */
+int drbd_settings(const char *resource, char **ret_text, struct err *err);
+
+/** One of them, such as "250k" of c-min-rate. Errors: -EBADMSG it is missing or no plain word */
+int drbd_parse_setting(const char *text, const char *name, char ret[DRBD_SETTING_BYTES], struct err *err);
+
 /** A minor's line of /proc/drbd, of DRBD 8.4. */
 struct drbd_line {
 	char state[24];		/* "Connected" */

@@ -14,36 +14,19 @@
 #include "plan.h"
 #include "tool.h"
 
-/* "    c-min-rate    250k; # bytes/second" */
-static int parse_setting(const char *text, const char *name, char ret[DRBD_SETTING_BYTES], struct err *err)
-{
-	for (const char *p = text; (p = strstr(p, name)) != NULL; p += strlen(name)) {
-		const char *value = p + strlen(name) + strspn(p + strlen(name), " \t");
-		size_t n = strcspn(value, "; \t\n");
-		bool word = p > text && (p[-1] == ' ' || p[-1] == '\t') && value > p + strlen(name);
-
-		if (!word || value[n] != ';' || n >= DRBD_SETTING_BYTES)
-			continue;
-		snprintf(ret, DRBD_SETTING_BYTES, "%.*s", (int)n, value);
-		if (allow_name_is_plain(ret))
-			return 0;
-	}
-	return err_set(err, -EBADMSG, "drbdsetup show does not tell the setting %s", name);
-}
-
 int drbd_rates_parse(const char *text, struct drbd_rates *ret, struct err *err)
 {
-	int rc = parse_setting(text, "c-plan-ahead", ret->plan_ahead, err);
+	int rc = drbd_parse_setting(text, "c-plan-ahead", ret->plan_ahead, err);
 
 	if (rc == 0)
-		rc = parse_setting(text, "resync-rate", ret->rate, err);
-	return rc < 0 ? rc : parse_setting(text, "c-min-rate", ret->min, err);
+		rc = drbd_parse_setting(text, "resync-rate", ret->rate, err);
+	return rc < 0 ? rc : drbd_parse_setting(text, "c-min-rate", ret->min, err);
 }
 
 int drbd_rates_read(const char *resource, struct drbd_rates *ret, struct err *err)
 {
 	char *text = NULL;
-	int rc = tool_output(&text, err, "drbdsetup show --show-defaults %s", resource);
+	int rc = drbd_settings(resource, &text, err);
 
 	if (rc == 0)
 		rc = drbd_rates_parse(text, ret, err);

@@ -10,12 +10,11 @@
 
 #include <stdint.h>
 
+#include "drbd.h"
 #include "faults.h"
 
 struct err;
 struct plan;
-
-#define DRBD_SETTING_BYTES 24
 
 /* As drbdsetup writes them and takes them: "250k". */
 struct drbd_rates {
@@ -24,10 +23,10 @@ struct drbd_rates {
 	char min[DRBD_SETTING_BYTES];		/* c-min-rate; 0 = never give way */
 };
 
-/** Find them in the output of drbdsetup show --show-defaults. Errors: -EBADMSG one is missing or no plain word */
+/** Find them in what drbd_settings() gives. Errors: as drbd_parse_setting() */
 int drbd_rates_parse(const char *text, struct drbd_rates *ret, struct err *err);
 
-/** Those of a resource now. Errors: as tool_output(), drbd_rates_parse() */
+/** Those of a resource now. Errors: as drbd_settings(), drbd_rates_parse() */
 int drbd_rates_read(const char *resource, struct drbd_rates *ret, struct err *err);
 
 /** Set them on a resource. Errors: -EBADMSG one is no plain word; as plan_add_run() */

@@ -38,17 +38,6 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 	return rc < 0 ? rc : plan_add_undo(plan, json_pack("{s:s, s:s}", "op", "DRBD_CONNECT", "resource", resource), err);
 }
 
-static int drbdadm(const char *what, const char *resource, struct err *err)
-{
-	struct plan plan = PLAN_INIT;
-	int rc = plan_add_run(&plan, err, "drbdadm %s %s", what, resource);
-
-	if (rc == 0)
-		rc = plan_run(&plan, err);
-	plan_release(&plan);
-	return rc;
-}
-
 /* One step of a round, where it is time for one. @return 1 a resync is over, 0, or -errno */
 static int step(struct storm *storm, const char *resource, const struct drbd_line *line, uint64_t wanted_kib, struct err *err)
 {
@@ -56,13 +45,13 @@ static int step(struct storm *storm, const char *resource, const struct drbd_lin
 
 	if (storm->copying_kib == 0 && !drbd_is_linked(line->state) && line->oos_kib >= wanted_kib) {
 		storm->copying_kib = line->oos_kib;
-		return drbdadm("connect", resource, err);
+		return plan_run_now(err, "drbdadm connect %s", resource);
 	}
 	if (storm->copying_kib == 0 || strcmp(line->state, "Connected") != 0)
 		return 0;
 	storm->copying_kib = 0;
 	storm->rounds++;
-	rc = drbdadm("disconnect", resource, err);
+	rc = plan_run_now(err, "drbdadm disconnect %s", resource);
 	return rc < 0 ? rc : 1;
 }
 

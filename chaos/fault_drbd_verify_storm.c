@@ -50,17 +50,6 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 	return rc < 0 ? rc : plan_add_undo(plan, json_pack("{s:s, s:s}", "op", "DRBD_CONNECT", "resource", resource), err);
 }
 
-static int begin_again(const char *resource, struct err *err)
-{
-	struct plan again = PLAN_INIT;
-	int rc = plan_add_run(&again, err, "drbdadm verify %s", resource);
-
-	if (rc == 0)
-		rc = plan_run(&again, err);
-	plan_release(&again);
-	return rc;
-}
-
 static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t bytes)
 {
 	const char *resource = fault_resource(run);
@@ -71,7 +60,7 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 
 	if (rc == 0 && strcmp(line.state, "Connected") == 0) {	/* all is done */
 		storm->rounds++;
-		rc = begin_again(resource, &e);
+		rc = plan_run_now(&e, "drbdadm verify %s", resource);
 		if (rc == 0)
 			rc = drbd_line(resource, &line, &e);
 	}

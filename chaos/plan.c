@@ -46,21 +46,31 @@ static int set_text(char *ret, const char *text, struct err *err)
 	return 0;
 }
 
-int plan_add_run(struct plan *plan, struct err *err, const char *format, ...)
+static int add_run(struct plan *plan, struct err *err, const char *format, va_list ap) __attribute__((format(printf, 3, 0)));
+
+static int add_run(struct plan *plan, struct err *err, const char *format, va_list ap)
 {
 	struct action *a = next_action(plan, ACTION_RUN, err);
-	va_list ap;
 	int n;
 
 	if (!a)
 		return -E2BIG;
-	va_start(ap, format);
 	n = vsnprintf(a->line, sizeof(a->line), format, ap);
-	va_end(ap);
 	if (n < 0 || (size_t)n >= sizeof(a->line))
 		return err_set(err, -E2BIG, "a command of more than %zu bytes", sizeof(a->line));
 	plan->actions_nr++;
 	return 0;
+}
+
+int plan_add_run(struct plan *plan, struct err *err, const char *format, ...)
+{
+	va_list ap;
+	int rc;
+
+	va_start(ap, format);
+	rc = add_run(plan, err, format, ap);
+	va_end(ap);
+	return rc;
 }
 
 static int add_two(struct plan *plan, enum action_kind kind, const char *line, const char *text, struct err *err)
@@ -232,6 +242,21 @@ int plan_run(const struct plan *plan, struct err *err)
 
 	for (size_t i = 0; i < plan->actions_nr && rc == 0; i++)
 		rc = run_action(&plan->actions[i], err);
+	return rc;
+}
+
+int plan_run_now(struct err *err, const char *format, ...)
+{
+	struct plan plan = PLAN_INIT;
+	va_list ap;
+	int rc;
+
+	va_start(ap, format);
+	rc = add_run(&plan, err, format, ap);
+	va_end(ap);
+	if (rc == 0)
+		rc = plan_run(&plan, err);
+	plan_release(&plan);
 	return rc;
 }
 

@@ -56,6 +56,9 @@ int plan_add_undo(struct plan *plan, json_t *op, struct err *err);
 /** Carry out all actions but HOLD until one fails; that is the fault's own. */
 int plan_run(const struct plan *plan, struct err *err);
 
+/** Run one program now, of a fault that goes in rounds: what undoes it stands in the journal from the first round on. Errors: as plan_add_run(), plan_run() */
+int plan_run_now(struct err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /** Carry out all of them, whatever fails; the first failure is returned. */
 int plan_run_all(const struct plan *plan, struct err *err);
 
