@@ -34,7 +34,8 @@
 struct opcode {
 	const char *name;
 	int (*plan)(const json_t *op, struct plan *plan, struct err *err);
-	enum fault_verdict (*prove)(const json_t *op, bool other_boot, char *evidence, size_t bytes);
+	enum fault_verdict (*prove)(const json_t *op, char *evidence, size_t bytes);
+	bool after_boot;		/* looked at after a reboot too; the others it takes away */
 };
 
 static const char *op_text(const json_t *op, const char *key)
@@ -289,10 +290,9 @@ int undo_dm_table(const char *name, char **ret, struct err *err)
 	return rc;
 }
 
-static enum fault_verdict prove_nothing(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+static enum fault_verdict prove_nothing(const json_t *op, char *evidence, size_t bytes)
 {
 	(void)op;
-	(void)other_boot;
 	(void)evidence;
 	(void)bytes;
 	return FAULT_CONFIRMED;
@@ -309,23 +309,22 @@ static bool is_gone(const char *dev)
 	return if_nametoindex(dev) == 0;
 }
 
-static enum fault_verdict prove_ifb_del(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+static enum fault_verdict prove_ifb_del(const json_t *op, char *evidence, size_t bytes)
 {
-	(void)other_boot;
 	if (is_gone(op_text(op, "dev")))
 		return FAULT_CONFIRMED;
 	snprintf(evidence, bytes, "the interface %s is still there", op_text(op, "dev"));
 	return FAULT_MISMATCH;
 }
 
-static enum fault_verdict prove_qdisc_same(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+static enum fault_verdict prove_qdisc_same(const json_t *op, char *evidence, size_t bytes)
 {
 	const char *dev = op_text(op, "dev");
 	struct err e = ERR_INIT;
 	char *list = NULL;
 	bool same;
 
-	if (other_boot || is_gone(dev))
+	if (is_gone(dev))
 		return FAULT_CONFIRMED;
 	if (undo_qdisc_list(dev, &list, &e) < 0)
 		return unknown(&e, evidence, bytes);
@@ -336,14 +335,12 @@ static enum fault_verdict prove_qdisc_same(const json_t *op, bool other_boot, ch
 	return same ? FAULT_CONFIRMED : FAULT_MISMATCH;
 }
 
-static enum fault_verdict prove_dm_table(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+static enum fault_verdict prove_dm_table(const json_t *op, char *evidence, size_t bytes)
 {
 	struct err e = ERR_INIT;
 	char *table = NULL, *info = NULL;
 	bool same;
 
-	if (other_boot)
-		return FAULT_CONFIRMED;
 	if (tool_output(&info, &e, "dmsetup info %s", op_text(op, "name")) < 0 || undo_dm_table(op_text(op, "name"), &table, &e) < 0) {
 		free(info);
 		return unknown(&e, evidence, bytes);
@@ -356,28 +353,26 @@ static enum fault_verdict prove_dm_table(const json_t *op, bool other_boot, char
 	return same ? FAULT_CONFIRMED : FAULT_MISMATCH;
 }
 
-static enum fault_verdict prove_nfsd_threads(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+static enum fault_verdict prove_nfsd_threads(const json_t *op, char *evidence, size_t bytes)
 {
 	struct err e = ERR_INIT;
 	unsigned int nr = 0;
 
-	if (other_boot)
-		return FAULT_CONFIRMED;
 	if (undo_nfsd_pool(&nr, &e) < 0)
 		return unknown(&e, evidence, bytes);
 	snprintf(evidence, bytes, "nfsd has %u threads, %" JSON_INTEGER_FORMAT " before", nr, op_number(op, "threads"));
 	return nr == op_number(op, "threads") ? FAULT_CONFIRMED : FAULT_MISMATCH;
 }
 
-static enum fault_verdict prove_nfsd_serve(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+static enum fault_verdict prove_nfsd_serve(const json_t *op, char *evidence, size_t bytes)
 {
-	enum fault_verdict v = prove_nfsd_threads(op, other_boot, evidence, bytes);
+	enum fault_verdict v = prove_nfsd_threads(op, evidence, bytes);
 	struct err e = ERR_INIT;
 	bool same = true;
 	char *ports;
 	size_t used;
 
-	if (v != FAULT_CONFIRMED || other_boot)
+	if (v != FAULT_CONFIRMED)
 		return v;
 	if (tool_read(UNDO_NFSD_PORTS, &ports, &e) < 0)
 		return unknown(&e, evidence, bytes);
@@ -393,14 +388,12 @@ static enum fault_verdict prove_nfsd_serve(const json_t *op, bool other_boot, ch
  * No file tells of it. FITHAW does, and heals what it finds. A freeze that waits for writers of a hung disk comes later: as long as there is one, nothing
  * is proved.
  */
-static enum fault_verdict prove_fs_thaw(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+static enum fault_verdict prove_fs_thaw(const json_t *op, char *evidence, size_t bytes)
 {
 	const char *path = op_text(op, "path");
 	struct err e = ERR_INIT;
 	int rc;
 
-	if (other_boot)
-		return FAULT_CONFIRMED;
 	if (tool_processes(FREEZE_NAME, NULL) != 0) {
 		snprintf(evidence, bytes, "a freeze of %s is still under way", path);
 		return FAULT_MISMATCH;
@@ -429,15 +422,13 @@ static bool has_lines(const char *text, const char *lines)
 	return true;
 }
 
-static enum fault_verdict prove_exports(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+static enum fault_verdict prove_exports(const json_t *op, char *evidence, size_t bytes)
 {
 	const char *before = op_text(op, "lines");
 	struct err e = ERR_INIT;
 	char *now = NULL;
 	bool same;
 
-	if (other_boot)
-		return FAULT_CONFIRMED;
 	if (nfs_exports(op_text(op, "path"), &now, &e) < 0)
 		return unknown(&e, evidence, bytes);
 	same = has_lines(now, before) && has_lines(before, now);
@@ -446,53 +437,45 @@ static enum fault_verdict prove_exports(const json_t *op, bool other_boot, char 
 	return same ? FAULT_CONFIRMED : FAULT_MISMATCH;
 }
 
-static enum fault_verdict prove_drbd_linked(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+static enum fault_verdict prove_drbd_linked(const json_t *op, char *evidence, size_t bytes)
 {
 	struct err e = ERR_INIT;
 	struct drbd_line line;
 
-	if (other_boot)
-		return FAULT_CONFIRMED;
 	if (drbd_line(op_text(op, "resource"), &line, &e) < 0)
 		return unknown(&e, evidence, bytes);
 	snprintf(evidence, bytes, "%s is %s", op_text(op, "resource"), line.state);
 	return drbd_is_linked(line.state) ? FAULT_CONFIRMED : FAULT_MISMATCH;
 }
 
-static enum fault_verdict prove_drbd_attach(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+static enum fault_verdict prove_drbd_attach(const json_t *op, char *evidence, size_t bytes)
 {
 	struct err e = ERR_INIT;
 	struct drbd_line line;
 
-	if (other_boot)
-		return FAULT_CONFIRMED;
 	if (drbd_line(op_text(op, "resource"), &line, &e) < 0)
 		return unknown(&e, evidence, bytes);
 	snprintf(evidence, bytes, "the disks of %s are %s", op_text(op, "resource"), line.disks);
 	return drbd_has_disk(&line) ? FAULT_CONFIRMED : FAULT_MISMATCH;
 }
 
-static enum fault_verdict prove_drbd_verify_end(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+static enum fault_verdict prove_drbd_verify_end(const json_t *op, char *evidence, size_t bytes)
 {
 	struct err e = ERR_INIT;
 	struct drbd_line line;
 
-	if (other_boot)
-		return FAULT_CONFIRMED;
 	if (drbd_line(op_text(op, "resource"), &line, &e) < 0)
 		return unknown(&e, evidence, bytes);
 	snprintf(evidence, bytes, "%s is %s", op_text(op, "resource"), line.state);
 	return strncmp(line.state, "Verify", 6) == 0 ? FAULT_MISMATCH : FAULT_CONFIRMED;
 }
 
-static enum fault_verdict prove_drbd_rates(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+static enum fault_verdict prove_drbd_rates(const json_t *op, char *evidence, size_t bytes)
 {
 	struct drbd_rates before = rates_of(op), now;
 	struct err e = ERR_INIT;
 	bool same;
 
-	if (other_boot)
-		return FAULT_CONFIRMED;
 	if (drbd_rates_read(op_text(op, "resource"), &now, &e) < 0)
 		return unknown(&e, evidence, bytes);
 	same = strcmp(now.plan_ahead, before.plan_ahead) == 0 && strcmp(now.rate, before.rate) == 0 && strcmp(now.min, before.min) == 0;
@@ -500,27 +483,23 @@ static enum fault_verdict prove_drbd_rates(const json_t *op, bool other_boot, ch
 	return same ? FAULT_CONFIRMED : FAULT_MISMATCH;
 }
 
-static enum fault_verdict prove_drbd_resume(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+static enum fault_verdict prove_drbd_resume(const json_t *op, char *evidence, size_t bytes)
 {
 	struct err e = ERR_INIT;
 	struct drbd_line line;
 
-	if (other_boot)
-		return FAULT_CONFIRMED;
 	if (drbd_line(op_text(op, "resource"), &line, &e) < 0)
 		return unknown(&e, evidence, bytes);
 	snprintf(evidence, bytes, "%s is %s, flags %s", op_text(op, "resource"), line.state, line.flags);
 	return line.flags[0] == 's' ? FAULT_MISMATCH : FAULT_CONFIRMED;
 }
 
-static enum fault_verdict prove_nft_gone(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+static enum fault_verdict prove_nft_gone(const json_t *op, char *evidence, size_t bytes)
 {
 	struct err e = ERR_INIT;
 	char *list = NULL, needle[ALLOW_NAME_BYTES + 16];
 	bool there;
 
-	if (other_boot)
-		return FAULT_CONFIRMED;
 	if (tool_output(&list, &e, "nft list tables") < 0)
 		return unknown(&e, evidence, bytes);
 	snprintf(needle, sizeof(needle), "table inet %s\n", op_text(op, "table"));
@@ -530,50 +509,45 @@ static enum fault_verdict prove_nft_gone(const json_t *op, bool other_boot, char
 	return there ? FAULT_MISMATCH : FAULT_CONFIRMED;
 }
 
-static enum fault_verdict prove_held_gone(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+static enum fault_verdict prove_held_gone(const json_t *op, char *evidence, size_t bytes)
 {
 	int nr = tool_processes("nfsd", "fanotify_handle_event");
 
 	(void)op;
-	(void)other_boot;
 	snprintf(evidence, bytes, "%d nfsd threads wait in fanotify_handle_event", nr);
 	return nr == 0 ? FAULT_CONFIRMED : FAULT_MISMATCH;
 }
 
-static enum fault_verdict prove_processes_gone(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+static enum fault_verdict prove_processes_gone(const json_t *op, char *evidence, size_t bytes)
 {
 	int nr = tool_processes(op_text(op, "name"), NULL);
 
-	(void)other_boot;
 	snprintf(evidence, bytes, "%d processes are named %s", nr, op_text(op, "name"));
 	return nr == 0 ? FAULT_CONFIRMED : nr < 0 ? FAULT_INCONCLUSIVE : FAULT_MISMATCH;
 }
 
-static enum fault_verdict prove_continue(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+static enum fault_verdict prove_continue(const json_t *op, char *evidence, size_t bytes)
 {
 	struct process process = process_of(op);
-	char state = other_boot ? '\0' : process_state(&process);
+	char state = process_state(&process);
 
 	snprintf(evidence, bytes, "%s (pid %d) %s", op_text(op, "name"), (int)process.pid, state == 'T' ? "is stopped" : state ? "runs" : "has ended");
 	return state == 'T' ? FAULT_MISMATCH : FAULT_CONFIRMED;
 }
 
-static enum fault_verdict prove_clock_offset(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+static enum fault_verdict prove_clock_offset(const json_t *op, char *evidence, size_t bytes)
 {
 	double off_ns = (double)clock_utc_offset_ns() - (double)op_number(op, "offset_ns");
 
-	if (other_boot)
-		return FAULT_CONFIRMED;
 	snprintf(evidence, bytes, "CLOCK_REALTIME is %.6f s from where it would be", off_ns / 1e9);
 	return fabs(off_ns) < CLOCK_OFFSET_ERROR_NS ? FAULT_CONFIRMED : FAULT_MISMATCH;
 }
 
-static enum fault_verdict prove_marker_gone(const json_t *op, bool other_boot, char *evidence, size_t bytes)
+static enum fault_verdict prove_marker_gone(const json_t *op, char *evidence, size_t bytes)
 {
 	char path[600];
 	bool there;
 
-	(void)other_boot;
 	marker_path(op, path, sizeof(path));
 	there = access(path, F_OK) == 0;
 	snprintf(evidence, bytes, "the mark is %s", there ? "still there" : "gone");
@@ -581,27 +555,27 @@ static enum fault_verdict prove_marker_gone(const json_t *op, bool other_boot, c
 }
 
 static const struct opcode opcodes[] = {
-	{ "FILTER_DEL", plan_filter_del, prove_nothing },	/* proved with its clsact */
-	{ "QDISC_DEL", plan_qdisc_del, prove_nothing },		/* proved by QDISC_SAME */
-	{ "IFB_DEL", plan_ifb_del, prove_ifb_del },
-	{ "QDISC_SAME", plan_nothing, prove_qdisc_same },
-	{ "DM_TABLE", plan_dm_table, prove_dm_table },
-	{ "DRBD_ATTACH", plan_drbd_attach, prove_drbd_attach },
-	{ "DRBD_VERIFY_END", plan_drbd_verify_end, prove_drbd_verify_end },
-	{ "DRBD_CONNECT", plan_drbd_connect, prove_drbd_linked },
-	{ "DRBD_RATES", plan_drbd_rates, prove_drbd_rates },
-	{ "DRBD_LINKED", plan_nothing, prove_drbd_linked },	/* by itself, once nothing is in its way */
-	{ "DRBD_RESUME", plan_drbd_resume, prove_drbd_resume },
-	{ "NFSD_THREADS", plan_nfsd_threads, prove_nfsd_threads },
-	{ "FS_THAW", plan_fs_thaw, prove_fs_thaw },
-	{ "EXPORTS", plan_exports, prove_exports },
-	{ "NFSD_SERVE", plan_nfsd_serve, prove_nfsd_serve },
-	{ "NFT_GONE", plan_nothing, prove_nft_gone },
-	{ "HELD_GONE", plan_nothing, prove_held_gone },
-	{ "PROCESSES_GONE", plan_nothing, prove_processes_gone },
-	{ "CONTINUE", plan_continue, prove_continue },
-	{ "CLOCK_OFFSET", plan_clock_offset, prove_clock_offset },
-	{ "MARKER_DEL", plan_marker_del, prove_marker_gone },
+	{ "FILTER_DEL", plan_filter_del, prove_nothing, false },	/* proved with its clsact */
+	{ "QDISC_DEL", plan_qdisc_del, prove_nothing, false },		/* proved by QDISC_SAME */
+	{ "IFB_DEL", plan_ifb_del, prove_ifb_del, true },
+	{ "QDISC_SAME", plan_nothing, prove_qdisc_same, false },
+	{ "DM_TABLE", plan_dm_table, prove_dm_table, false },
+	{ "DRBD_ATTACH", plan_drbd_attach, prove_drbd_attach, false },
+	{ "DRBD_VERIFY_END", plan_drbd_verify_end, prove_drbd_verify_end, false },
+	{ "DRBD_CONNECT", plan_drbd_connect, prove_drbd_linked, false },
+	{ "DRBD_RATES", plan_drbd_rates, prove_drbd_rates, false },
+	{ "DRBD_LINKED", plan_nothing, prove_drbd_linked, false },	/* by itself, once nothing is in its way */
+	{ "DRBD_RESUME", plan_drbd_resume, prove_drbd_resume, false },
+	{ "NFSD_THREADS", plan_nfsd_threads, prove_nfsd_threads, false },
+	{ "FS_THAW", plan_fs_thaw, prove_fs_thaw, false },
+	{ "EXPORTS", plan_exports, prove_exports, false },
+	{ "NFSD_SERVE", plan_nfsd_serve, prove_nfsd_serve, false },
+	{ "NFT_GONE", plan_nothing, prove_nft_gone, false },
+	{ "HELD_GONE", plan_nothing, prove_held_gone, true },
+	{ "PROCESSES_GONE", plan_nothing, prove_processes_gone, true },
+	{ "CONTINUE", plan_continue, prove_continue, false },
+	{ "CLOCK_OFFSET", plan_clock_offset, prove_clock_offset, false },
+	{ "MARKER_DEL", plan_marker_del, prove_marker_gone, true },
 };
 
 static const struct opcode *opcode_find(const json_t *op, struct err *err)
@@ -658,9 +632,14 @@ static enum fault_verdict prove(const json_t *undo, bool other_boot, json_t *lef
 		char text[EVIDENCE_BYTES] = "";
 		struct err e = ERR_INIT;
 		const struct opcode *code = opcode_find(op, &e);
-		enum fault_verdict v = code ? code->prove(op, other_boot, text, sizeof(text)) : unknown(&e, text, sizeof(text));
+		bool taken = code && other_boot && !code->after_boot;
+		enum fault_verdict v = FAULT_CONFIRMED;
 
-		if (left && code && (v != FAULT_CONFIRMED || (code->prove == prove_nothing && !other_boot)))
+		if (!code)
+			v = unknown(&e, text, sizeof(text));
+		else if (!taken)
+			v = code->prove(op, text, sizeof(text));
+		if (left && code && !taken && (v != FAULT_CONFIRMED || code->prove == prove_nothing))
 			json_array_append(left, op);
 		if (text[0] != '\0' && (v != FAULT_CONFIRMED || all == FAULT_CONFIRMED))
 			snprintf(evidence, bytes, "%s", text);
