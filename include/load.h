@@ -67,9 +67,6 @@ int load_ready_fd(const struct load *load);
  */
 int load_ready(struct load *load, struct err *err);
 
-/** load_begin(), and wait until it is ready: for who has nothing else to do. Errors: of both. */
-int load_new(const struct load_plan *plan, struct load **ret_load, struct err *err);
-
 /** What a user should read before the start: jobs that this host does on another engine than they name. @return a new array of sentences, or NULL without memory. */
 json_t *load_notes(const struct load *load);
 

@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,26 +200,6 @@ int load_ready(struct load *load, struct err *err)
 	close(load->ready_fd);
 	load->ready_fd = -1;
 	return 1;
-}
-
-int load_new(const struct load_plan *plan, struct load **ret_load, struct err *err)
-{
-	struct load *load = NULL;
-	int rc = load_begin(plan, &load, err);
-
-	if (rc < 0)
-		return rc;
-	while ((rc = load_ready(load, err)) == 0) {
-		struct pollfd p = { .fd = load->ready_fd, .events = POLLIN };
-
-		(void)poll(&p, 1, 1000);
-	}
-	if (rc < 0) {
-		load_free(load);
-		return rc;
-	}
-	*ret_load = load;
-	return 0;
 }
 
 int load_start(struct load *load, uint64_t t0_ns, struct err *err)

@@ -23,7 +23,7 @@ struct worker {
 /**
  * Read the dataset's manifest, open the engines, start a thread per slot; they wait for T0.
  * @param w  the caller's; lives as long as the threads.
- * Errors: as load_new(). Context: the worker process; tests/race calls it in a process of its own, so that ThreadSanitizer sees all threads.
+ * Errors: as load_ready(). Context: the worker process; tests/race calls it in a process of its own, so that ThreadSanitizer sees all threads.
  */
 int worker_start(struct worker *w, struct shared *shared, const struct load_plan *plan, struct err *err);
 

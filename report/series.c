@@ -58,7 +58,7 @@ static void finish_point(struct reading *r)
 		p->p99_ns = p99.reached ? p99.value_ns : p99.at_least_ns;
 		p->max_ns = r->done->max_ns > r->timed_out->max_ns ? r->done->max_ns : r->timed_out->max_ns;
 	}
-	for (uint32_t i = hist_first(r->done); i < hist_end(r->done); i++)
+	for (uint32_t i = hist_first(r->done), end = hist_end(r->done); i < end; i++)
 		p->heat[heat_row(hist_bucket_value(i))] += (uint32_t)r->done->bucket[i];
 	hist_clear(r->done);
 	hist_clear(r->timed_out);

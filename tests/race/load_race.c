@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "file.h"
 #include "../load_json.h"
+#include "../load_new.h"
 #include "race.h"
 
 #define LENGTH_NS (150 * NS_PER_MS)

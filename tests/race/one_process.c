@@ -13,6 +13,7 @@
 #include "../../loadgen/hot.h"
 #include "../../loadgen/supervisor.h"
 #include "../../loadgen/worker.h"
+#include "../load_new.h"
 #include "race.h"
 
 #define THREADS_MAX 256

@@ -19,6 +19,7 @@
 #include "profile.h"
 
 #include "../../load_json.h"
+#include "../../load_new.h"
 
 struct fixture {
 	struct profile profile;
