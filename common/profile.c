@@ -328,7 +328,7 @@ static int fill_trace(struct profile *p, const struct job *j, struct err *err)
 
 	if (rc < 0)
 		return err_prefix(err, rc, "%s:%u", p->file, j->line);
-	if (rc == 0 && asprintf(&set, "jobs.%s.trace={packed: %s, speed: %.10g}", j->name, packed, j->trace_speed) < 0) {
+	if (asprintf(&set, "jobs.%s.trace={packed: %s, speed: %.10g}", j->name, packed, j->trace_speed) < 0) {
 		set = NULL;
 		rc = err_set(err, -ENOMEM, "%s: no memory for the trace of '%s'", p->file, j->name);
 	}

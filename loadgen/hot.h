@@ -63,23 +63,31 @@ static inline const struct trace_op *hot_traced(const struct job_run *r, uint64_
 /* Which op of the mix it is, as an index of cells. */
 static inline uint32_t hot_pick_op(const struct job_run *r, uint64_t i)
 {
+	uint32_t at, n = 0;
+
 	if (r->job->trace.ops_nr > 0)
 		return r->op_idx[hot_traced(r, i)->kind];
-	uint32_t at = r->ops_nr > 1 ? hot_below(hot_draw(r->seed, i, 0), r->weight_sum) : 0, n = 0;
-
+	at = r->ops_nr > 1 ? hot_below(hot_draw(r->seed, i, 0), r->weight_sum) : 0;
 	while (r->ops_nr > 1 && at >= r->weight_end[n])
 		n++;
 	return n;
+}
+
+/* One file after the other, site by site, and from the first again. */
+static inline void hot_place(const struct dataset_spec *spec, uint64_t nth, struct op *op)
+{
+	uint64_t file = nth % ((uint64_t)spec->sites * spec->files_per_site);
+
+	op->site = (uint32_t)(file / spec->files_per_site);
+	op->file = (uint32_t)(file % spec->files_per_site);
 }
 
 /* The same file of a trace is the same file of the dataset, and its offset the same as far as that file is as long. */
 static inline void hot_place_traced(const struct job_run *r, const struct dataset_spec *spec, uint64_t i, struct op *op)
 {
 	const struct trace_op *traced = hot_traced(r, i);
-	uint64_t file = traced->file % ((uint64_t)spec->sites * spec->files_per_site);
 
-	op->site = (uint32_t)(file / spec->files_per_site);
-	op->file = (uint32_t)(file % spec->files_per_site);
+	hot_place(spec, traced->file, op);
 	op->bytes = traced->length_bytes;
 	if (traced->kind == OP_PREAD || traced->kind == OP_WRITE || traced->kind == OP_WRITE_FSYNC)
 		op->draw = traced->offset_bytes / PREAD_BYTES;
@@ -93,10 +101,7 @@ static inline struct op hot_pick(const struct job_run *r, const struct dataset_s
 	if (r->job->trace.ops_nr > 0) {
 		hot_place_traced(r, spec, i, &op);
 	} else if (r->job->order == ORDER_WALK) {
-		uint64_t file = i % ((uint64_t)spec->sites * spec->files_per_site);
-
-		op.site = (uint32_t)(file / spec->files_per_site);
-		op.file = (uint32_t)(file % spec->files_per_site);
+		hot_place(spec, i, &op);
 	} else {
 		op.site = hot_nth(r, &r->zipf_site, hot_draw(r->seed, i, 1), spec->sites);
 		op.file = hot_nth(r, &r->zipf_file, hot_draw(r->seed, i, 2), spec->files_per_site);
