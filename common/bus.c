@@ -5,6 +5,7 @@
  * The rule that holds it together: no call waits for a peer. What is sent and what is received waits in the queues of a link, both of which have a
  * limit; a peer that exceeds one, or whose connection ends, is marked gone, its messages are still delivered, and then one of kind "gone".
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -207,6 +208,28 @@ int bus_flush(struct bus *bus, uint64_t deadline_ns)
 			return -ETIMEDOUT;
 		(void)serve(bus, ms_until(deadline_ns));
 	}
+	return 0;
+}
+
+int bus_parse_url(const char *url, const char *scheme, char *ret_address, uint16_t *ret_port)
+{
+	const char *from, *colon;
+	struct in_addr ignored;
+	char *end;
+	long port;
+
+	if (strncmp(url, scheme, strlen(scheme)) != 0)
+		return -EINVAL;
+	from = url + strlen(scheme);
+	colon = strchr(from, ':');
+	if (!colon || colon - from >= INET_ADDRSTRLEN || colon[1] < '0' || colon[1] > '9')
+		return -EINVAL;
+	memcpy(ret_address, from, (size_t)(colon - from));
+	ret_address[colon - from] = '\0';
+	port = strtol(colon + 1, &end, 10);
+	if (*end != '\0' || port < 1 || port > UINT16_MAX || inet_pton(AF_INET, ret_address, &ignored) != 1)
+		return -EINVAL;
+	*ret_port = (uint16_t)port;
 	return 0;
 }
 

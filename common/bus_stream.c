@@ -202,28 +202,6 @@ int bus_attach(struct bus *bus, const char *peer, int fd, struct err *err)
 	return rc;
 }
 
-/* "tcp:127.0.0.1:PORT" */
-static int parse_url(const char *url, struct sockaddr_in *ret)
-{
-	char host[64];
-	const char *colon;
-	char *end;
-	long port;
-
-	if (strncmp(url, "tcp:", 4) != 0)
-		return -EINVAL;
-	colon = strrchr(url + 4, ':');
-	if (!colon || (size_t)(colon - url - 4) >= sizeof host)
-		return -EINVAL;
-	memcpy(host, url + 4, (size_t)(colon - url - 4));
-	host[colon - url - 4] = '\0';
-	port = strtol(colon + 1, &end, 10);
-	if (*end != '\0' || port < 1 || port > 65535)
-		return -EINVAL;
-	*ret = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
-	return inet_pton(AF_INET, host, &ret->sin_addr) == 1 ? 0 : -EINVAL;
-}
-
 static int connect_within(int fd, const struct sockaddr_in *to, uint64_t timeout_ns)
 {
 	struct pollfd wait = { .fd = fd, .events = POLLOUT };
@@ -243,11 +221,15 @@ static int connect_within(int fd, const struct sockaddr_in *to, uint64_t timeout
 
 int bus_connect(struct bus *bus, const char *peer, const char *url, uint64_t timeout_ns, struct err *err)
 {
-	struct sockaddr_in to;
+	struct sockaddr_in to = { .sin_family = AF_INET };
+	char address[INET_ADDRSTRLEN];
+	uint16_t port;
 	int fd, rc, on = 1;
 
-	if (parse_url(url, &to) < 0)
+	if (bus_parse_url(url, "tcp:", address, &port) < 0)
 		return err_set(err, -EINVAL, "bus: '%s' is no address; write tcp:ADDRESS:PORT", url);
+	(void)inet_pton(AF_INET, address, &to.sin_addr);
+	to.sin_port = htons(port);
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return err_set(err, -errno, "bus: socket: %s", strerror(errno));

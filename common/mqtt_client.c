@@ -7,10 +7,10 @@
  */
 #include "mqtt_client.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <mosquitto.h>
 #include <mqtt_protocol.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
@@ -213,27 +213,6 @@ static void on_log(struct mosquitto *mosquitto, void *arg, int level, const char
 		(void)snprintf(c->said, sizeof c->said, "%s", text);
 }
 
-int bus_parse_url(const char *url, char *ret_address, uint16_t *ret_port)
-{
-	const char *from = url + strlen("mqtts://"), *colon;
-	struct in_addr ignored;
-	char *end;
-	long port;
-
-	if (strncmp(url, "mqtts://", strlen("mqtts://")) != 0)
-		return -EINVAL;
-	colon = strchr(from, ':');
-	if (!colon || colon - from >= INET_ADDRSTRLEN || colon[1] < '0' || colon[1] > '9')
-		return -EINVAL;
-	memcpy(ret_address, from, (size_t)(colon - from));
-	ret_address[colon - from] = '\0';
-	port = strtol(colon + 1, &end, 10);
-	if (*end != '\0' || port < 1 || port > 65535 || inet_pton(AF_INET, ret_address, &ignored) != 1)
-		return -EINVAL;
-	*ret_port = (uint16_t)port;
-	return 0;
-}
-
 static int set_up(struct client *c)
 {
 	const struct client_options *o = &c->options;
@@ -274,7 +253,7 @@ int client_new(const struct client_options *options, struct client **ret, struct
 	c->options = *options;
 	c->down_ns = clock_mono_ns();
 	c->backoff_ns = RETRY_NS;
-	rc = bus_parse_url(options->url, c->address, &c->port);
+	rc = bus_parse_url(options->url, "mqtts://", c->address, &c->port);
 	if (rc < 0)
 		(void)err_set(err, rc, "bus: '%s' is no address of a broker; write mqtts://ADDRESS:PORT, with an IPv4 address", options->url);
 	if (rc == 0) {

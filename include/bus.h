@@ -53,8 +53,11 @@ int bus_connect(struct bus *bus, const char *peer, const char *url, uint64_t tim
  */
 int bus_open(struct bus *bus, const char *url, const char *identity, uint64_t timeout_ns, struct err *err);
 
-/** The parts of "mqtts://ADDRESS:PORT". Names are not looked up, for that has no deadline. @param ret_address 16 bytes. Errors: -EINVAL */
-int bus_parse_url(const char *url, char *ret_address, uint16_t *ret_port);
+/**
+ * The parts of a URL of that scheme ("tcp:", "mqtts://"), ADDRESS:PORT after it. Names are not looked up, for that has no deadline.
+ * @param ret_address 16 bytes. Errors: -EINVAL
+ */
+int bus_parse_url(const char *url, const char *scheme, char *ret_address, uint16_t *ret_port);
 
 /** Why there is no connection to the broker now. @return 0 there is, else as of bus_open() */
 int bus_problem(const struct bus *bus, struct err *err);

@@ -218,6 +218,21 @@ BUS_TEST(a_peer_that_reads_nothing_is_gone_at_the_limit_and_blocks_nobody)
 	bus_free(b);
 }
 
+Test(bus, an_address_is_whole_or_refused)
+{
+	static const char *const wrong[] = { "", "tcp", "tcp:", "tcp:127.0.0.1", "tcp:127.0.0.1:", "tcp:127.0.0.1:0", "tcp:127.0.0.1:65536",
+					     "tcp:127.0.0.1:-1", "tcp:127.0.0.1: 1", "tcp:127.0.0.1:1x", "tcp:1.2.3:1", "tcp:1.2.3.4.5.6.7.8.9:1",
+					     "tcp:localhost:1", "tcp:[::1]:1", "udp:127.0.0.1:1" };
+	char address[16];
+	uint16_t port;
+
+	cr_assert_eq(bus_parse_url("tcp:192.168.100.200:65535", "tcp:", address, &port), 0);
+	cr_expect_str_eq(address, "192.168.100.200");
+	cr_expect_eq(port, 65535);
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+		cr_expect_eq(bus_parse_url(wrong[i], "tcp:", address, &port), -EINVAL, "%s", wrong[i]);
+}
+
 Test(bus, an_address_is_checked)
 {
 	struct bus *bus = bus_new();
