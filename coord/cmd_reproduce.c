@@ -147,9 +147,10 @@ static void print_recovery(const struct trial *t)
 
 	json_array_foreach(json_object_get(t->verdict, "faults"), i, fault) {
 		const char *by = json_string_value(json_object_get(fault, "healed_by"));
+		const char *kind = json_string_value(json_object_get(fault, "fault"));
 
-		if (strcmp(json_string_value(json_object_get(fault, "fault")), "none") != 0 && by)
-			printf("; %s ended by %s", json_string_value(json_object_get(fault, "fault")), by);
+		if (by && strcmp(kind, "none") != 0 && strcmp(kind, by) != 0)
+			printf("; %s ended by %s", kind, by);
 	}
 	if (json_is_integer(time))
 		printf("; back to normal after %s", units_format_ns((uint64_t)json_integer_value(time), text, sizeof text));

@@ -186,11 +186,13 @@ static void print_faults(const json_t *v, FILE *out)
 	char from[32], to[32];
 
 	json_array_foreach(json_object_get(v, "faults"), i, fault) {
+		const char *by = text_of(fault, "healed_by");
+
 		if (i == 0)
 			(void)fputs("\nfaults\n", out);
 		(void)fprintf(out, "  %s on %s, from %s to %s: in force %s, healed %s%s%s\n", text_of(fault, "fault"), text_of(fault, "host"),
 			      format_instant(json_object_get(fault, "inject_ns"), from, sizeof from), format_instant(json_object_get(fault, "heal_ns"), to, sizeof to),
-			      text_of(fault, "verified"), text_of(fault, "healed"), *text_of(fault, "healed_by") ? " by " : "", text_of(fault, "healed_by"));
+			      text_of(fault, "verified"), text_of(fault, "healed"), *by ? " by " : "", strcmp(by, text_of(fault, "fault")) == 0 ? "itself" : by);
 		if (*text_of(fault, "evidence"))
 			(void)fprintf(out, "    %s\n", text_of(fault, "evidence"));
 	}
