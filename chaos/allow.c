@@ -99,7 +99,7 @@ int allow_parse(const char *text, const char *path, struct allow *ret_allow, str
 	rc = yaml_parse(text, path, &root, err);
 	if (rc < 0)
 		return rc;
-	allow = calloc(1, sizeof(*allow));
+	allow = calloc(1, sizeof *allow);
 	rc = allow ? read_lists(root, allow, err) : err_set(err, -ENOMEM, "%s: no memory", path);
 	if (rc == 0)
 		*ret_allow = *allow;
@@ -124,7 +124,7 @@ int allow_load(struct allow *ret_allow, struct err *err)
 	size_t bytes;
 	int rc;
 
-	rc = allow_path(path, sizeof(path), err);
+	rc = allow_path(path, sizeof path, err);
 	if (rc == 0)
 		rc = check_owner(path, err);
 	if (rc == 0)
@@ -145,7 +145,7 @@ static void list_text(char *ret, size_t bytes, const char *what, const struct al
 
 int chaos_allow_text(char *ret, size_t bytes, struct err *err)
 {
-	struct allow *allow = calloc(1, sizeof(*allow));
+	struct allow *allow = calloc(1, sizeof *allow);
 	char time[32];
 	size_t used;
 	int rc = allow ? allow_load(allow, err) : err_set(err, -ENOMEM, "out of memory");
@@ -158,7 +158,7 @@ int chaos_allow_text(char *ret, size_t bytes, struct err *err)
 		list_text(ret, bytes, "; interfaces ", &allow->interfaces);
 		list_text(ret, bytes, "; processes ", &allow->processes);
 		used = strlen(ret);
-		(void)snprintf(ret + used, bytes - used, "; for %s at the most", units_exact_ns(allow->max_time_ns, time, sizeof(time)));
+		(void)snprintf(ret + used, bytes - used, "; for %s at the most", units_exact_ns(allow->max_time_ns, time, sizeof time));
 	}
 	free(allow);
 	return rc;

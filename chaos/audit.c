@@ -48,7 +48,7 @@ struct tail {
 
 static void audit_path(char *ret, size_t bytes)
 {
-	snprintf(ret, bytes, "%s/audit.log", journal_state_dir());
+	(void)snprintf(ret, bytes, "%s/audit.log", journal_state_dir());
 }
 
 /* @return false: libcrypto could not do it */
@@ -60,7 +60,7 @@ static bool sha256(const char *text, size_t bytes, char ret[AUDIT_SHA_BYTES])
 	if (EVP_Digest(text, bytes, digest, &nr, EVP_sha256(), NULL) != 1 || 2 * nr + 1 != AUDIT_SHA_BYTES)
 		return false;
 	for (unsigned int i = 0; i < nr; i++)
-		snprintf(ret + 2 * i, 3, "%02x", digest[i]);
+		(void)snprintf(ret + 2 * i, 3, "%02x", digest[i]);
 	return true;
 }
 
@@ -100,7 +100,7 @@ void audit_check(const char *text, size_t bytes, json_t *ret_records, struct aud
 	const char *end = text + bytes;
 
 	*ret_report = (struct audit_report){ .records = 0 };
-	memcpy(ret_report->head, no_record, sizeof(no_record));
+	memcpy(ret_report->head, no_record, sizeof no_record);
 	while (text < end && !ret_report->problem) {
 		const char *newline = memchr(text, '\n', (size_t)(end - text));
 		json_t *record = NULL;
@@ -178,7 +178,7 @@ static int parse_tail(const char *piece, size_t bytes, bool whole, struct tail *
 static int read_tail(int fd, struct tail *tail, struct err *err)
 {
 	char piece[2 * AUDIT_LINE_MAX];
-	size_t bytes = sizeof(piece);
+	size_t bytes = sizeof piece;
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
@@ -198,7 +198,7 @@ static json_t *plain(const char *text)
 {
 	char copy[ERR_TEXT_BYTES];
 
-	snprintf(copy, sizeof(copy), "%s", text ? text : "");
+	(void)snprintf(copy, sizeof copy, "%s", text ? text : "");
 	for (char *c = copy; *c; c++)
 		if (*c < ' ' || *c > '~')
 			*c = *c == '\n' || *c == '\t' ? ' ' : '?';
@@ -216,13 +216,13 @@ static json_t *record_of(const struct audit_act *act, const struct tail *tail)
 	int rc;
 
 	(void)uname(&host);
-	(void)tool_boot_id(boot_id, sizeof(boot_id));
+	(void)tool_boot_id(boot_id, sizeof boot_id);
 	record = json_pack("{s:I, s:s, s:I, s:I, s:s, s:o, s:I, s:o, s:s, s:s, s:s, s:o}", "nr", (json_int_t)tail->nr + 1, "prev", tail->sha, "utc_ns",
 			   (json_int_t)clock_utc_ns(), "mono_ns", (json_int_t)clock_mono_ns(), "boot_id", boot_id, "host", plain(host.nodename), "uid",
 			   (json_int_t)getuid(), "login_uid", login < 0 ? json_null() : json_integer(login), "act", act->act, "why", act->why, "result",
 			   act->result, "evidence", plain(act->evidence));
 	rc = record ? 0 : -ENOMEM;
-	for (size_t i = 0; rc == 0 && i < sizeof(of_fault) / sizeof(of_fault[0]); i++)
+	for (size_t i = 0; rc == 0 && i < sizeof of_fault / sizeof of_fault[0]; i++)
 		if (json_object_get(act->entry, of_fault[i]))
 			rc = json_object_set(record, of_fault[i], json_object_get(act->entry, of_fault[i]));
 	if (rc == 0 && tail->end < tail->size)
@@ -274,14 +274,14 @@ int audit_append(const struct audit_act *act, struct err *err)
 	json_t *record;
 	int fd = -1, rc;
 
-	memcpy(tail.sha, no_record, sizeof(no_record));
-	audit_path(path, sizeof(path));
+	memcpy(tail.sha, no_record, sizeof no_record);
+	audit_path(path, sizeof path);
 	rc = open_locked(path, &fd, &e);
 	if (rc == 0)
 		rc = read_tail(fd, &tail, &e);
 	if (rc == 0) {
 		record = record_of(act, &tail);
-		rc = format_line(record, line, sizeof(line), &e);
+		rc = format_line(record, line, sizeof line, &e);
 		json_decref(record);
 	}
 	if (rc == 0)
@@ -303,7 +303,7 @@ static int append_child(int fd, void *arg)
 	struct said said = { .err = ERR_INIT };
 
 	said.rc = audit_append(arg, &said.err);
-	return file_write_all(fd, &said, sizeof(said)) < 0;
+	return file_write_all(fd, &said, sizeof said) < 0;
 }
 
 int audit_write(const struct audit_act *act, struct err *err)
@@ -313,8 +313,8 @@ int audit_write(const struct audit_act *act, struct err *err)
 	struct err e = ERR_INIT;
 	int rc = exec_child(append_child, (void *)(uintptr_t)act, AUDIT_WRITE_NS, &result, &e);
 
-	if (rc == 0 && result.out_bytes == sizeof(said))
-		memcpy(&said, result.out, sizeof(said));
+	if (rc == 0 && result.out_bytes == sizeof said)
+		memcpy(&said, result.out, sizeof said);
 	exec_result_release(&result);
 	if (rc < 0)
 		return err_set(err, rc, "the audit log in %s cannot be written: %s", journal_state_dir(), e.text);
@@ -328,7 +328,7 @@ static int free_bytes(uint64_t *ret, struct err *err)
 	char path[512];
 	char *slash;
 
-	snprintf(path, sizeof(path), "%s", journal_state_dir());
+	(void)snprintf(path, sizeof path, "%s", journal_state_dir());
 	while (statvfs(path, &v) < 0) {
 		slash = strrchr(path, '/');
 		if (errno != ENOENT || !slash || slash[1] == '\0')
@@ -349,7 +349,7 @@ int audit_room(struct err *err)
 	if (rc == 0 && bytes < AUDIT_ROOM_BYTES)
 		return err_set(err, -ENOSPC, "%s has %" PRIu64 " KiB free, and journal and audit log want %u: make room", journal_state_dir(), bytes >> 10,
 			       AUDIT_ROOM_BYTES >> 10);
-	audit_path(path, sizeof(path));
+	audit_path(path, sizeof path);
 	if (rc == 0 && stat(path, &st) == 0 && st.st_size > (off_t)AUDIT_BYTES_MAX)
 		return err_set(err, -EFBIG, "%s has more than %u MiB; moved aside, a new log begins", path, AUDIT_BYTES_MAX >> 20);
 	return rc;
@@ -386,7 +386,7 @@ int chaos_audit(json_t **ret_audit, struct err *err)
 	size_t bytes;
 	int rc;
 
-	audit_path(path, sizeof(path));
+	audit_path(path, sizeof path);
 	rc = read_log(path, &text, &bytes, err);
 	if (rc < 0)
 		return rc;

@@ -73,8 +73,8 @@ static int read_args(const struct options *o, struct yaml **ret_tree, json_t **r
 
 		if (!eq || eq == word || strpbrk(word, "\n#'\"{}[]:&*!|>%@`"))
 			return err_set(err, -EINVAL, "'%s' is not KEY=VALUE, as in delay=300ms", word);
-		used += (size_t)snprintf(text + used, sizeof(text) - used, "%.*s: %s\n", (int)(eq - word), word, eq + 1);
-		if (used >= sizeof(text))
+		used += (size_t)snprintf(text + used, sizeof text - used, "%.*s: %s\n", (int)(eq - word), word, eq + 1);
+		if (used >= sizeof text)
 			return err_set(err, -EINVAL, "too many arguments");
 	}
 	rc = yaml_parse(used ? text : "{}", "command line", ret_tree, err);
@@ -118,7 +118,7 @@ static void print_checks(const char *fault, const json_t *args, const json_t *ch
 	char text[256];
 	size_t i;
 
-	chaos_args_text(fault, args, text, sizeof(text));
+	chaos_args_text(fault, args, text, sizeof text);
 	printf("%s%s%s\n", fault, *text ? " " : "", text);
 	json_array_foreach(checks, i, c)
 		printf("%-8s %s%s%s\n", json_is_true(json_object_get(c, "ok")) ? "ok" : "REFUSED", json_string_value(json_object_get(c, "check")),
@@ -188,7 +188,7 @@ static void note_event(struct outcome *out, const char *line)
 	if (verdict && strcmp(event, "healed") == 0)
 		out->healed = strcmp(verdict, "confirmed") == 0;
 	if (error)
-		snprintf(out->error, sizeof(out->error), "%s", error);
+		(void)snprintf(out->error, sizeof out->error, "%s", error);
 	json_decref(o);
 }
 
@@ -197,7 +197,7 @@ static bool take_events(int fd, struct outcome *out)
 {
 	ssize_t n;
 
-	while ((n = read(fd, out->buf + out->bytes, sizeof(out->buf) - 1 - out->bytes)) > 0) {
+	while ((n = read(fd, out->buf + out->bytes, sizeof out->buf - 1 - out->bytes)) > 0) {
 		char *end;
 
 		out->bytes += (size_t)n;
@@ -210,7 +210,7 @@ static bool take_events(int fd, struct outcome *out)
 			out->bytes -= (size_t)(end - out->buf);
 			memmove(out->buf, end, out->bytes + 1);
 		}
-		if (out->bytes == sizeof(out->buf) - 1)
+		if (out->bytes == sizeof out->buf - 1)
 			out->bytes = 0;
 	}
 	return n < 0 && (errno == EAGAIN || errno == EINTR);
@@ -257,7 +257,7 @@ static int judge(const struct outcome *out, struct err *err)
 
 static int inject(const struct fault *f, const json_t *args, uint64_t for_ns, enum exit_status *ret_status, struct err *err)
 {
-	struct outcome *out = calloc(1, sizeof(*out));
+	struct outcome *out = calloc(1, sizeof *out);
 	struct chaos_hold hold;
 	int rc;
 
@@ -351,11 +351,11 @@ static void print_record(const json_t *r)
 	const json_t *login = json_object_get(r, "login_uid"), *cut = json_object_get(r, "cut_bytes");
 	char utc[24], as[32] = "", args[256] = "";
 
-	clock_format_utc((uint64_t)json_integer_value(json_object_get(r, "utc_ns")), utc, sizeof(utc));
+	clock_format_utc((uint64_t)json_integer_value(json_object_get(r, "utc_ns")), utc, sizeof utc);
 	if (json_is_integer(login))
-		(void)snprintf(as, sizeof(as), " (login %" JSON_INTEGER_FORMAT ")", json_integer_value(login));
+		(void)snprintf(as, sizeof as, " (login %" JSON_INTEGER_FORMAT ")", json_integer_value(login));
 	if (fault)
-		chaos_args_text(fault, json_object_get(r, "args"), args, sizeof(args));
+		chaos_args_text(fault, json_object_get(r, "args"), args, sizeof args);
 	if (cut)
 		printf("        %" JSON_INTEGER_FORMAT " bytes of a record that was never finished were cut off here\n", json_integer_value(cut));
 	printf("%6" JSON_INTEGER_FORMAT "  %s  %s  uid %" JSON_INTEGER_FORMAT "%s  %s %s (%s)%s%s%s%s%s%s\n", json_integer_value(json_object_get(r, "nr")), utc,
@@ -434,7 +434,7 @@ static const struct verb {
 	{ "audit", false, do_audit },
 };
 
-#define VERBS_NR (sizeof(verbs) / sizeof(verbs[0]))
+#define VERBS_NR (sizeof verbs / sizeof verbs[0])
 
 static int find_verb(const char *word, const struct verb **ret_verb, struct err *err)
 {

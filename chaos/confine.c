@@ -48,7 +48,7 @@ static int put_up_filter(void)
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
 	int rc = filter ? 0 : -ENOMEM;
 
-	for (size_t i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]) && rc == 0; i++)
+	for (size_t i = 0; i < sizeof forbidden / sizeof forbidden[0] && rc == 0; i++)
 		rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), forbidden[i], 0);
 	if (rc == 0)
 		rc = seccomp_load(filter);

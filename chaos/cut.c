@@ -52,12 +52,12 @@ static void add_rules(const struct fault_run *run, struct cut *cut, const char *
 
 	for (int c = 0; c < 2; c++) {
 		if (*peer)
-			snprintf(of_peer, sizeof(of_peer), "%s %s ", address[c], peer);
+			(void)snprintf(of_peer, sizeof of_peer, "%s %s ", address[c], peer);
 		for (int p = 0; p < 2 && cuts(run, direction[c]); p++, cut->rules++) {
 			size_t n = strlen(text);
 
-			snprintf(text + n, bytes - n, "add rule inet %s %s \"%s\" %stcp %s %u counter drop\n", cut->table, chain[c], dev, of_peer, port[p],
-				 cut->port);
+			(void)snprintf(text + n, bytes - n, "add rule inet %s %s \"%s\" %stcp %s %u counter drop\n", cut->table, chain[c], dev, of_peer, port[p],
+				       cut->port);
 		}
 	}
 }
@@ -65,14 +65,14 @@ static void add_rules(const struct fault_run *run, struct cut *cut, const char *
 /* The state of the run, and the commands that make a table without rules. */
 static struct cut *begin(struct fault_run *run, const char *table, unsigned int port, char *ret_text, size_t bytes)
 {
-	struct cut *cut = calloc(1, sizeof(*cut));
+	struct cut *cut = calloc(1, sizeof *cut);
 
 	run->state = cut;
 	if (!cut)
 		return NULL;
 	*cut = (struct cut){ .table = table, .port = port, .input_fd = -1 };
-	snprintf(ret_text, bytes, "add table inet %s { flags owner; }\nadd chain inet %s i { type filter hook input priority 0; }\n"
-		 "add chain inet %s o { type filter hook output priority 0; }\n", table, table, table);
+	(void)snprintf(ret_text, bytes, "add table inet %s { flags owner; }\nadd chain inet %s i { type filter hook input priority 0; }\n"
+		       "add chain inet %s o { type filter hook output priority 0; }\n", table, table, table);
 	return cut;
 }
 
@@ -86,14 +86,14 @@ static int finish(const struct cut *cut, const char *text, struct plan *plan, st
 int cut_plan(struct fault_run *run, const char *table, unsigned int port, struct plan *plan, struct err *err)
 {
 	char text[ACTION_TEXT_BYTES];
-	struct cut *cut = begin(run, table, port, text, sizeof(text));
+	struct cut *cut = begin(run, table, port, text, sizeof text);
 
 	if (!cut)
 		return -ENOMEM;
 	if (run->dry)
-		add_rules(run, cut, "DEV", "", text, sizeof(text));
+		add_rules(run, cut, "DEV", "", text, sizeof text);
 	for (size_t i = 0; !run->dry && i < run->allow.interfaces.nr; i++)
-		add_rules(run, cut, run->allow.interfaces.name[i], "", text, sizeof(text));
+		add_rules(run, cut, run->allow.interfaces.name[i], "", text, sizeof text);
 	return finish(cut, text, plan, err);
 }
 
@@ -101,12 +101,12 @@ int cut_plan_peers(struct fault_run *run, const char *table, unsigned int port, 
 		   struct plan *plan, struct err *err)
 {
 	char text[ACTION_TEXT_BYTES];
-	struct cut *cut = begin(run, table, port, text, sizeof(text));
+	struct cut *cut = begin(run, table, port, text, sizeof text);
 
 	if (!cut)
 		return -ENOMEM;
 	for (size_t i = 0; i < peers_nr; i++)
-		add_rules(run, cut, dev, peers[i].peer, text, sizeof(text));
+		add_rules(run, cut, dev, peers[i].peer, text, sizeof text);
 	return finish(cut, text, plan, err);
 }
 
@@ -132,7 +132,7 @@ static int start_nft(struct cut *cut, struct err *err)
 	char program[128];
 	int fd[2];
 
-	if (exec_find("nft", program, sizeof(program)) < 0)
+	if (exec_find("nft", program, sizeof program) < 0)
 		return err_set(err, -ENOPKG, "the program nft is missing");
 	if (pipe2(fd, O_CLOEXEC) < 0)
 		return err_set(err, -errno, "no pipe: %m");
@@ -159,7 +159,7 @@ static int count(const struct cut *cut, uint64_t *ret_packets, unsigned int *ret
 	rc = tool_output(&text, err, "nft list ruleset");
 	if (rc < 0)
 		return rc;
-	(void)snprintf(needle, sizeof(needle), "table inet %s ", cut->table);
+	(void)snprintf(needle, sizeof needle, "table inet %s ", cut->table);
 	p = strstr(text, needle);
 	rc = p ? 0 : -ENOENT;
 	end = p ? strstr(p, "\n}") : NULL;
@@ -214,14 +214,14 @@ enum fault_verdict cut_verify(struct fault_run *run, char *evidence, size_t byte
 	int rc = count(cut, &packets, &rules, &e);
 
 	if (rc == -ENOENT || (rc == 0 && rules < cut->rules)) {
-		snprintf(evidence, bytes, "the nft table %s is gone", cut->table);
+		(void)snprintf(evidence, bytes, "the nft table %s is gone", cut->table);
 		return FAULT_VANISHED;
 	}
 	if (rc < 0)
 		return fault_unseen(rc, &e, evidence, bytes);
 	more = packets - cut->packets_last;
 	cut->packets_last = packets;
-	snprintf(evidence, bytes, "%" PRIu64 " packets of port %u dropped, %" PRIu64 " since the last look", packets, cut->port, more);
+	(void)snprintf(evidence, bytes, "%" PRIu64 " packets of port %u dropped, %" PRIu64 " since the last look", packets, cut->port, more);
 	return packets > 0 ? FAULT_CONFIRMED : FAULT_INCONCLUSIVE;
 }
 

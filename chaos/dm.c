@@ -43,18 +43,18 @@ const struct fault_arg dm_error_args[] = {
 /* Of a run without a state: makes it, and finds the device and its table. @param ret_table  malloc'ed */
 static int begin(struct fault_run *run, char **ret_table, struct err *err)
 {
-	struct dm *dm = calloc(1, sizeof(*dm));
+	struct dm *dm = calloc(1, sizeof *dm);
 	int rc;
 
 	run->state = dm;
 	if (dm && !run->dry) {
-		rc = drbd_backing_dm(&run->allow, dm->name, sizeof(dm->name), err);
+		rc = drbd_backing_dm(&run->allow, dm->name, sizeof dm->name, err);
 		return rc < 0 ? rc : undo_dm_table(dm->name, ret_table, err);
 	}
 	*ret_table = strdup("0 SECTORS linear DISK OFFSET");
 	if (!dm || !*ret_table)
 		return err_set(err, -ENOMEM, "out of memory");
-	snprintf(dm->name, sizeof(dm->name), "BACKING");
+	(void)snprintf(dm->name, sizeof dm->name, "BACKING");
 	return 0;
 }
 
@@ -77,7 +77,7 @@ static int read_stat(const struct dm *dm, bool all, uint64_t *ret_ios, uint64_t 
 	uint64_t v[8];
 	char text[256];
 
-	if (tool_peek(dm->stat_path, text, sizeof(text)) <= 0)
+	if (tool_peek(dm->stat_path, text, sizeof text) <= 0)
 		return -ENOENT;
 	if (sscanf(text, "%" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64,
 		   &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7]) != 8)
@@ -93,10 +93,10 @@ static int begin_stat(const struct fault_run *run, struct dm *dm, struct err *er
 	struct stat st;
 	int rc;
 
-	snprintf(path, sizeof(path), "/dev/mapper/%s", dm->name);
+	(void)snprintf(path, sizeof path, "/dev/mapper/%s", dm->name);
 	if (stat(path, &st) < 0)
 		return err_set(err, -errno, "cannot look at %s: %m", path);
-	snprintf(dm->stat_path, sizeof(dm->stat_path), "/sys/dev/block/%u:%u/stat", major(st.st_rdev), minor(st.st_rdev));
+	(void)snprintf(dm->stat_path, sizeof dm->stat_path, "/sys/dev/block/%u:%u/stat", major(st.st_rdev), minor(st.st_rdev));
 	rc = read_stat(dm, is_all(run), &dm->ios, &dm->ms);
 	return rc < 0 ? err_set(err, rc, "cannot read %s", dm->stat_path) : 0;
 }
@@ -121,7 +121,7 @@ int dm_delay_table(const char *table, bool all, uint64_t delay_ms, char *ret, si
 	int rc = parse_linear(table, &l, err);
 
 	if (rc == 0)
-		snprintf(ret, bytes, "0 %s delay %s %s %" PRIu64 " %s %s %" PRIu64, l.sectors, l.disk, l.offset, all ? delay_ms : 0, l.disk, l.offset, delay_ms);
+		(void)snprintf(ret, bytes, "0 %s delay %s %s %" PRIu64 " %s %s %" PRIu64, l.sectors, l.disk, l.offset, all ? delay_ms : 0, l.disk, l.offset, delay_ms);
 	return rc;
 }
 
@@ -133,7 +133,7 @@ int dm_slow_plan(struct fault_run *run, struct plan *plan, struct err *err)
 
 	if (rc == 0) {
 		dm->delay_ms = fault_arg_u64(run, "delay") / NS_PER_MS;
-		rc = dm_delay_table(table, is_all(run), dm->delay_ms, slow, sizeof(slow), err);
+		rc = dm_delay_table(table, is_all(run), dm->delay_ms, slow, sizeof slow, err);
 	}
 	if (rc == 0 && !run->dry)
 		rc = begin_stat(run, dm, err);
@@ -154,7 +154,7 @@ enum fault_verdict dm_slow_verify(struct fault_run *run, char *evidence, size_t 
 	int rc = undo_dm_table(dm->name, &table, &e);
 
 	if (rc == 0 && !strstr(table, " delay ")) {
-		snprintf(evidence, bytes, "the table of %s has no delay: %.100s", dm->name, table);
+		(void)snprintf(evidence, bytes, "the table of %s has no delay: %.100s", dm->name, table);
 		free(table);
 		return FAULT_VANISHED;
 	}
@@ -163,11 +163,11 @@ enum fault_verdict dm_slow_verify(struct fault_run *run, char *evidence, size_t 
 		rc = read_stat(dm, is_all(run), &ios, &ms);
 	if (rc < 0)
 		return fault_unseen(rc, &e, evidence, bytes);
-	drbd_words(words, sizeof(words));
+	drbd_words(words, sizeof words);
 	ios -= dm->ios;
 	ms -= dm->ms;
 	mean = ios ? ms / ios : 0;
-	snprintf(evidence, bytes, "%" PRIu64 " requests took %" PRIu64 " ms each since the injection, %" PRIu64 " ms added%s", ios, mean, dm->delay_ms, words);
+	(void)snprintf(evidence, bytes, "%" PRIu64 " requests took %" PRIu64 " ms each since the injection, %" PRIu64 " ms added%s", ios, mean, dm->delay_ms, words);
 	if (ios == 0)
 		return FAULT_INCONCLUSIVE;
 	return mean >= dm->delay_ms / 2 ? FAULT_CONFIRMED : FAULT_MISMATCH;
@@ -199,8 +199,8 @@ enum fault_verdict dm_freeze_verify(struct fault_run *run, char *evidence, size_
 		return fault_unseen(rc, &e, evidence, bytes);
 	suspended = strstr(info, "SUSPENDED") != NULL;
 	free(info);
-	drbd_words(words, sizeof(words));
-	snprintf(evidence, bytes, "the device %s is %ssuspended%s", dm->name, suspended ? "" : "not ", words);
+	drbd_words(words, sizeof words);
+	(void)snprintf(evidence, bytes, "the device %s is %ssuspended%s", dm->name, suspended ? "" : "not ", words);
 	return suspended ? FAULT_CONFIRMED : FAULT_VANISHED;
 }
 
@@ -211,9 +211,9 @@ int dm_error_table(const char *table, bool all, char *ret, size_t bytes, struct 
 	int rc = parse_linear(table, &l, err);
 
 	if (rc == 0 && all)
-		snprintf(ret, bytes, "0 %s error", l.sectors);
+		(void)snprintf(ret, bytes, "0 %s error", l.sectors);
 	else if (rc == 0)
-		snprintf(ret, bytes, "0 %s flakey %s %s 0 1 1 error_writes", l.sectors, l.disk, l.offset);
+		(void)snprintf(ret, bytes, "0 %s flakey %s %s 0 1 1 error_writes", l.sectors, l.disk, l.offset);
 	return rc;
 }
 
@@ -241,7 +241,7 @@ int dm_error_plan(struct fault_run *run, struct plan *plan, struct err *err)
 	if (rc == 0 && !run->dry)
 		rc = check_detaches(resource, err);
 	if (rc == 0)
-		rc = dm_error_table(table, is_all(run), failing, sizeof(failing), err);
+		rc = dm_error_table(table, is_all(run), failing, sizeof failing, err);
 	if (rc == 0)
 		rc = undo_add_dm_table(plan, dm->name, failing, err);
 	if (rc == 0)
@@ -268,7 +268,7 @@ enum fault_verdict dm_error_verify(struct fault_run *run, char *evidence, size_t
 	}
 	fails = strstr(table, is_all(run) ? " error" : " flakey ") != NULL;
 	free(table);
-	snprintf(evidence, bytes, "the table of %s %s, the disks of %s are %s", dm->name, fails ? "fails requests" : "fails nothing", resource, line.disks);
+	(void)snprintf(evidence, bytes, "the table of %s %s, the disks of %s are %s", dm->name, fails ? "fails requests" : "fails nothing", resource, line.disks);
 	if (!fails)
 		return FAULT_VANISHED;
 	return drbd_has_disk(&line) ? FAULT_INCONCLUSIVE : FAULT_CONFIRMED;

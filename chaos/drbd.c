@@ -72,7 +72,7 @@ int drbd_link_find(const struct allow *allow, struct drbd_link *ret, struct err 
 	free(text);
 	if (nr != 2)
 		return err_set(err, -ENOTCONN, "%zu established sockets on port %d where DRBD has two: is it connected?", nr, DRBD_PORT);
-	rc = tool_interface_of(s[0].local, ret->dev, sizeof(ret->dev));
+	rc = tool_interface_of(s[0].local, ret->dev, sizeof ret->dev);
 	if (rc < 0)
 		return err_set(err, rc, "no interface has the address %s of the DRBD link", s[0].local);
 	if (!allow_has(&allow->interfaces, ret->dev))
@@ -110,7 +110,7 @@ int drbd_backing_dm(const struct allow *allow, char *ret, size_t bytes, struct e
 	rc = tool_output(&text, err, "drbdsetup show %s", resource);
 	if (rc < 0)
 		return rc;
-	rc = disk_of(text, disk, sizeof(disk));
+	rc = disk_of(text, disk, sizeof disk);
 	free(text);
 	if (rc < 0)
 		return err_set(err, rc, "drbdsetup show %s names no backing disk", resource);
@@ -136,7 +136,7 @@ int drbd_parse_setting(const char *text, const char *name, char ret[DRBD_SETTING
 
 		if (!word || value[n] != ';' || n >= DRBD_SETTING_BYTES)
 			continue;
-		snprintf(ret, DRBD_SETTING_BYTES, "%.*s", (int)n, value);
+		(void)snprintf(ret, DRBD_SETTING_BYTES, "%.*s", (int)n, value);
 		if (allow_name_is_plain(ret))
 			return 0;
 	}
@@ -234,7 +234,7 @@ void drbd_words(char *ret, size_t bytes)
 	lo = strstr(text, "lo:");
 	pe = strstr(text, "pe:");
 	if (cs && ro && lo && pe)
-		snprintf(ret, bytes, "; DRBD %.*s %.*s %.*s %.*s", (int)strcspn(cs + 3, " \n"), cs + 3, (int)strcspn(ro, " \n"), ro,
-			 (int)strcspn(lo, " \n"), lo, (int)strcspn(pe, " \n"), pe);
+		(void)snprintf(ret, bytes, "; DRBD %.*s %.*s %.*s %.*s", (int)strcspn(cs + 3, " \n"), cs + 3, (int)strcspn(ro, " \n"), ro,
+			       (int)strcspn(lo, " \n"), lo, (int)strcspn(pe, " \n"), pe);
 	free(text);
 }

@@ -48,7 +48,7 @@ int drbd_rates_plan(const struct fault_run *run, uint64_t mib_per_s, struct plan
 	struct drbd_rates before = { "PLAN-AHEAD", "RATE", "MIN-RATE" }, storm = { .plan_ahead = "0", .min = "0" };
 	int rc = run->dry ? 0 : drbd_rates_read(resource, &before, err);
 
-	snprintf(storm.rate, sizeof(storm.rate), "%" PRIu64 "M", mib_per_s);
+	(void)snprintf(storm.rate, sizeof storm.rate, "%" PRIu64 "M", mib_per_s);
 	if (rc == 0)
 		rc = drbd_rates_add(plan, resource, &storm, err);
 	return rc < 0 ? rc : plan_add_undo(plan, json_pack("{s:s, s:s, s:s, s:s, s:s}", "op", "DRBD_RATES", "resource", resource, "plan_ahead", before.plan_ahead,

@@ -65,8 +65,8 @@ static void expiry_of(const struct fault *fault, uint64_t lease_ns, uint64_t max
 {
 	char lease[32], max[32];
 
-	units_exact_ns(lease_ns, lease, sizeof(lease));
-	units_exact_ns(max_ns, max, sizeof(max));
+	units_exact_ns(lease_ns, lease, sizeof lease);
+	units_exact_ns(max_ns, max, sizeof max);
 	if (fault->instant)
 		(void)snprintf(ret, bytes, "none: it is done in an instant");
 	else
@@ -96,11 +96,11 @@ int chaos_explain(const char *fault, const json_t *args, uint64_t lease_ns, uint
 		rc = undo_plan(plan.undo, &heal, err);
 	if (rc < 0)
 		goto out;
-	chaos_args_text(fault, args, arguments, sizeof(arguments));
-	(void)snprintf(regime, sizeof(regime), "see %s", run.fault->page);
+	chaos_args_text(fault, args, arguments, sizeof arguments);
+	(void)snprintf(regime, sizeof regime, "see %s", run.fault->page);
 	if (run.fault->foresee)
-		run.fault->foresee(&run, regime, sizeof(regime));
-	expiry_of(run.fault, lease_ns, max_ns, expiry, sizeof(expiry));
+		run.fault->foresee(&run, regime, sizeof regime);
+	expiry_of(run.fault, lease_ns, max_ns, expiry, sizeof expiry);
 	*ret_explained = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:s, s:s, s:b, s:I, s:I}", "fault", fault, "breaks", run.fault->breaks, "where",
 				   run.fault->where, "arguments", arguments, "inject", lines_of(&plan, "nothing"), "undo",
 				   lines_of(&heal, nothing_to_undo(run.fault)), "heal_class", heal_class_names[run.fault->heal_class], "heal",
@@ -131,7 +131,7 @@ void chaos_explain_print(const json_t *explained, const char *indent, FILE *out)
 
 	print_lines(out, indent, "inject:", json_object_get(explained, "inject"));
 	print_lines(out, indent, "undo:", json_object_get(explained, "undo"));
-	(void)snprintf(heal, sizeof(heal), "%s: %s", json_string_value(json_object_get(explained, "heal_class")),
+	(void)snprintf(heal, sizeof heal, "%s: %s", json_string_value(json_object_get(explained, "heal_class")),
 		       json_string_value(json_object_get(explained, "heal")));
 	print_wrapped(out, indent, "heal class:", heal);
 	print_wrapped(out, indent, "regime:", json_string_value(json_object_get(explained, "regime")));
@@ -149,9 +149,9 @@ void chaos_args_text(const char *fault, const json_t *args, char *ret, size_t by
 		char text[48];
 
 		if (a->kind == ARG_ENUM)
-			(void)snprintf(text, sizeof(text), "%s", json_string_value(value));
+			(void)snprintf(text, sizeof text, "%s", json_string_value(value));
 		else
-			fault_number_text(a, (uint64_t)json_integer_value(value), text, sizeof(text));
+			fault_number_text(a, (uint64_t)json_integer_value(value), text, sizeof text);
 		used += (size_t)snprintf(ret + used, bytes - used, "%s%s=%s", used ? " " : "", a->name, text);
 	}
 }

@@ -29,14 +29,14 @@ static int plan_name(struct pause *pause, const char *name, struct plan *plan, s
 		return nr;
 	if (pause->nr + (size_t)nr > PROCESSES_MAX)
 		return err_set(err, -E2BIG, "the allow file names more than %d running processes", PROCESSES_MAX);
-	memcpy(&pause->process[pause->nr], found, (size_t)nr * sizeof(found[0]));
+	memcpy(&pause->process[pause->nr], found, (size_t)nr * sizeof found[0]);
 	pause->nr += (size_t)nr;
 	return process_plan_stop(name, found, (size_t)nr, plan, err);
 }
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
-	struct pause *pause = calloc(1, sizeof(*pause));
+	struct pause *pause = calloc(1, sizeof *pause);
 	int rc = 0;
 
 	if (!pause)
@@ -58,16 +58,16 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 
 	for (size_t i = 0; i < pause->nr; i++)
 		ended += process_state(&pause->process[i]) == '\0';
-	snprintf(evidence, bytes, "%zu of %zu processes are stopped, %zu have ended", stopped, pause->nr, ended);
+	(void)snprintf(evidence, bytes, "%zu of %zu processes are stopped, %zu have ended", stopped, pause->nr, ended);
 	return stopped == 0 || stopped + ended < pause->nr ? FAULT_VANISHED : FAULT_CONFIRMED;
 }
 
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
 	(void)run;
-	snprintf(ret, bytes, "DRBD is not touched and stays Connected. What the processes have asked for is answered and lies in their kernel; they ask for nothing"
-		 " more. The kernel renews NFSv4 leases and keeps locks for them, so that others wait for those. Afterwards all that became due meanwhile comes at"
-		 " once");
+	(void)snprintf(ret, bytes, "DRBD is not touched and stays Connected. What the processes have asked for is answered and lies in their kernel; they ask for nothing"
+		       " more. The kernel renews NFSv4 leases and keeps locks for them, so that others wait for those. Afterwards all that became due meanwhile comes at"
+		       " once");
 }
 
 static const struct fault_arg args[] = { { .name = NULL } };

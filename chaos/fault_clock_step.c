@@ -44,7 +44,7 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
 	bool back = strcmp(fault_arg_text(run, "direction"), "back") == 0;
 	int64_t by_ns = (int64_t)fault_arg_u64(run, "by");
-	struct step *step = calloc(1, sizeof(*step));
+	struct step *step = calloc(1, sizeof *step);
 	char by[32], what[96];
 	int rc;
 
@@ -53,7 +53,7 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 		return err_set(err, -ENOMEM, "out of memory");
 	step->before_ns = run->dry ? 0 : clock_utc_offset_ns();
 	step->wanted_ns = step->before_ns + (back ? -by_ns : by_ns);
-	snprintf(what, sizeof(what), "set CLOCK_REALTIME %s by %s", back ? "back" : "forward", units_exact_ns((uint64_t)by_ns, by, sizeof(by)));
+	(void)snprintf(what, sizeof what, "set CLOCK_REALTIME %s by %s", back ? "back" : "forward", units_exact_ns((uint64_t)by_ns, by, sizeof by));
 	rc = plan_add_clock(plan, what, step->wanted_ns, err);
 	return rc < 0 ? rc : plan_add_undo(plan, json_pack("{s:s, s:I}", "op", "CLOCK_OFFSET", "offset_ns", (json_int_t)step->before_ns), err);
 }
@@ -63,8 +63,8 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 	const struct step *step = run->state;
 	int64_t now_ns = clock_utc_offset_ns();
 
-	snprintf(evidence, bytes, "CLOCK_REALTIME is %.6f s from where it would be, %.6f s wanted", (double)(now_ns - step->before_ns) / 1e9,
-		 (double)(step->wanted_ns - step->before_ns) / 1e9);
+	(void)snprintf(evidence, bytes, "CLOCK_REALTIME is %.6f s from where it would be, %.6f s wanted", (double)(now_ns - step->before_ns) / 1e9,
+		       (double)(step->wanted_ns - step->before_ns) / 1e9);
 	return llabs(now_ns - step->wanted_ns) < (int64_t)CLOCK_OFFSET_ERROR_NS ? FAULT_CONFIRMED : FAULT_VANISHED;
 }
 
@@ -72,9 +72,9 @@ static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
 	char by[32];
 
-	units_exact_ns(fault_arg_u64(run, "by"), by, sizeof(by));
-	snprintf(ret, bytes, "DRBD is not touched and stays Connected: its timers, and those of nfsd and of NFS clients, go by clocks that do not jump. The times of"
-		 " files do: what is written meanwhile is %s off, and may look older or newer than what it is compared with, by make, rsync or a cache", by);
+	units_exact_ns(fault_arg_u64(run, "by"), by, sizeof by);
+	(void)snprintf(ret, bytes, "DRBD is not touched and stays Connected: its timers, and those of nfsd and of NFS clients, go by clocks that do not jump. The times of"
+		       " files do: what is written meanwhile is %s off, and may look older or newer than what it is compared with, by make, rsync or a cache", by);
 }
 
 static const struct fault_arg args[] = {

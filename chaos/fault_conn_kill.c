@@ -23,7 +23,7 @@ struct kill {
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
-	struct kill *kill = calloc(1, sizeof(*kill));
+	struct kill *kill = calloc(1, sizeof *kill);
 	int rc = 0;
 
 	run->state = kill;
@@ -57,7 +57,7 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 		return fault_unseen(nr, &e, evidence, bytes);
 	for (int i = 0; i < kill->nr; i++)
 		left += is_among(kill->now, nr, kill->before[i].cookie);
-	snprintf(evidence, bytes, "%d of %d NFS connections of %s are gone, %d are new", kill->nr - left, kill->nr, kill->link.address, nr - left);
+	(void)snprintf(evidence, bytes, "%d of %d NFS connections of %s are gone, %d are new", kill->nr - left, kill->nr, kill->link.address, nr - left);
 	return left == 0 ? FAULT_CONFIRMED : FAULT_MISMATCH;
 }
 
@@ -65,8 +65,8 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
 	(void)run;
-	snprintf(ret, bytes, "DRBD is not touched and stays Connected. Clients connect again by themselves; requests whose answer was on its way are sent again after"
-		 " some seconds, and none fails on a hard mount");
+	(void)snprintf(ret, bytes, "DRBD is not touched and stays Connected. Clients connect again by themselves; requests whose answer was on its way are sent again after"
+		       " some seconds, and none fails on a hard mount");
 }
 
 static const struct fault_arg args[] = { { .name = NULL } };

@@ -22,14 +22,14 @@ struct cpu_hog {
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
-	struct cpu_hog *hog = calloc(1, sizeof(*hog));
+	struct cpu_hog *hog = calloc(1, sizeof *hog);
 	char text[96];
 
 	if (!hog)
 		return -ENOMEM;
 	hog->hogs.name = NAME;
 	run->state = hog;
-	snprintf(text, sizeof(text), "%u busy processes named " NAME, (unsigned int)fault_arg_u64(run, "processes"));
+	(void)snprintf(text, sizeof text, "%u busy processes named " NAME, (unsigned int)fault_arg_u64(run, "processes"));
 	return hogs_plan(run, NAME, text, plan, err);
 }
 
@@ -55,8 +55,8 @@ static double cpu_seconds(pid_t pid)
 	char path[64], text[512];
 	unsigned long ticks = 0;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	if (tool_peek(path, text, sizeof(text)) <= 0)
+	(void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	if (tool_peek(path, text, sizeof text) <= 0)
 		return 0;
 	(void)sscanf(text, "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu", &ticks);
 	return (double)ticks / (double)sysconf(_SC_CLK_TCK);
@@ -73,7 +73,7 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 			seconds += cpu_seconds(hog->hogs.pid[i]);
 	more = seconds - hog->seconds_last;
 	hog->seconds_last = seconds;
-	snprintf(evidence, bytes, "%u of %u processes run; they took %.2f s of processor time since the last look", alive, hog->hogs.nr, more);
+	(void)snprintf(evidence, bytes, "%u of %u processes run; they took %.2f s of processor time since the last look", alive, hog->hogs.nr, more);
 	if (alive < hog->hogs.nr)
 		return FAULT_VANISHED;
 	return more > 0 ? FAULT_CONFIRMED : FAULT_INCONCLUSIVE;
@@ -88,8 +88,8 @@ static void heal(struct fault_run *run)
 
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
-	snprintf(ret, bytes, "DRBD stays Connected unless the host comes too late to answer a ping in 500ms (ping-timeout). %u busy processes take turns with"
-		 " all others of the host; threads of the kernel such as nfsd's have no precedence", (unsigned int)fault_arg_u64(run, "processes"));
+	(void)snprintf(ret, bytes, "DRBD stays Connected unless the host comes too late to answer a ping in 500ms (ping-timeout). %u busy processes take turns with"
+		       " all others of the host; threads of the kernel such as nfsd's have no precedence", (unsigned int)fault_arg_u64(run, "processes"));
 }
 
 static const struct fault_arg args[] = {

@@ -11,9 +11,9 @@
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
 	(void)run;
-	snprintf(ret, bytes, "DRBD stays Connected. With its first error it detaches the disk (on-io-error detach) and is Diskless: the primary then reads and"
-		 " writes over the link to its peer, and no request fails; a secondary leaves the primary without a copy. After the heal it attaches the disk"
-		 " and resyncs what was written meanwhile");
+	(void)snprintf(ret, bytes, "DRBD stays Connected. With its first error it detaches the disk (on-io-error detach) and is Diskless: the primary then reads and"
+		       " writes over the link to its peer, and no request fails; a secondary leaves the primary without a copy. After the heal it attaches the disk"
+		       " and resyncs what was written meanwhile");
 }
 
 const struct fault fault_disk_error = {

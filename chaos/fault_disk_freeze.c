@@ -11,8 +11,8 @@
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
 	(void)run;
-	snprintf(ret, bytes, "On the primary DRBD stays Connected, and sets its own disk no time (disk-timeout is off): writes, and reads that are not in the page"
-		 " cache, hang until the heal, and with them one nfsd thread after the other. On a secondary as drbd-peer-disk-freeze");
+	(void)snprintf(ret, bytes, "On the primary DRBD stays Connected, and sets its own disk no time (disk-timeout is off): writes, and reads that are not in the page"
+		       " cache, hang until the heal, and with them one nfsd thread after the other. On a secondary as drbd-peer-disk-freeze");
 }
 
 static const struct fault_arg args[] = { { .name = NULL } };

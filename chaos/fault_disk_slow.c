@@ -13,9 +13,9 @@ static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
 	char delay[32];
 
-	units_exact_ns(fault_arg_u64(run, "delay"), delay, sizeof(delay));
-	snprintf(ret, bytes, "On the primary DRBD stays Connected, and sets its own disk no time (disk-timeout is off): each request of the disk takes %s longer, an"
-		 " fsync waits for several, and as many nfsd threads as wait serve nobody. On a secondary as drbd-peer-disk-slow", delay);
+	units_exact_ns(fault_arg_u64(run, "delay"), delay, sizeof delay);
+	(void)snprintf(ret, bytes, "On the primary DRBD stays Connected, and sets its own disk no time (disk-timeout is off): each request of the disk takes %s longer, an"
+		       " fsync waits for several, and as many nfsd threads as wait serve nobody. On a secondary as drbd-peer-disk-slow", delay);
 }
 
 const struct fault fault_disk_slow = {

@@ -23,9 +23,9 @@ static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
 	char delay[32];
 
-	snprintf(ret, bytes, "DRBD stays Connected: a ping is answered after %s, and it may take 500ms (ping-timeout). Every write of the primary waits so much longer"
-		 " for its acknowledgement, an fsync for several; reads do not, until writes hold all nfsd threads",
-		 units_exact_ns(fault_arg_u64(run, "delay"), delay, sizeof(delay)));
+	(void)snprintf(ret, bytes, "DRBD stays Connected: a ping is answered after %s, and it may take 500ms (ping-timeout). Every write of the primary waits so much longer"
+		       " for its acknowledgement, an fsync for several; reads do not, until writes hold all nfsd threads",
+		       units_exact_ns(fault_arg_u64(run, "delay"), delay, sizeof delay));
 }
 
 static const struct fault_arg args[] = {

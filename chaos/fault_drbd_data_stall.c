@@ -19,8 +19,8 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
 	(void)run;
-	snprintf(ret, bytes, "DRBD stays Connected for 42s (timeout x ko-count): its pings use the other socket. No write of the primary is done meanwhile. Then"
-		 " the peer is given up, and the fault has vanished with the connection, which voids the run. After a heal TCP waits for its next try, some seconds more");
+	(void)snprintf(ret, bytes, "DRBD stays Connected for 42s (timeout x ko-count): its pings use the other socket. No write of the primary is done meanwhile. Then"
+		       " the peer is given up, and the fault has vanished with the connection, which voids the run. After a heal TCP waits for its next try, some seconds more");
 }
 
 static const struct fault_arg args[] = { { .name = NULL } };

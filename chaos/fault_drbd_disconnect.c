@@ -42,7 +42,7 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 
 	if (rc < 0)
 		return fault_unseen(rc, &e, evidence, bytes);
-	snprintf(evidence, bytes, "%s is %s", resource, line.state);
+	(void)snprintf(evidence, bytes, "%s is %s", resource, line.state);
 	return drbd_is_linked(line.state) ? FAULT_VANISHED : FAULT_CONFIRMED;
 }
 
@@ -50,8 +50,8 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
 	(void)run;
-	snprintf(ret, bytes, "DRBD is StandAlone here and waits for a connection on the peer. The primary's writes go on alone, without a copy and faster than"
-		 " before; what was written is resynced after the heal");
+	(void)snprintf(ret, bytes, "DRBD is StandAlone here and waits for a connection on the peer. The primary's writes go on alone, without a copy and faster than"
+		       " before; what was written is resynced after the heal");
 }
 
 static const struct fault_arg args[] = { { .name = NULL } };

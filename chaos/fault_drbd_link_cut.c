@@ -19,8 +19,8 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
 	(void)run;	/* in whichever direction it is cut, a ping gets no answer */
-	snprintf(ret, bytes, "DRBD does not stay Connected: every write waits until a ping is missed, at most 10.5s (ping-int 10s + ping-timeout 500ms); then"
-		 " the peer is given up, writes go on alone without a copy, and a resync follows the heal");
+	(void)snprintf(ret, bytes, "DRBD does not stay Connected: every write waits until a ping is missed, at most 10.5s (ping-int 10s + ping-timeout 500ms); then"
+		       " the peer is given up, writes go on alone without a copy, and a resync follows the heal");
 }
 
 static const struct fault_arg args[] = {

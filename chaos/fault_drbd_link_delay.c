@@ -16,19 +16,19 @@ static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 	uint64_t worst_ns = fault_arg_u64(run, "delay") + fault_arg_u64(run, "jitter");
 	char worst[32];
 
-	units_exact_ns(worst_ns, worst, sizeof(worst));
+	units_exact_ns(worst_ns, worst, sizeof worst);
 	if (worst_ns >= DRBD_WRITE_MAX_NS && netem_which(run) != NETEM_META)
-		snprintf(ret, bytes, "DRBD does not stay Connected: a write takes up to %s, and after 42s (timeout x ko-count) the peer is given up; writes go on"
-			 " alone then, and a resync follows the heal", worst);
+		(void)snprintf(ret, bytes, "DRBD does not stay Connected: a write takes up to %s, and after 42s (timeout x ko-count) the peer is given up; writes go on"
+			       " alone then, and a resync follows the heal", worst);
 	else if (netem_which(run) == NETEM_DATA)
-		snprintf(ret, bytes, "DRBD stays Connected: its pings use the other socket, and a write may take 42s (timeout x ko-count). Every write of the"
-			 " primary waits up to %s longer; reads do not, until writes hold all nfsd threads", worst);
+		(void)snprintf(ret, bytes, "DRBD stays Connected: its pings use the other socket, and a write may take 42s (timeout x ko-count). Every write of the"
+			       " primary waits up to %s longer; reads do not, until writes hold all nfsd threads", worst);
 	else if (worst_ns < DRBD_PING_MAX_NS)
-		snprintf(ret, bytes, "DRBD stays Connected: a ping is answered within %s, and it may take 500ms (ping-timeout). %s waits up to %s longer", worst,
-			 netem_which(run) == NETEM_META ? "On the secondary every acknowledgement of a write" : "Every write of the primary", worst);
+		(void)snprintf(ret, bytes, "DRBD stays Connected: a ping is answered within %s, and it may take 500ms (ping-timeout). %s waits up to %s longer", worst,
+			       netem_which(run) == NETEM_META ? "On the secondary every acknowledgement of a write" : "Every write of the primary", worst);
 	else
-		snprintf(ret, bytes, "DRBD stays Connected only while writes are acknowledged: on an idle link a ping is answered after up to %s, later than"
-			 " ping-timeout (500ms), and the connection breaks and comes back again and again; socket=data avoids that", worst);
+		(void)snprintf(ret, bytes, "DRBD stays Connected only while writes are acknowledged: on an idle link a ping is answered after up to %s, later than"
+			       " ping-timeout (500ms), and the connection breaks and comes back again and again; socket=data avoids that", worst);
 }
 
 static const struct fault_arg args[] = {

@@ -13,14 +13,14 @@ static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 	uint64_t percent = fault_arg_u64(run, "percent");
 
 	if (percent < 100)
-		snprintf(ret, bytes, "DRBD stays Connected while TCP gets its packets through: each lost one costs a write 200ms and more, doubled with every loss of"
-			 " the same packet. With most of them lost a ping may go without its answer for 500ms (ping-timeout), and the peer is given up");
+		(void)snprintf(ret, bytes, "DRBD stays Connected while TCP gets its packets through: each lost one costs a write 200ms and more, doubled with every loss of"
+			       " the same packet. With most of them lost a ping may go without its answer for 500ms (ping-timeout), and the peer is given up");
 	else if (netem_which(run) == NETEM_DATA)
-		snprintf(ret, bytes, "DRBD stays Connected for 42s (timeout x ko-count): its pings use the other socket. No write of the primary is done meanwhile, and"
-			 " after the heal TCP waits for its next try, some seconds more");
+		(void)snprintf(ret, bytes, "DRBD stays Connected for 42s (timeout x ko-count): its pings use the other socket. No write of the primary is done meanwhile, and"
+			       " after the heal TCP waits for its next try, some seconds more");
 	else
-		snprintf(ret, bytes, "DRBD does not stay Connected: no ping is answered, and the peer is given up after at most 10.5s (ping-int 10s + ping-timeout"
-			 " 500ms); writes go on alone then, and a resync follows the heal");
+		(void)snprintf(ret, bytes, "DRBD does not stay Connected: no ping is answered, and the peer is given up after at most 10.5s (ping-int 10s + ping-timeout"
+			       " 500ms); writes go on alone then, and a resync follows the heal");
 }
 
 static const struct fault_arg args[] = {

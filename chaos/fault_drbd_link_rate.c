@@ -18,17 +18,17 @@ static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 	double per_s = (double)fault_arg_u64(run, "rate") / 8;
 	char write[24], ko[24], ping[24];
 
-	units_format_ns((uint64_t)(WRITE_BYTES / per_s * 1e9), write, sizeof(write));
-	units_format_bytes((uint64_t)(per_s * (double)(DRBD_WRITE_MAX_NS / NS_PER_S)), ko, sizeof(ko));
-	units_format_bytes((uint64_t)(per_s * (double)DRBD_PING_MAX_NS / 1e9), ping, sizeof(ping));
+	units_format_ns((uint64_t)(WRITE_BYTES / per_s * 1e9), write, sizeof write);
+	units_format_bytes((uint64_t)(per_s * (double)(DRBD_WRITE_MAX_NS / NS_PER_S)), ko, sizeof ko);
+	units_format_bytes((uint64_t)(per_s * (double)DRBD_PING_MAX_NS / 1e9), ping, sizeof ping);
 	if (netem_which(run) == NETEM_META)
-		snprintf(ret, bytes, "DRBD stays Connected unless more than %s wait before a ping (ping-timeout 500ms). On the primary the meta socket carries pings"
-			 " alone; on the secondary the acknowledgements of writes, which become slow", ping);
+		(void)snprintf(ret, bytes, "DRBD stays Connected unless more than %s wait before a ping (ping-timeout 500ms). On the primary the meta socket carries pings"
+			       " alone; on the secondary the acknowledgements of writes, which become slow", ping);
 	else
-		snprintf(ret, bytes, "DRBD stays Connected while writes are acknowledged: 4 KiB are on the link for %s, and a write waits for all that is queued"
-			 " before it. The peer is given up when that is more than %s (42s, timeout x ko-count)%s%s%s", write, ko,
-			 netem_which(run) == NETEM_BOTH ? ", or, when acknowledgements cease, more than " : "", netem_which(run) == NETEM_BOTH ? ping : "",
-			 netem_which(run) == NETEM_BOTH ? " before a ping (ping-timeout 500ms)" : "");
+		(void)snprintf(ret, bytes, "DRBD stays Connected while writes are acknowledged: 4 KiB are on the link for %s, and a write waits for all that is queued"
+			       " before it. The peer is given up when that is more than %s (42s, timeout x ko-count)%s%s%s", write, ko,
+			       netem_which(run) == NETEM_BOTH ? ", or, when acknowledgements cease, more than " : "", netem_which(run) == NETEM_BOTH ? ping : "",
+			       netem_which(run) == NETEM_BOTH ? " before a ping (ping-timeout 500ms)" : "");
 }
 
 static const struct fault_arg args[] = {

@@ -19,8 +19,8 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
 	(void)run;
-	snprintf(ret, bytes, "DRBD stays Connected for 42s (timeout x ko-count), and no write of the primary is done meanwhile; a freeze that lasts longer ends with"
-		 " the peer given up, writes that go on alone, and a resync after the heal");
+	(void)snprintf(ret, bytes, "DRBD stays Connected for 42s (timeout x ko-count), and no write of the primary is done meanwhile; a freeze that lasts longer ends with"
+		       " the peer given up, writes that go on alone, and a resync after the heal");
 }
 
 static const struct fault_arg args[] = { { .name = NULL } };

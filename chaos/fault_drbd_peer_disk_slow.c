@@ -22,13 +22,13 @@ static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 	uint64_t delay_ns = fault_arg_u64(run, "delay");
 	char delay[32];
 
-	units_exact_ns(delay_ns, delay, sizeof(delay));
+	units_exact_ns(delay_ns, delay, sizeof delay);
 	if (delay_ns >= DRBD_WRITE_MAX_NS)
-		snprintf(ret, bytes, "DRBD does not stay Connected: a write takes %s, and after 42s (timeout x ko-count) the peer is given up; writes go on alone"
-			 " then, and a resync follows the heal", delay);
+		(void)snprintf(ret, bytes, "DRBD does not stay Connected: a write takes %s, and after 42s (timeout x ko-count) the peer is given up; writes go on alone"
+			       " then, and a resync follows the heal", delay);
 	else
-		snprintf(ret, bytes, "DRBD stays Connected: the peer answers pings while its disk is slow. A write of the primary waits %s for each request of the"
-			 " peer's disk, an fsync for several; the peer is given up only when one write takes 42s (timeout x ko-count)", delay);
+		(void)snprintf(ret, bytes, "DRBD stays Connected: the peer answers pings while its disk is slow. A write of the primary waits %s for each request of the"
+			       " peer's disk, an fsync for several; the peer is given up only when one write takes 42s (timeout x ko-count)", delay);
 }
 
 const struct fault fault_drbd_peer_disk_slow = {

@@ -65,23 +65,23 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 	int rc = drbd_line(resource, &line, &e), stepped = 0;
 
 	if (rc == 0 && storm->copying_kib == 0 && drbd_is_linked(line.state)) {
-		snprintf(evidence, bytes, "%s is %s: somebody has connected it", resource, line.state);
+		(void)snprintf(evidence, bytes, "%s is %s: somebody has connected it", resource, line.state);
 		return FAULT_VANISHED;
 	}
 	if (rc == 0)
 		stepped = step(storm, resource, &line, wanted_kib, &e);
 	if (rc < 0 || stepped < 0)
 		return fault_unseen(rc < 0 ? rc : stepped, &e, evidence, bytes);
-	snprintf(evidence, bytes, "%s is %s, %" PRIu64 " KiB out of sync of %" PRIu64 " wanted; %u resyncs are over", resource, line.state, line.oos_kib, wanted_kib,
-		 storm->rounds);
+	(void)snprintf(evidence, bytes, "%s is %s, %" PRIu64 " KiB out of sync of %" PRIu64 " wanted; %u resyncs are over", resource, line.state, line.oos_kib, wanted_kib,
+		       storm->rounds);
 	return stepped == 1 || strncmp(line.state, "Sync", 4) == 0 ? FAULT_CONFIRMED : FAULT_INCONCLUSIVE;
 }
 
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
-	snprintf(ret, bytes, "DRBD is StandAlone while the clients write %" PRIu64 " KiB, then connects and is SyncSource until they are copied, then again. Until a resync"
-		 " is over the peer is Inconsistent: the primary must not be lost then. Reads and writes share disks and link with the copy",
-		 fault_arg_u64(run, "dirty_kib"));
+	(void)snprintf(ret, bytes, "DRBD is StandAlone while the clients write %" PRIu64 " KiB, then connects and is SyncSource until they are copied, then again. Until a resync"
+		       " is over the peer is Inconsistent: the primary must not be lost then. Reads and writes share disks and link with the copy",
+		       fault_arg_u64(run, "dirty_kib"));
 }
 
 static const struct fault_arg args[] = {

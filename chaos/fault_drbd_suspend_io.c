@@ -41,7 +41,7 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 
 	if (rc < 0)
 		return fault_unseen(rc, &e, evidence, bytes);
-	snprintf(evidence, bytes, "%s is %s, flags %s", resource, line.state, line.flags);
+	(void)snprintf(evidence, bytes, "%s is %s, flags %s", resource, line.state, line.flags);
 	return line.flags[0] == 's' ? FAULT_CONFIRMED : FAULT_VANISHED;
 }
 
@@ -49,8 +49,8 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
 	(void)run;
-	snprintf(ret, bytes, "DRBD stays Connected and takes no request: writes, and reads that are not in the page cache, hang until the heal, and with them one nfsd"
-		 " thread after the other");
+	(void)snprintf(ret, bytes, "DRBD stays Connected and takes no request: writes, and reads that are not in the page cache, hang until the heal, and with them one nfsd"
+		       " thread after the other");
 }
 
 static const struct fault_arg args[] = { { .name = NULL } };

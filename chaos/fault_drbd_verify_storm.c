@@ -66,15 +66,15 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 	}
 	if (rc < 0)
 		return fault_unseen(rc, &e, evidence, bytes);
-	snprintf(evidence, bytes, "%s is %s, round %u", resource, line.state, storm->rounds + 1);
+	(void)snprintf(evidence, bytes, "%s is %s, round %u", resource, line.state, storm->rounds + 1);
 	return strncmp(line.state, "Verify", 6) == 0 ? FAULT_CONFIRMED : FAULT_VANISHED;
 }
 
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
-	snprintf(ret, bytes, "DRBD stays connected, in the state VerifyS, and reads the device on both peers at up to %u MiB/s, whatever the clients need; their reads"
-		 " and writes share the disks with it. The heal ends it by a disconnect and a connect, after which DRBD resyncs what was written in between",
-		 (unsigned int)fault_arg_u64(run, "mib_per_s"));
+	(void)snprintf(ret, bytes, "DRBD stays connected, in the state VerifyS, and reads the device on both peers at up to %u MiB/s, whatever the clients need; their reads"
+		       " and writes share the disks with it. The heal ends it by a disconnect and a connect, after which DRBD resyncs what was written in between",
+		       (unsigned int)fault_arg_u64(run, "mib_per_s"));
 }
 
 static const struct fault_arg args[] = {

@@ -21,7 +21,7 @@
 static int read_panic(long *ret, struct err *err)
 {
 	char text[32];
-	int rc = tool_peek(PANIC, text, sizeof(text));
+	int rc = tool_peek(PANIC, text, sizeof text);
 
 	if (rc < 0)
 		return err_set(err, -ENOPKG, "cannot read %s", PANIC);
@@ -51,9 +51,9 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
 	(void)run;
-	snprintf(ret, bytes, "DRBD does not stay Connected: the peer misses this host within 10.5s (ping-int 10s + ping-timeout 500ms), and resyncs when it is"
-		 " back. An NFS server serves nothing until it has waited kernel.panic seconds, written its dump where kdump is set up, and booted; hard mounts"
-		 " wait, and NFSv4 clients wait for the grace period too");
+	(void)snprintf(ret, bytes, "DRBD does not stay Connected: the peer misses this host within 10.5s (ping-int 10s + ping-timeout 500ms), and resyncs when it is"
+		       " back. An NFS server serves nothing until it has waited kernel.panic seconds, written its dump where kdump is set up, and booted; hard mounts"
+		       " wait, and NFSv4 clients wait for the grace period too");
 }
 
 static const struct fault_arg args[] = { { .name = NULL } };

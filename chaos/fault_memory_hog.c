@@ -19,14 +19,14 @@
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
-	struct hogs *hogs = calloc(1, sizeof(*hogs));
+	struct hogs *hogs = calloc(1, sizeof *hogs);
 	char text[96];
 
 	if (!hogs)
 		return -ENOMEM;
 	hogs->name = NAME;
 	run->state = hogs;
-	snprintf(text, sizeof(text), "a process named " NAME " that holds %" PRIu64 " MiB", fault_arg_u64(run, "mib"));
+	(void)snprintf(text, sizeof text, "a process named " NAME " that holds %" PRIu64 " MiB", fault_arg_u64(run, "mib"));
 	return hogs_plan(run, NAME, text, plan, err);
 }
 
@@ -58,14 +58,14 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 	uint64_t wanted = fault_arg_u64(run, "mib"), pages = 0, held;
 
 	if (hogs_alive(hogs) == 0) {
-		snprintf(evidence, bytes, "the process that holds the memory is gone; the kernel may have killed it for want of memory");
+		(void)snprintf(evidence, bytes, "the process that holds the memory is gone; the kernel may have killed it for want of memory");
 		return FAULT_VANISHED;
 	}
-	snprintf(path, sizeof(path), "/proc/%d/statm", (int)hogs->pid[0]);
-	if (tool_peek(path, text, sizeof(text)) > 0)
+	(void)snprintf(path, sizeof path, "/proc/%d/statm", (int)hogs->pid[0]);
+	if (tool_peek(path, text, sizeof text) > 0)
 		(void)sscanf(text, "%*u %" SCNu64, &pages);
 	held = pages * (uint64_t)sysconf(_SC_PAGESIZE) / MIB;
-	snprintf(evidence, bytes, "%" PRIu64 " of %" PRIu64 " MiB are held", held, wanted);
+	(void)snprintf(evidence, bytes, "%" PRIu64 " of %" PRIu64 " MiB are held", held, wanted);
 	return held >= wanted ? FAULT_CONFIRMED : FAULT_INCONCLUSIVE;
 }
 
@@ -76,8 +76,8 @@ static void heal(struct fault_run *run)
 
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
-	snprintf(ret, bytes, "DRBD stays Connected. The page cache gives way to %" PRIu64 " MiB; what was served from it comes from the disk then. When there is not"
-		 " that much, the kernel kills this process first, and the fault has vanished", fault_arg_u64(run, "mib"));
+	(void)snprintf(ret, bytes, "DRBD stays Connected. The page cache gives way to %" PRIu64 " MiB; what was served from it comes from the disk then. When there is not"
+		       " that much, the kernel kills this process first, and the fault has vanished", fault_arg_u64(run, "mib"));
 }
 
 static const struct fault_arg args[] = {

@@ -31,7 +31,7 @@ static int plan_dry(struct fault_run *run, struct plan *plan, struct err *err)
 	struct nfs_connection peers[PEERS_MAX];
 
 	for (unsigned int i = 0; i < PEERS_MAX; i++)
-		snprintf(peers[i].peer, sizeof(peers[i].peer), "PEER%u", i + 1);
+		(void)snprintf(peers[i].peer, sizeof peers[i].peer, "PEER%u", i + 1);
 	return cut_first(run, "DEV", peers, plan, err);
 }
 
@@ -44,7 +44,7 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 
 	if (run->dry)
 		return plan_dry(run, plan, err);
-	peers = calloc(NFS_CONNECTIONS_MAX, sizeof(*peers));
+	peers = calloc(NFS_CONNECTIONS_MAX, sizeof *peers);
 	if (!peers)
 		return -ENOMEM;
 	rc = nfs_link_find(&run->allow, &link, err);
@@ -66,9 +66,9 @@ static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
 	const char *several = peers_asked(run) > 1 ? "s" : "";
 
-	snprintf(ret, bytes, "DRBD is not touched and stays Connected. The %zu peer%s with the lowest address%s cannot reach this host; the others notice nothing. Hard mounts"
-		 " go on after the heal when TCP or the client tries again, which may take as long as the cut; soft mounts fail after timeo x retrans. NFSv4"
-		 " clients that are cut off longer than the lease (90s) lose their locks", peers_asked(run), several, *several ? "es" : "");
+	(void)snprintf(ret, bytes, "DRBD is not touched and stays Connected. The %zu peer%s with the lowest address%s cannot reach this host; the others notice nothing. Hard mounts"
+		       " go on after the heal when TCP or the client tries again, which may take as long as the cut; soft mounts fail after timeo x retrans. NFSv4"
+		       " clients that are cut off longer than the lease (90s) lose their locks", peers_asked(run), several, *several ? "es" : "");
 }
 
 static const struct fault_arg args[] = {

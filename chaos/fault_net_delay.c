@@ -13,9 +13,9 @@ static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
 	char worst[32];
 
-	units_exact_ns(fault_arg_u64(run, "delay") + fault_arg_u64(run, "jitter"), worst, sizeof(worst));
-	snprintf(ret, bytes, "DRBD is not touched and stays Connected. Every request takes up to %s longer, on a server those of all clients; what the page"
-		 " cache of a client answers does not. Hard mounts lose nothing; a soft NFSv3 mount fails with EIO when that is more than timeo x retrans", worst);
+	units_exact_ns(fault_arg_u64(run, "delay") + fault_arg_u64(run, "jitter"), worst, sizeof worst);
+	(void)snprintf(ret, bytes, "DRBD is not touched and stays Connected. Every request takes up to %s longer, on a server those of all clients; what the page"
+		       " cache of a client answers does not. Hard mounts lose nothing; a soft NFSv3 mount fails with EIO when that is more than timeo x retrans", worst);
 }
 
 static const struct fault_arg args[] = {

@@ -10,11 +10,11 @@
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
 	if (fault_arg_u64(run, "percent") < 100)
-		snprintf(ret, bytes, "DRBD is not touched and stays Connected. A lost packet costs an op 200ms and more, doubled with every loss of the same packet;"
-			 " most ops are not hurt while few are lost, and none fails on a hard mount");
+		(void)snprintf(ret, bytes, "DRBD is not touched and stays Connected. A lost packet costs an op 200ms and more, doubled with every loss of the same packet;"
+			       " most ops are not hurt while few are lost, and none fails on a hard mount");
 	else
-		snprintf(ret, bytes, "DRBD is not touched and stays Connected. Nothing that this host sends over NFS arrives: hard mounts wait, soft NFSv3 mounts fail"
-			 " with EIO after timeo x retrans, and after the heal TCP waits for its next try, which may take as long as the fault did");
+		(void)snprintf(ret, bytes, "DRBD is not touched and stays Connected. Nothing that this host sends over NFS arrives: hard mounts wait, soft NFSv3 mounts fail"
+			       " with EIO after timeo x retrans, and after the heal TCP waits for its next try, which may take as long as the fault did");
 }
 
 static const struct fault_arg args[] = {

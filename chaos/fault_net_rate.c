@@ -14,9 +14,9 @@ static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
 	char page[24];
 
-	units_format_ns((uint64_t)(PAGE_BYTES * 8 * 1e9 / (double)fault_arg_u64(run, "rate")), page, sizeof(page));
-	snprintf(ret, bytes, "DRBD is not touched and stays Connected. 4 KiB are on the way for %s and wait for all that is queued before them: on a server"
-		 " the reads of all clients are slow, on a client its writes. What waits at the heal is dropped, and TCP sends it again", page);
+	units_format_ns((uint64_t)(PAGE_BYTES * 8 * 1e9 / (double)fault_arg_u64(run, "rate")), page, sizeof page);
+	(void)snprintf(ret, bytes, "DRBD is not touched and stays Connected. 4 KiB are on the way for %s and wait for all that is queued before them: on a server"
+		       " the reads of all clients are slow, on a client its writes. What waits at the heal is dropped, and TCP sends it again", page);
 }
 
 static const struct fault_arg args[] = {

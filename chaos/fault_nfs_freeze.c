@@ -96,12 +96,12 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 
 	if (rc == 0) {
 		(void)freeze_ask(path, FITHAW, &ignored);
-		snprintf(evidence, bytes, "the file system of %s was not frozen any more", path);
+		(void)snprintf(evidence, bytes, "the file system of %s was not frozen any more", path);
 		return FAULT_VANISHED;
 	}
 	if (rc != -EBUSY)
 		return fault_unseen(rc, &e, evidence, bytes);
-	snprintf(evidence, bytes, "the file system of %s is frozen; %d nfsd threads wait to write", path, tool_processes("nfsd", "percpu_rwsem_wait"));
+	(void)snprintf(evidence, bytes, "the file system of %s is frozen; %d nfsd threads wait to write", path, tool_processes("nfsd", "percpu_rwsem_wait"));
 	return FAULT_CONFIRMED;
 }
 
@@ -109,8 +109,8 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
 	(void)run;
-	snprintf(ret, bytes, "DRBD stays Connected and has nothing to do. Writes wait until the heal, each with an nfsd thread in state D; reads go on until writers"
-		 " hold all threads. Hard mounts lose nothing; soft NFSv3 mounts fail with EIO after timeo x retrans");
+	(void)snprintf(ret, bytes, "DRBD stays Connected and has nothing to do. Writes wait until the heal, each with an nfsd thread in state D; reads go on until writers"
+		       " hold all threads. Hard mounts lose nothing; soft NFSv3 mounts fail with EIO after timeo x retrans");
 }
 
 static const struct fault_arg args[] = { { .name = NULL } };

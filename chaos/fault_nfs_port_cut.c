@@ -16,8 +16,8 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
 	(void)run;
-	snprintf(ret, bytes, "DRBD is not touched and stays Connected. Hard mounts wait, and go on after the heal when TCP or the client tries again, which may take"
-		 " as long as the cut; soft mounts fail after timeo x retrans. NFSv4 clients that are cut off longer than the lease (90s) lose their locks");
+	(void)snprintf(ret, bytes, "DRBD is not touched and stays Connected. Hard mounts wait, and go on after the heal when TCP or the client tries again, which may take"
+		       " as long as the cut; soft mounts fail after timeo x retrans. NFSv4 clients that are cut off longer than the lease (90s) lose their locks");
 }
 
 static const struct fault_arg args[] = {

@@ -63,7 +63,7 @@ static int add_actions(const char *path, const char *lines, struct plan *plan, s
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
-	struct unexport *unexport = calloc(1, sizeof(*unexport));
+	struct unexport *unexport = calloc(1, sizeof *unexport);
 	char *lines = NULL;
 	int rc = 0;
 
@@ -95,8 +95,8 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 	free(lines);
 	if (rc < 0)
 		return fault_unseen(rc, &e, evidence, bytes);
-	snprintf(evidence, bytes, "%s is %sexported; %" PRIu64 " requests were refused", fault_export(run), exported ? "" : "not ",
-		 refused - unexport->refused_before);
+	(void)snprintf(evidence, bytes, "%s is %sexported; %" PRIu64 " requests were refused", fault_export(run), exported ? "" : "not ",
+		       refused - unexport->refused_before);
 	if (exported)
 		return FAULT_VANISHED;
 	return refused > unexport->refused_before ? FAULT_CONFIRMED : FAULT_INCONCLUSIVE;
@@ -106,8 +106,8 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
 	(void)run;
-	snprintf(ret, bytes, "DRBD is not touched and stays Connected. Every request is refused at once, on hard mounts too, and nothing tries again: programs on the"
-		 " clients get ESTALE, or EACCES where nothing else is exported to them. After the heal the file handles are good again");
+	(void)snprintf(ret, bytes, "DRBD is not touched and stays Connected. Every request is refused at once, on hard mounts too, and nothing tries again: programs on the"
+		       " clients get ESTALE, or EACCES where nothing else is exported to them. After the heal the file handles are good again");
 }
 
 static const struct fault_arg args[] = { { .name = NULL } };

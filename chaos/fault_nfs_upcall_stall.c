@@ -26,7 +26,7 @@ struct stall {
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
-	struct stall *stall = calloc(1, sizeof(*stall));
+	struct stall *stall = calloc(1, sizeof *stall);
 	int rc = 1;
 
 	if (!stall)
@@ -48,19 +48,19 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 	int waiting = tool_processes("nfsd", WAITS_IN);
 
 	if (stopped < stall->nr) {
-		snprintf(evidence, bytes, "%zu of %zu processes " MOUNTD " are stopped", stopped, stall->nr);
+		(void)snprintf(evidence, bytes, "%zu of %zu processes " MOUNTD " are stopped", stopped, stall->nr);
 		return FAULT_VANISHED;
 	}
-	snprintf(evidence, bytes, MOUNTD " is stopped, and %d nfsd threads wait for it in " WAITS_IN, waiting);
+	(void)snprintf(evidence, bytes, MOUNTD " is stopped, and %d nfsd threads wait for it in " WAITS_IN, waiting);
 	return waiting > 0 ? FAULT_CONFIRMED : FAULT_INCONCLUSIVE;
 }
 
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
 	(void)run;
-	snprintf(ret, bytes, "DRBD stays Connected and gets no request: no disk is slow. Every thread of nfsd that takes a request waits in " WAITS_IN
-		 ", interruptible and not in D, so that the load average does not tell; none is served, by NFSv3 or v4. Hard mounts go on 1 to 2 s after the"
-		 " heal; soft NFSv3 mounts fail with EIO after timeo x retrans, new mounts within 30 s");
+	(void)snprintf(ret, bytes, "DRBD stays Connected and gets no request: no disk is slow. Every thread of nfsd that takes a request waits in " WAITS_IN
+		       ", interruptible and not in D, so that the load average does not tell; none is served, by NFSv3 or v4. Hard mounts go on 1 to 2 s after the"
+		       " heal; soft NFSv3 mounts fail with EIO after timeo x retrans, new mounts within 30 s");
 }
 
 static const struct fault_arg args[] = { { .name = NULL } };

@@ -72,7 +72,7 @@ static int check_is_mount(const char *path, struct err *err)
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
-	struct hang *hang = calloc(1, sizeof(*hang));
+	struct hang *hang = calloc(1, sizeof *hang);
 	char text[ALLOW_NAME_BYTES + 128];
 	int rc;
 
@@ -84,8 +84,8 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 	rc = run->dry ? 0 : check_is_mount(fault_export(run), err);
 	if (rc < 0)
 		return rc;
-	snprintf(text, sizeof(text), "fanotify_mark FAN_MARK_MOUNT FAN_ACCESS_PERM %s\nleave %u accesses of nfsd threads without an answer, allow all others\n",
-		 fault_export(run), hang->wanted);
+	(void)snprintf(text, sizeof text, "fanotify_mark FAN_MARK_MOUNT FAN_ACCESS_PERM %s\nleave %u accesses of nfsd threads without an answer, allow all others\n",
+		       fault_export(run), hang->wanted);
 	rc = plan_add_hold(plan, "fanotify, held open: the kernel lets all go when the holder dies", text, err);
 	return rc < 0 ? rc : plan_add_undo(plan, json_pack("{s:s}", "op", "HELD_GONE"), err);
 }
@@ -97,8 +97,8 @@ static bool is_nfsd(struct hang *hang, pid_t tid)
 
 	if (hang->known[slot].tid == tid)
 		return hang->known[slot].is_nfsd;
-	snprintf(path, sizeof(path), "/proc/%d/comm", (int)tid);
-	hang->known[slot].is_nfsd = tool_peek(path, text, sizeof(text)) > 0 && strcmp(text, "nfsd") == 0;
+	(void)snprintf(path, sizeof path, "/proc/%d/comm", (int)tid);
+	hang->known[slot].is_nfsd = tool_peek(path, text, sizeof text) > 0 && strcmp(text, "nfsd") == 0;
 	hang->known[slot].tid = tid;
 	return hang->known[slot].is_nfsd;
 }
@@ -117,7 +117,7 @@ static void answer(struct hang *hang, const struct fanotify_event_metadata *m)
 		return;
 	}
 	/* An answer that fails means that the asker was killed. */
-	if (write(hang->fan_fd, &response, sizeof(response)) < 0)
+	if (write(hang->fan_fd, &response, sizeof response) < 0)
 		(void)errno;
 	close(m->fd);
 }
@@ -136,7 +136,7 @@ static void *hold_loop(void *arg)
 			return NULL;
 		if (p[1].revents)
 			return NULL;
-		n = read(hang->fan_fd, buf, sizeof(buf));
+		n = read(hang->fan_fd, buf, sizeof buf);
 		for (; n > 0 && FAN_EVENT_OK(m, n); m = FAN_EVENT_NEXT(m, n))
 			answer(hang, m);
 	}
@@ -169,7 +169,7 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 	unsigned long long events = atomic_load_explicit(&hang->events, memory_order_relaxed);
 	int nr = tool_processes("nfsd", "fanotify_handle_event");
 
-	snprintf(evidence, bytes, "%d of %u nfsd threads hang in fanotify_handle_event, %llu accesses seen", nr, hang->wanted, events);
+	(void)snprintf(evidence, bytes, "%d of %u nfsd threads hang in fanotify_handle_event, %llu accesses seen", nr, hang->wanted, events);
 	if (nr < 0 || held < hang->wanted)
 		return FAULT_INCONCLUSIVE;	/* too few reads came so far */
 	return (unsigned int)nr == hang->wanted ? FAULT_CONFIRMED : FAULT_MISMATCH;
@@ -199,8 +199,8 @@ static void heal(struct fault_run *run)
 /* Seen in the lab, 40 s of all 8 threads: v3 soft gives EIO after timeo x retrans, hard mounts and v4 wait and go on at the heal. */
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
-	snprintf(ret, bytes, "DRBD is not touched and stays Connected. %u nfsd threads wait in state D, once so many reads have come; the others serve. When all"
-		 " are held nothing is served: hard mounts wait and go on at the heal, soft NFSv3 mounts fail with EIO", (unsigned int)fault_arg_u64(run, "threads"));
+	(void)snprintf(ret, bytes, "DRBD is not touched and stays Connected. %u nfsd threads wait in state D, once so many reads have come; the others serve. When all"
+		       " are held nothing is served: hard mounts wait and go on at the heal, soft NFSv3 mounts fail with EIO", (unsigned int)fault_arg_u64(run, "threads"));
 }
 
 static const struct fault_arg args[] = {

@@ -42,8 +42,8 @@ static int probe(const struct allow *allow, struct err *err)
 	nr = tool_pids("nfsd", &pid, 1);
 	if (nr <= 0)
 		return err_set(err, -ENOPKG, "nfsd has no thread: it does not run");
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	if (tool_peek(path, status, sizeof(status)) <= 0)
+	(void)snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+	if (tool_peek(path, status, sizeof status) <= 0)
 		return err_set(err, -ENOPKG, "cannot read %s: whether an nfsd thread can be killed is not known", path);
 	if (uname(&kernel) < 0)
 		return err_set(err, -errno, "cannot tell which kernel runs: %m");
@@ -67,7 +67,7 @@ static int find(struct kill *kill, struct err *err)
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
-	struct kill *kill = calloc(1, sizeof(*kill));
+	struct kill *kill = calloc(1, sizeof *kill);
 	int rc = 0;
 
 	run->state = kill;
@@ -92,7 +92,7 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 
 	for (size_t i = 0; i < kill->nr; i++)
 		ended += process_state(&kill->process[i]) == '\0';
-	snprintf(evidence, bytes, "%zu of %zu nfsd threads have ended, %d of %u run", ended, kill->nr, nr, kill->before);
+	(void)snprintf(evidence, bytes, "%zu of %zu nfsd threads have ended, %d of %u run", ended, kill->nr, nr, kill->before);
 	if (nr < 0)
 		return FAULT_INCONCLUSIVE;
 	if (ended < kill->nr)
@@ -102,8 +102,8 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
-	snprintf(ret, bytes, "DRBD is not touched and stays Connected. %u nfsd threads fewer are there for all clients. One that is blocked may"
-		 " end only afterwards", (unsigned int)fault_arg_u64(run, "threads"));
+	(void)snprintf(ret, bytes, "DRBD is not touched and stays Connected. %u nfsd threads fewer are there for all clients. One that is blocked may"
+		       " end only afterwards", (unsigned int)fault_arg_u64(run, "threads"));
 }
 
 static const struct fault_arg args[] = {

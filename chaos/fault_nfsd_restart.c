@@ -54,7 +54,7 @@ static int note_threads(struct restart *restart, struct err *err)
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
-	struct restart *restart = calloc(1, sizeof(*restart));
+	struct restart *restart = calloc(1, sizeof *restart);
 	int rc;
 
 	run->state = restart;
@@ -91,22 +91,22 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 	int nr = tool_pids("nfsd", restart->now, THREADS_MAX), left = 0;
 
 	if (nr < 0 || nr > THREADS_MAX) {
-		snprintf(evidence, bytes, "cannot look for the threads of nfsd");
+		(void)snprintf(evidence, bytes, "cannot look for the threads of nfsd");
 		return FAULT_INCONCLUSIVE;
 	}
 	for (int i = 0; i < nr; i++)
 		left += is_of_before(restart, restart->now[i]);
-	snprintf(evidence, bytes, "%d of %d nfsd threads have ended, %d are new%s", restart->nr - left, restart->nr, nr - left,
-		 has_grace_period() ? "; the grace period of NFSv4 has begun" : "");
+	(void)snprintf(evidence, bytes, "%d of %d nfsd threads have ended, %d are new%s", restart->nr - left, restart->nr, nr - left,
+		       has_grace_period() ? "; the grace period of NFSv4 has begun" : "");
 	return left == 0 && nr == restart->nr ? FAULT_CONFIRMED : FAULT_MISMATCH;
 }
 
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
 	(void)run;
-	snprintf(ret, bytes, "DRBD is not touched and stays Connected. Connections end, and what was not answered is sent again over new ones: no request fails on a"
-		 " hard mount. NFSv4 clients reclaim their state, and wait for the grace period (90s) for anything new. While threads are blocked, the stop waits"
-		 " for them in the kernel");
+	(void)snprintf(ret, bytes, "DRBD is not touched and stays Connected. Connections end, and what was not answered is sent again over new ones: no request fails on a"
+		       " hard mount. NFSv4 clients reclaim their state, and wait for the grace period (90s) for anything new. While threads are blocked, the stop waits"
+		       " for them in the kernel");
 }
 
 static const struct fault_arg args[] = { { .name = NULL } };

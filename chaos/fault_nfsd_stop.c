@@ -33,7 +33,7 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 	int nr = tool_processes("nfsd", NULL);
 
 	(void)run;
-	snprintf(evidence, bytes, "%d nfsd threads run", nr);
+	(void)snprintf(evidence, bytes, "%d nfsd threads run", nr);
 	if (nr < 0)
 		return FAULT_INCONCLUSIVE;
 	return nr == 0 ? FAULT_CONFIRMED : FAULT_VANISHED;
@@ -43,8 +43,8 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
 	(void)run;
-	snprintf(ret, bytes, "DRBD is not touched and stays Connected. Connections are refused: hard mounts wait and go on some seconds after the heal, soft mounts fail"
-		 " after timeo x retrans. NFSv4 clients wait for the grace period (90s) too. While threads are blocked, the stop waits for them in the kernel");
+	(void)snprintf(ret, bytes, "DRBD is not touched and stays Connected. Connections are refused: hard mounts wait and go on some seconds after the heal, soft mounts fail"
+		       " after timeo x retrans. NFSv4 clients wait for the grace period (90s) too. While threads are blocked, the stop waits for them in the kernel");
 }
 
 static const struct fault_arg args[] = { { .name = NULL } };

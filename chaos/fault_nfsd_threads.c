@@ -36,7 +36,7 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 		return rc;
 	if (!run->dry && before <= wanted)
 		return err_set(err, -EINVAL, "nfsd has %u threads: lowering it to %u takes none away", before, wanted);
-	snprintf(text, sizeof(text), "%u\n", wanted);
+	(void)snprintf(text, sizeof text, "%u\n", wanted);
 	rc = plan_add_write(plan, UNDO_NFSD_THREADS, text, err);
 	return rc < 0 ? rc : plan_add_undo(plan, json_pack("{s:s, s:i}", "op", "NFSD_THREADS", "threads", (int)before), err);
 }
@@ -46,7 +46,7 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 	int wanted = (int)fault_arg_u64(run, "threads");
 	int nr = tool_processes("nfsd", NULL);
 
-	snprintf(evidence, bytes, "%d nfsd threads run, %d wanted", nr, wanted);
+	(void)snprintf(evidence, bytes, "%d nfsd threads run, %d wanted", nr, wanted);
 	if (nr < 0)
 		return FAULT_INCONCLUSIVE;
 	return nr == wanted ? FAULT_CONFIRMED : FAULT_MISMATCH;
@@ -54,8 +54,8 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
-	snprintf(ret, bytes, "DRBD is not touched and stays Connected. %u nfsd threads are left for all clients. While threads are blocked, the write to the pool"
-		 " waits in the kernel until they are not, and so does every other reader of it", (unsigned int)fault_arg_u64(run, "threads"));
+	(void)snprintf(ret, bytes, "DRBD is not touched and stays Connected. %u nfsd threads are left for all clients. While threads are blocked, the write to the pool"
+		       " waits in the kernel until they are not, and so does every other reader of it", (unsigned int)fault_arg_u64(run, "threads"));
 }
 
 static const struct fault_arg args[] = {

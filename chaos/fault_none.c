@@ -16,7 +16,7 @@
 
 static void mark_path(const struct fault_run *run, char *ret, size_t bytes)
 {
-	snprintf(ret, bytes, "%s/none-%s", journal_state_dir(), run->id);
+	(void)snprintf(ret, bytes, "%s/none-%s", journal_state_dir(), run->id);
 }
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
@@ -24,7 +24,7 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 	char path[600];
 	int rc;
 
-	mark_path(run, path, sizeof(path));
+	mark_path(run, path, sizeof path);
 	rc = plan_add_write(plan, path, "squall\n", err);
 	return rc < 0 ? rc : plan_add_undo(plan, json_pack("{s:s, s:s}", "op", "MARKER_DEL", "id", run->id), err);
 }
@@ -33,19 +33,19 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 {
 	char path[600];
 
-	mark_path(run, path, sizeof(path));
+	mark_path(run, path, sizeof path);
 	if (access(path, F_OK) < 0) {
-		snprintf(evidence, bytes, "the mark is gone");
+		(void)snprintf(evidence, bytes, "the mark is gone");
 		return FAULT_VANISHED;
 	}
-	snprintf(evidence, bytes, "nothing is broken, and the mark is there");
+	(void)snprintf(evidence, bytes, "nothing is broken, and the mark is there");
 	return FAULT_CONFIRMED;
 }
 
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
 	(void)run;
-	snprintf(ret, bytes, "DRBD is not touched and stays Connected; clients notice nothing");
+	(void)snprintf(ret, bytes, "DRBD is not touched and stays Connected; clients notice nothing");
 }
 
 static const struct fault_arg args[] = { { .name = NULL } };

@@ -27,7 +27,7 @@ static int read_cached(uint64_t *ret_kib, struct err *err)
 {
 	char text[4096];
 	const char *line;
-	int rc = tool_peek("/proc/meminfo", text, sizeof(text));
+	int rc = tool_peek("/proc/meminfo", text, sizeof text);
 
 	if (rc < 0)
 		return err_set(err, rc, "cannot read /proc/meminfo: %s", strerror(-rc));
@@ -40,7 +40,7 @@ static int read_cached(uint64_t *ret_kib, struct err *err)
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
-	struct drop *drop = calloc(1, sizeof(*drop));
+	struct drop *drop = calloc(1, sizeof *drop);
 	int rc = 0;
 
 	run->state = drop;
@@ -60,7 +60,7 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 
 	if (rc < 0)
 		return fault_unseen(rc, &e, evidence, bytes);
-	snprintf(evidence, bytes, "%" PRIu64 " MiB of files in memory, %" PRIu64 " MiB before", cached_kib >> 10, drop->cached_before_kib >> 10);
+	(void)snprintf(evidence, bytes, "%" PRIu64 " MiB of files in memory, %" PRIu64 " MiB before", cached_kib >> 10, drop->cached_before_kib >> 10);
 	return cached_kib < drop->cached_before_kib ? FAULT_CONFIRMED : FAULT_INCONCLUSIVE;
 }
 
@@ -68,8 +68,8 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
 	(void)run;
-	snprintf(ret, bytes, "DRBD stays Connected and gets every read that memory answered before. Reads are slow, and hold nfsd threads, until what is in use has"
-		 " been read again: its pages over the IOPS of the disk. What a client has in memory it does not ask for");
+	(void)snprintf(ret, bytes, "DRBD stays Connected and gets every read that memory answered before. Reads are slow, and hold nfsd threads, until what is in use has"
+		       " been read again: its pages over the IOPS of the disk. What a client has in memory it does not ask for");
 }
 
 static const struct fault_arg args[] = { { .name = NULL } };

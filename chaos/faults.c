@@ -56,7 +56,7 @@ const struct fault *const faults[] = {
 	NULL,
 };
 
-#define FAULTS_NR (sizeof(faults) / sizeof(faults[0]))
+#define FAULTS_NR (sizeof faults / sizeof faults[0])
 
 const char *const heal_class_names[] = { "H0", "H1", "H2", "H3", NULL };
 const char *const fault_verdict_names[] = { "confirmed", "mismatch", "inconclusive", "vanished", NULL };
@@ -141,7 +141,7 @@ void fault_number_text(const struct fault_arg *arg, uint64_t value, char *ret, s
 	if (arg->kind == ARG_DURATION)
 		units_exact_ns(value, ret, bytes);
 	else
-		snprintf(ret, bytes, "%llu%s", (unsigned long long)(kilo ? value / 1000 : value), kilo ? "kbit" : arg->kind == ARG_BITS ? "bit" : "");
+		(void)snprintf(ret, bytes, "%llu%s", (unsigned long long)(kilo ? value / 1000 : value), kilo ? "kbit" : arg->kind == ARG_BITS ? "bit" : "");
 }
 
 static int check_value(const struct fault_arg *arg, const json_t *value, const json_t *all, struct err *err)
@@ -153,13 +153,13 @@ static int check_value(const struct fault_arg *arg, const json_t *value, const j
 		for (size_t i = 0; i < enum_nr(arg); i++)
 			if (json_is_string(value) && strcmp(arg->names[i], json_string_value(value)) == 0)
 				return 0;
-		return err_set(err, -EINVAL, "'%s' is none of %s", arg->name, yaml_names(arg->names, names, sizeof(names)));
+		return err_set(err, -EINVAL, "'%s' is none of %s", arg->name, yaml_names(arg->names, names, sizeof names));
 	}
 	if (!json_is_integer(value) || json_integer_value(value) < 0)
 		return err_set(err, -EINVAL, "'%s' is no number", arg->name);
 	n = (uint64_t)json_integer_value(value);
-	fault_number_text(arg, arg->min, min, sizeof(min));
-	fault_number_text(arg, arg->max, max, sizeof(max));
+	fault_number_text(arg, arg->min, min, sizeof min);
+	fault_number_text(arg, arg->max, max, sizeof max);
 	if (n < arg->min || n > arg->max)
 		return err_set(err, -EINVAL, "'%s' is out of range: %s to %s", arg->name, min, max);
 	if (arg->not_above && n > (uint64_t)json_integer_value(json_object_get(all, arg->not_above)))
@@ -227,7 +227,7 @@ static int check_arg(const struct fault *f, const struct fault_arg *a, const str
 		return err_set(err, -EINVAL, "%s needs '%s': %s", f->name, a->name, a->help);
 	value = parse_value(a, text, &expected);
 	if (a->kind == ARG_ENUM)
-		expected = yaml_names(a->names, names, sizeof(names));
+		expected = yaml_names(a->names, names, sizeof names);
 	if (!value && where)
 		return yaml_error(where, err, "'%s' of %s is '%s', expected %s", a->name, f->name, text, expected);
 	if (!value)
@@ -286,7 +286,7 @@ int chaos_check(const char *fault, const struct yaml *args, const struct yaml *a
 
 enum fault_verdict fault_unseen(int rc, const struct err *err, char *evidence, size_t bytes)
 {
-	snprintf(evidence, bytes, "could not look: %.200s", err->text[0] ? err->text : strerror(-rc));
+	(void)snprintf(evidence, bytes, "could not look: %.200s", err->text[0] ? err->text : strerror(-rc));
 	return FAULT_INCONCLUSIVE;
 }
 
@@ -299,7 +299,7 @@ static int check_allowed(const struct fault *fault, const struct allow *allow, s
 	} lists[] = { { ALLOW_RESOURCE, "resource", allow->resources.nr }, { ALLOW_EXPORT, "export", allow->exports.nr }, { ALLOW_INTERFACE, "interface", allow->interfaces.nr },
 		    { ALLOW_PROCESS, "process", allow->processes.nr } };
 
-	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+	for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
 		if ((fault->allowed & lists[i].bit) && lists[i].nr == 0)
 			return err_set(err, -ENOPKG, "the allow file names no %s", lists[i].name);
 	return 0;
@@ -318,7 +318,7 @@ int fault_probe(const struct fault *fault, struct allow *ret_allow, struct err *
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; fault->needs[i]; i++)
-		if (exec_find(fault->needs[i], path, sizeof(path)) < 0)
+		if (exec_find(fault->needs[i], path, sizeof path) < 0)
 			return err_set(err, -ENOPKG, "%s needs the program %s; squall doctor names its package", fault->name, fault->needs[i]);
 	rc = check_allowed(fault, ret_allow, err);
 	if (rc == 0 && fault->probe)
@@ -334,7 +334,7 @@ int chaos_probe(const char *fault, struct err *err)
 
 	if (!f)
 		return unknown_fault(fault, NULL, err);
-	allow = calloc(1, sizeof(*allow));
+	allow = calloc(1, sizeof *allow);
 	if (!allow)
 		return err_set(err, -ENOMEM, "out of memory");
 	rc = fault_probe(f, allow, err);
@@ -350,8 +350,8 @@ static json_t *list_args(const struct fault *f)
 		json_t *arg = json_pack("{s:s, s:s, s:s, s:s?}", "name", a->name, "kind", arg_kind_names[a->kind], "help", a->help, "default", a->fallback);
 		char min[32], max[32];
 
-		fault_number_text(a, a->min, min, sizeof(min));
-		fault_number_text(a, a->max, max, sizeof(max));
+		fault_number_text(a, a->min, min, sizeof min);
+		fault_number_text(a, a->max, max, sizeof max);
 		if (a->kind == ARG_ENUM) {
 			json_t *names = json_array();
 

@@ -23,7 +23,7 @@ static void ignore_signals(void)
 {
 	static const int ignored[] = { SIGINT, SIGHUP, SIGPIPE, SIGTERM, SIGQUIT };
 
-	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+	for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
 		(void)signal(ignored[i], SIG_IGN);
 }
 
@@ -52,7 +52,7 @@ int guard_main(const char *id)
 		holder_event(GUARD_FD_EVENTS, "healed", e.text, json_pack("{s:s}", "verdict", "inconclusive"));
 		return 1;
 	}
-	v = undo_entry(entry, "holder died", NULL, evidence, sizeof(evidence));
+	v = undo_entry(entry, "holder died", NULL, evidence, sizeof evidence);
 	holder_event(GUARD_FD_EVENTS, "healed", evidence, json_pack("{s:s}", "verdict", fault_verdict_names[v]));
 	json_decref(entry);
 	return v == FAULT_CONFIRMED ? 0 : 1;

@@ -35,10 +35,10 @@ static int spawn(const struct fault *f, const char *args, uint64_t lease_ns, uin
 	const char *const argv[] = { "squall", "holder", "--id", id, "--fault", f->name, "--args", args, "--lease-ns", lease, "--max-ns", max,
 				     "--parent", parent, "--why", why, NULL };
 
-	snprintf(id, sizeof(id), "%s-%" PRIu64 "-%d", f->name, clock_utc_ns(), (int)getpid());
-	snprintf(lease, sizeof(lease), "%" PRIu64, lease_ns);
-	snprintf(max, sizeof(max), "%" PRIu64, max_ns);
-	snprintf(parent, sizeof(parent), "%d", (int)getpid());
+	(void)snprintf(id, sizeof id, "%s-%" PRIu64 "-%d", f->name, clock_utc_ns(), (int)getpid());
+	(void)snprintf(lease, sizeof lease, "%" PRIu64, lease_ns);
+	(void)snprintf(max, sizeof max, "%" PRIu64, max_ns);
+	(void)snprintf(parent, sizeof parent, "%d", (int)getpid());
 	hold->holder = holder_spawn(argv, fds, 2);
 	if (hold->holder < 0)
 		return err_set(err, hold->holder, "cannot fork a holder: %s", strerror(-hold->holder));
@@ -86,7 +86,7 @@ out:
 int chaos_hold_renew(struct chaos_hold *hold, uint64_t lease_ns)
 {
 	char line[48];
-	int n = snprintf(line, sizeof(line), "lease %" PRIu64 "\n", lease_ns);
+	int n = snprintf(line, sizeof line, "lease %" PRIu64 "\n", lease_ns);
 
 	return write(hold->control_fd, line, (size_t)n) == n ? 0 : -errno;
 }
@@ -100,7 +100,7 @@ void chaos_hold_close(struct chaos_hold *hold)
 {
 	int *fds[] = { &hold->control_fd, &hold->event_fd, &hold->pidfd };
 
-	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+	for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
 		if (*fds[i] >= 0)
 			close(*fds[i]);
 		*fds[i] = -1;
@@ -113,7 +113,7 @@ static bool is_alive(const json_t *entry)
 	pid_t pid = (pid_t)json_integer_value(json_object_get(entry, "holder"));
 	char boot_id[64] = "";
 
-	(void)tool_boot_id(boot_id, sizeof(boot_id));
+	(void)tool_boot_id(boot_id, sizeof boot_id);
 	return pid > 0 && strcmp(boot_id, json_string_value(json_object_get(entry, "boot_id"))) == 0 &&
 	       tool_start_time(pid) == (uint64_t)json_integer_value(json_object_get(entry, "holder_start"));
 }
@@ -163,7 +163,7 @@ static int heal_one(const json_t *entry, const char *why, struct err *err)
 	if (journal_read(id, &still, NULL) == -ENOENT)	/* struck out by its holder, who has proved it healed */
 		return 0;
 	json_decref(still);
-	v = undo_entry(entry, why, NULL, evidence, sizeof(evidence));
+	v = undo_entry(entry, why, NULL, evidence, sizeof evidence);
 	if (v == FAULT_CONFIRMED)
 		return 0;
 	return err_set(err, -EIO, "%s is not healed (%s): %s", id, fault_verdict_names[v], evidence);

@@ -108,7 +108,7 @@ void holder_exec(const char *const argv[], const int *fds, size_t fds_nr)
 
 	/* The environment of whoever asks is not for a process with these powers; what the sanitizers want is not lost: they have their defaults. */
 	if (own)
-		(void)snprintf(state, sizeof(state), "SQUALL_STATE=%s", own);
+		(void)snprintf(state, sizeof state, "SQUALL_STATE=%s", own);
 	/* First away from where they are to be, then into place. */
 	for (size_t i = 0; i < fds_nr; i++)
 		high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 32);
@@ -175,7 +175,7 @@ static int write_entry(struct holder *h, struct err *err)
 
 	if (!h->plan.undo)
 		h->plan.undo = json_array();
-	(void)tool_boot_id(boot_id, sizeof(boot_id));
+	(void)tool_boot_id(boot_id, sizeof boot_id);
 	h->entry = json_pack("{s:s, s:s, s:O, s:s, s:s, s:I, s:i, s:I, s:i, s:O}", "id", h->run.id, "fault", h->run.fault->name, "args", h->run.args,
 			     "heal_class", heal_class_names[h->run.fault->heal_class], "boot_id", boot_id, "since_ns", (json_int_t)clock_mono_ns(),
 			     "holder", (int)getpid(), "holder_start", (json_int_t)tool_start_time(getpid()), "guard", (int)h->guard, "undo", h->plan.undo);
@@ -189,7 +189,7 @@ static const char *read_control(struct holder *h)
 {
 	ssize_t n;
 
-	while ((n = read(HOLDER_FD_CONTROL, h->line + h->line_bytes, sizeof(h->line) - 1 - h->line_bytes)) > 0) {
+	while ((n = read(HOLDER_FD_CONTROL, h->line + h->line_bytes, sizeof h->line - 1 - h->line_bytes)) > 0) {
 		char *end;
 
 		h->line_bytes += (size_t)n;
@@ -205,7 +205,7 @@ static const char *read_control(struct holder *h)
 			h->line_bytes -= (size_t)(end - h->line);
 			memmove(h->line, end, h->line_bytes + 1);
 		}
-		if (h->line_bytes == sizeof(h->line) - 1)
+		if (h->line_bytes == sizeof h->line - 1)
 			h->line_bytes = 0;	/* no command is so long */
 	}
 	return n == 0 ? "agent died" : NULL;
@@ -215,7 +215,7 @@ static const char *read_signal(struct holder *h)
 {
 	struct signalfd_siginfo info;
 
-	while (read(h->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+	while (read(h->signal_fd, &info, sizeof info) == sizeof info) {
 		if (info.ssi_signo != SIG_PARENT_DIED)
 			return "signal";
 		if (getppid() != h->parent)	/* the kernel sends it as well when only the thread that forked us ends */
@@ -257,7 +257,7 @@ static void wait_until(struct holder *h, uint64_t at_ns)
 static bool look(struct holder *h)
 {
 	char evidence[EVIDENCE_BYTES] = "";
-	enum fault_verdict v = h->run.fault->verify(&h->run, evidence, sizeof(evidence));
+	enum fault_verdict v = h->run.fault->verify(&h->run, evidence, sizeof evidence);
 
 	if (v == FAULT_VANISHED)
 		holder_event(HOLDER_FD_EVENTS, "vanished", evidence, NULL);
@@ -286,7 +286,7 @@ static const char *hold(struct holder *h)
 static int heal(struct holder *h, const char *why)
 {
 	char evidence[EVIDENCE_BYTES] = "";
-	enum fault_verdict v = undo_entry(h->entry, why, &h->run, evidence, sizeof(evidence));
+	enum fault_verdict v = undo_entry(h->entry, why, &h->run, evidence, sizeof evidence);
 
 	holder_event(HOLDER_FD_EVENTS, "healed", evidence, json_pack("{s:s}", "verdict", fault_verdict_names[v]));
 	return v == FAULT_CONFIRMED ? 0 : 1;
@@ -305,7 +305,7 @@ static int fail(struct holder *h, const struct err *err)
 
 	if (h->entry) {
 		(void)record(h, "failed", err->text, NULL);
-		v = undo_entry(h->entry, "failed", &h->run, evidence, sizeof(evidence));
+		v = undo_entry(h->entry, "failed", &h->run, evidence, sizeof evidence);
 	}
 	json_object_set_new(more, "undone", json_string(fault_verdict_names[v]));
 	holder_event(HOLDER_FD_EVENTS, "failed", evidence, more);
@@ -318,8 +318,8 @@ static int strike_host(struct holder *h, struct err *err)
 	struct pollfd p = { .fd = HOLDER_FD_CONTROL, .events = POLLIN };
 	char evidence[EVIDENCE_BYTES] = "", boot_id[64] = "";
 
-	(void)tool_boot_id(boot_id, sizeof(boot_id));
-	snprintf(evidence, sizeof(evidence), "%s; its boot id was %s", h->run.fault->breaks, boot_id);
+	(void)tool_boot_id(boot_id, sizeof boot_id);
+	(void)snprintf(evidence, sizeof evidence, "%s; its boot id was %s", h->run.fault->breaks, boot_id);
 	holder_event(HOLDER_FD_EVENTS, "injected", evidence, NULL);
 	(void)poll(&p, 1, (int)(REBOOT_NOTICE_NS / NS_PER_MS));
 	if (p.revents) {
@@ -377,7 +377,7 @@ static int watch_signals(struct holder *h)
 	sigset_t set;
 
 	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
 		sigaddset(&set, numbers[i]);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -errno;
@@ -420,7 +420,7 @@ static int holder_run(struct holder *h)
 	holder_event(HOLDER_FD_EVENTS, "injected", h->run.fault->breaks, NULL);
 	(void)record(h, "done", NULL, NULL);
 	why = hold(h);
-	snprintf(text, sizeof(text), "healing: %s", why);
+	(void)snprintf(text, sizeof text, "healing: %s", why);
 	holder_event(HOLDER_FD_EVENTS, "healing", text, json_pack("{s:s}", "why", why));
 	return heal(h, why);
 }
@@ -440,7 +440,7 @@ static int parse_options(int argc, char **argv, struct holder *h, json_t **ret_a
 		if (c == OPT_GUARD)
 			*ret_guard = true;
 		else if (c == OPT_ID)
-			snprintf(h->run.id, sizeof(h->run.id), "%s", optarg);
+			(void)snprintf(h->run.id, sizeof h->run.id, "%s", optarg);
 		else if (c == OPT_FAULT)
 			h->run.fault = fault_find(optarg);
 		else if (c == OPT_ARGS)
@@ -463,7 +463,7 @@ static int parse_options(int argc, char **argv, struct holder *h, json_t **ret_a
 
 int chaos_holder_main(int argc, char **argv)
 {
-	struct holder *h = calloc(1, sizeof(*h));
+	struct holder *h = calloc(1, sizeof *h);
 	json_t *args = NULL;
 	bool guard = false;
 	int status = 2;

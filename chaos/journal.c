@@ -35,7 +35,7 @@ static int entry_path(const char *id, char *ret, size_t bytes)
 
 static void journal_folder(char *ret, size_t bytes)
 {
-	snprintf(ret, bytes, "%s/journal", journal_state_dir());
+	(void)snprintf(ret, bytes, "%s/journal", journal_state_dir());
 }
 
 int journal_write(const json_t *entry, struct err *err)
@@ -44,10 +44,10 @@ int journal_write(const json_t *entry, struct err *err)
 	char *text;
 	int rc;
 
-	rc = entry_path(json_string_value(json_object_get(entry, "id")), path, sizeof(path));
+	rc = entry_path(json_string_value(json_object_get(entry, "id")), path, sizeof path);
 	if (rc < 0)
 		return err_set(err, rc, "a journal entry has no usable id");
-	journal_folder(folder, sizeof(folder));
+	journal_folder(folder, sizeof folder);
 	rc = file_mkdirs(folder, 0700, err);
 	if (rc < 0)
 		return rc;
@@ -67,7 +67,7 @@ int journal_read(const char *id, json_t **ret_entry, struct err *err)
 	json_t *entry;
 	int rc;
 
-	rc = entry_path(id, path, sizeof(path));
+	rc = entry_path(id, path, sizeof path);
 	if (rc < 0)
 		return err_set(err, rc, "not an id of a journal entry");
 	rc = file_read(path, ENTRY_BYTES_MAX, &text, &bytes, err);
@@ -89,12 +89,12 @@ int journal_strike(const char *id, struct err *err)
 	char path[600], folder[512];
 	int rc;
 
-	rc = entry_path(id, path, sizeof(path));
+	rc = entry_path(id, path, sizeof path);
 	if (rc < 0)
 		return err_set(err, rc, "not an id of a journal entry");
 	if (unlink(path) < 0 && errno != ENOENT)
 		return err_set(err, -errno, "cannot strike out %s: %m", path);
-	journal_folder(folder, sizeof(folder));
+	journal_folder(folder, sizeof folder);
 	return file_sync_folder(folder, err);
 }
 
@@ -112,7 +112,7 @@ json_t *journal_list(struct err *err)
 	char path[512];
 	int nr;
 
-	journal_folder(path, sizeof(path));
+	journal_folder(path, sizeof path);
 	nr = scandir(path, &names, is_entry, alphasort);
 	if (!list || (nr < 0 && errno != ENOENT))	/* to heal nothing because nothing could be read would be a lie */
 		(void)err_set(err, list ? -errno : -ENOMEM, "cannot read the journal %s: %s", path, list ? strerror(errno) : "out of memory");

@@ -59,7 +59,7 @@ static void add_match(struct flow *flow, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	(void)vsnprintf(flow->match[flow->matches_nr++], sizeof(flow->match[0]), format, ap);
+	(void)vsnprintf(flow->match[flow->matches_nr++], sizeof flow->match[0], format, ap);
 	va_end(ap);
 }
 
@@ -80,7 +80,7 @@ static int find_drbd(const struct fault_run *run, enum netem_socket which, struc
 	const char *name = which == NETEM_META ? "META" : "DATA";
 	int rc = run->dry ? 0 : drbd_link_find(&run->allow, &link, err);
 
-	memcpy(flow->dev, link.dev, sizeof(flow->dev));
+	memcpy(flow->dev, link.dev, sizeof flow->dev);
 	if (which == NETEM_BOTH) {
 		add_match(flow, "dst_ip %s src_port %d", s->peer, DRBD_PORT);
 		add_match(flow, "dst_ip %s dst_port %d", s->peer, DRBD_PORT);
@@ -98,7 +98,7 @@ static int find_nfs(const struct fault_run *run, struct flow *flow, struct err *
 	struct nfs_link link = { .dev = "DEV" };
 	int rc = run->dry ? 0 : nfs_link_find(&run->allow, &link, err);
 
-	memcpy(flow->dev, link.dev, sizeof(flow->dev));
+	memcpy(flow->dev, link.dev, sizeof flow->dev);
 	add_match(flow, "src_port %d", NFS_PORT);
 	add_match(flow, "dst_port %d", NFS_PORT);
 	return rc;
@@ -111,12 +111,12 @@ static void netem_words(const struct fault_run *run, char *ret, size_t bytes)
 	char delay[32], jitter[32];
 
 	if (json_object_get(run->args, "delay"))
-		snprintf(ret, bytes, "delay %s%s%s", units_exact_ns(fault_arg_u64(run, "delay"), delay, sizeof(delay)), jitter_ns ? " " : "",
-			 jitter_ns ? units_exact_ns(jitter_ns, jitter, sizeof(jitter)) : "");
+		(void)snprintf(ret, bytes, "delay %s%s%s", units_exact_ns(fault_arg_u64(run, "delay"), delay, sizeof delay), jitter_ns ? " " : "",
+			       jitter_ns ? units_exact_ns(jitter_ns, jitter, sizeof jitter) : "");
 	else if (json_object_get(run->args, "percent"))
-		snprintf(ret, bytes, "loss %" PRIu64 "%%", fault_arg_u64(run, "percent"));
+		(void)snprintf(ret, bytes, "loss %" PRIu64 "%%", fault_arg_u64(run, "percent"));
 	else
-		snprintf(ret, bytes, "rate %" PRIu64 "%s", rate % 1000 ? rate : rate / 1000, rate % 1000 ? "bit" : "kbit");
+		(void)snprintf(ret, bytes, "rate %" PRIu64 "%s", rate % 1000 ? rate : rate / 1000, rate % 1000 ? "bit" : "kbit");
 }
 
 /* The listing before, and a refusal when what we would add is there already. */
@@ -164,7 +164,7 @@ static int add_undo(const struct flow *flow, const char *before, struct plan *pl
 
 static int plan_flow(struct fault_run *run, const struct flow *found, const char *netem, struct plan *plan, struct err *err)
 {
-	struct flow *flow = calloc(1, sizeof(*flow));
+	struct flow *flow = calloc(1, sizeof *flow);
 	char *before = NULL;
 	int rc = 0;
 
@@ -196,7 +196,7 @@ int netem_plan_socket(struct fault_run *run, enum netem_socket which, struct pla
 {
 	char netem[96];
 
-	netem_words(run, netem, sizeof(netem));
+	netem_words(run, netem, sizeof netem);
 	return netem_plan(run, which, netem, plan, err);
 }
 
@@ -211,7 +211,7 @@ int netem_plan_nfs(struct fault_run *run, struct plan *plan, struct err *err)
 	char netem[96];
 	int rc = find_nfs(run, &flow, err);
 
-	netem_words(run, netem, sizeof(netem));
+	netem_words(run, netem, sizeof netem);
 	return rc < 0 ? rc : plan_flow(run, &flow, netem, plan, err);
 }
 
@@ -238,7 +238,7 @@ static int filters_there(const struct flow *flow, struct err *err)
 
 	rc = tool_output(&text, err, "tc filter show dev %s egress", flow->dev);
 	for (unsigned int i = 0; rc == 0 && i < flow->matches_nr; i++) {
-		snprintf(needle, sizeof(needle), "pref %u flower", PREF_FIRST + i);
+		(void)snprintf(needle, sizeof needle, "pref %u flower", PREF_FIRST + i);
 		if (!strstr(text, needle))
 			rc = -ENOENT;
 	}
@@ -279,20 +279,20 @@ enum fault_verdict netem_verify(struct fault_run *run, char *evidence, size_t by
 		rc = netem_parse(text, &n);
 	free(text);
 	if (rc == -ENOENT) {
-		snprintf(evidence, bytes, "the filter on %s or netem on %s is gone", flow->dev, flow->ifb);
+		(void)snprintf(evidence, bytes, "the filter on %s or netem on %s is gone", flow->dev, flow->ifb);
 		return FAULT_VANISHED;
 	}
 	if (rc < 0)
 		return fault_unseen(rc, &e, evidence, bytes);
-	drbd_words(words, sizeof(words));
+	drbd_words(words, sizeof words);
 	if (flow->socket.local_port != 0 && has_ended(run, &flow->socket)) {
-		snprintf(evidence, bytes, "the connection of port %u to port %u of %s has ended, and another one is not touched%s", flow->socket.local_port,
-			 flow->socket.peer_port, flow->socket.peer, words);
+		(void)snprintf(evidence, bytes, "the connection of port %u to port %u of %s has ended, and another one is not touched%s", flow->socket.local_port,
+			       flow->socket.peer_port, flow->socket.peer, words);
 		return FAULT_VANISHED;
 	}
 	seen = n.passed + n.lost + n.waiting;
-	snprintf(evidence, bytes, "%llu packets of %s came into netem, %llu since the last look: %llu went through, %llu were lost, %llu wait%s", seen, flow->what,
-		 seen - flow->seen_last, n.passed, n.lost, n.waiting, words);
+	(void)snprintf(evidence, bytes, "%llu packets of %s came into netem, %llu since the last look: %llu went through, %llu were lost, %llu wait%s", seen, flow->what,
+		       seen - flow->seen_last, n.passed, n.lost, n.waiting, words);
 	flow->seen_last = seen;
 	return seen > 0 ? FAULT_CONFIRMED : FAULT_INCONCLUSIVE;
 }

@@ -51,7 +51,7 @@ size_t nfs_parse_connections(const char *text, struct nfs_connection *ret, size_
 		struct nfs_connection c;
 		size_t n = strcspn(text, "\n");
 
-		(void)snprintf(line, sizeof(line), "%.*s", (int)n, text);
+		(void)snprintf(line, sizeof line, "%.*s", (int)n, text);
 		if (parse_line(line, &c) == 0 && nr++ < max)
 			ret[nr - 1] = c;
 		text += n;
@@ -84,7 +84,7 @@ size_t nfs_peers(struct nfs_connection *connections, size_t nr)
 {
 	size_t kept = 0;
 
-	qsort(connections, nr, sizeof(*connections), by_address);
+	qsort(connections, nr, sizeof *connections, by_address);
 	for (size_t i = 0; i < nr; i++)
 		if (kept == 0 || by_address(&connections[kept - 1], &connections[i]) != 0)
 			connections[kept++] = connections[i];
@@ -98,7 +98,7 @@ static int look_at(const struct ifaddrs *i, struct nfs_link *link, struct err *e
 	bool used;
 	int rc;
 
-	inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr, address, sizeof(address));
+	inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr, address, sizeof address);
 	rc = list_connections(address, &text, err);
 	if (rc < 0)
 		return rc;
@@ -107,8 +107,8 @@ static int look_at(const struct ifaddrs *i, struct nfs_link *link, struct err *e
 	if (used && link->address[0] != '\0')
 		return err_set(err, -EINVAL, "NFS runs over %s and %s: let the allow file name the interface of one of them alone", link->address, address);
 	if (used) {
-		(void)snprintf(link->dev, sizeof(link->dev), "%s", i->ifa_name);
-		(void)snprintf(link->address, sizeof(link->address), "%s", address);
+		(void)snprintf(link->dev, sizeof link->dev, "%s", i->ifa_name);
+		(void)snprintf(link->address, sizeof link->address, "%s", address);
 	}
 	return 0;
 }
@@ -206,7 +206,7 @@ static int check_listeners(struct err *err)
 	while (rc == 0 && (line = strsep(&rest, "\n"))) {
 		bool known = *line == '\0';
 
-		for (size_t i = 0; i < sizeof(every) / sizeof(every[0]); i++)
+		for (size_t i = 0; i < sizeof every / sizeof every[0]; i++)
 			known |= strstr(line, every[i]) != NULL;
 		if (!known)
 			rc = err_set(err, -EINVAL, "nfsd listens on one address alone, which could not be made again: %s", line);

@@ -29,7 +29,7 @@ static struct action *next_action(struct plan *plan, enum action_kind kind, stru
 		return NULL;
 	}
 	if (!plan->actions)
-		plan->actions = calloc(PLAN_ACTIONS_MAX, sizeof(*plan->actions));
+		plan->actions = calloc(PLAN_ACTIONS_MAX, sizeof *plan->actions);
 	if (!plan->actions) {
 		err_set(err, -ENOMEM, "out of memory");
 		return NULL;
@@ -55,9 +55,9 @@ static int add_run(struct plan *plan, struct err *err, const char *format, va_li
 
 	if (!a)
 		return -E2BIG;
-	n = vsnprintf(a->line, sizeof(a->line), format, ap);
-	if (n < 0 || (size_t)n >= sizeof(a->line))
-		return err_set(err, -E2BIG, "a command of more than %zu bytes", sizeof(a->line));
+	n = vsnprintf(a->line, sizeof a->line, format, ap);
+	if (n < 0 || (size_t)n >= sizeof a->line)
+		return err_set(err, -E2BIG, "a command of more than %zu bytes", sizeof a->line);
 	plan->actions_nr++;
 	return 0;
 }
@@ -102,7 +102,7 @@ int plan_add_clock(struct plan *plan, const char *what, int64_t offset_ns, struc
 {
 	char text[32];
 
-	snprintf(text, sizeof(text), "%" PRId64, offset_ns);
+	(void)snprintf(text, sizeof text, "%" PRId64, offset_ns);
 	return add_two(plan, ACTION_CLOCK, what, text, err);
 }
 
@@ -111,9 +111,9 @@ int plan_add_signal(struct plan *plan, const char *name, const struct process *p
 	char line[96], text[64], pid[32] = "";
 
 	if (process->pid > 0)
-		snprintf(pid, sizeof(pid), " (pid %d)", (int)process->pid);
-	snprintf(line, sizeof(line), "send SIG%s to %s%s", sigabbrev_np(signal), name, pid);
-	snprintf(text, sizeof(text), "%d %" PRIu64 " %d", (int)process->pid, process->start, signal);
+		(void)snprintf(pid, sizeof pid, " (pid %d)", (int)process->pid);
+	(void)snprintf(line, sizeof line, "send SIG%s to %s%s", sigabbrev_np(signal), name, pid);
+	(void)snprintf(text, sizeof text, "%d %" PRIu64 " %d", (int)process->pid, process->start, signal);
 	return add_two(plan, ACTION_SIGNAL, line, text, err);
 }
 
@@ -159,11 +159,11 @@ static int run_program(const struct action *a, struct err *err)
 	char line[ACTION_TEXT_BYTES], program[256];
 	int rc;
 
-	memcpy(line, a->line, sizeof(line));
+	memcpy(line, a->line, sizeof line);
 	rc = cut_words(line, argv);
 	if (rc < 0)
 		return err_set(err, rc, "cannot cut into words: %s", a->line);
-	rc = exec_find(argv[0], program, sizeof(program));
+	rc = exec_find(argv[0], program, sizeof program);
 	if (rc < 0)
 		return err_set(err, -ENOPKG, "the program %s is missing", argv[0]);
 	argv[0] = program;

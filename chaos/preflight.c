@@ -68,7 +68,7 @@ static bool is_deadly(const char *line, size_t bytes)
 {
 	static const char *const words[] = { "reboot", "sysrq", "halt", "poweroff", "shutdown" };
 
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
 		if (memmem(line, bytes, words[i], strlen(words[i])))
 			return true;
 	return false;
@@ -88,7 +88,7 @@ bool preflight_deadly_handler(const char *dump, char *ret, size_t bytes)
 		else if (inside && *line == '}')
 			inside = false;
 		else if (inside && is_deadly(line, n)) {
-			snprintf(ret, bytes, "%.*s", (int)strcspn(line, " \t\n"), line);
+			(void)snprintf(ret, bytes, "%.*s", (int)strcspn(line, " \t\n"), line);
 			return true;
 		}
 		dump = line + n + (line[n] == '\n');
@@ -102,7 +102,7 @@ static int look_handlers(const struct allow *allow, struct err *err)
 	int rc = tool_output(&text, err, "drbdadm dump");
 
 	(void)allow;
-	if (rc == 0 && preflight_deadly_handler(text, name, sizeof(name)))
+	if (rc == 0 && preflight_deadly_handler(text, name, sizeof name))
 		rc = err_set(err, -ENOPKG, "the handler %s of DRBD takes the host down when a fault makes DRBD call it: take it out of the configuration", name);
 	free(text);
 	return rc;
@@ -112,10 +112,10 @@ static bool element_has(const char *element, size_t bytes, const char *name, con
 {
 	char attribute[2 * ALLOW_NAME_BYTES];
 
-	snprintf(attribute, sizeof(attribute), " name=\"%s\"", name);
+	(void)snprintf(attribute, sizeof attribute, " name=\"%s\"", name);
 	if (!memmem(element, bytes, attribute, strlen(attribute)))
 		return false;
-	snprintf(attribute, sizeof(attribute), " value=\"%s\"", value);
+	(void)snprintf(attribute, sizeof attribute, " value=\"%s\"", value);
 	return memmem(element, bytes, attribute, strlen(attribute));
 }
 
@@ -167,7 +167,7 @@ static void strip_address(const char *text, char *ret, size_t bytes)
 		text += 7;
 		n -= 7;
 	}
-	snprintf(ret, bytes, "%.*s", (int)n, text);
+	(void)snprintf(ret, bytes, "%.*s", (int)n, text);
 	ret[strcspn(ret, "%")] = '\0';
 }
 
@@ -184,8 +184,8 @@ static bool parse_ends(char *line, struct preflight_session *ret)
 			local = word;
 			continue;
 		}
-		strip_address(local, ret->local, sizeof(ret->local));
-		snprintf(ret->peer, sizeof(ret->peer), "%s", word);
+		strip_address(local, ret->local, sizeof ret->local);
+		(void)snprintf(ret->peer, sizeof ret->peer, "%s", word);
 		return true;
 	}
 	return false;
@@ -195,11 +195,11 @@ bool preflight_next_session(const char **text, pid_t agent, struct preflight_ses
 {
 	char line[LINE_BYTES_MAX], pid[32];
 
-	snprintf(pid, sizeof(pid), "pid=%d,", (int)agent);
+	(void)snprintf(pid, sizeof pid, "pid=%d,", (int)agent);
 	while (**text) {
 		size_t n = strcspn(*text, "\n");
 
-		snprintf(line, sizeof(line), "%.*s", (int)n, *text);
+		(void)snprintf(line, sizeof line, "%.*s", (int)n, *text);
 		*text += n + ((*text)[n] == '\n');
 		if ((strstr(line, "(\"sshd") || strstr(line, pid)) && parse_ends(line, ret))
 			return true;
@@ -213,7 +213,7 @@ static int look_sessions(const char *text, pid_t agent, const struct allow *allo
 	char dev[IF_NAMESIZE];
 
 	while (preflight_next_session(&text, agent, &session))
-		if (tool_interface_of(session.local, dev, sizeof(dev)) == 0 && allow_has(&allow->interfaces, dev))
+		if (tool_interface_of(session.local, dev, sizeof dev) == 0 && allow_has(&allow->interfaces, dev))
 			return err_set(err, -ENOPKG, "this host is controlled over %s, by %s: take that interface out of the allow file, or come in by another", dev,
 				       session.peer);
 	return 0;
@@ -260,7 +260,7 @@ int preflight(const struct fault *fault, const struct allow *allow, json_t *ret_
 {
 	int first = 0;
 
-	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]) && (first == 0 || ret_checks); i++) {
+	for (size_t i = 0; i < sizeof checks / sizeof checks[0] && (first == 0 || ret_checks); i++) {
 		struct err e = ERR_INIT;
 		int rc;
 
@@ -278,7 +278,7 @@ int preflight(const struct fault *fault, const struct allow *allow, json_t *ret_
 int chaos_preflight(const char *fault, json_t **ret_checks, struct err *err)
 {
 	const struct fault *f = fault_find(fault);
-	struct allow *allow = calloc(1, sizeof(*allow));
+	struct allow *allow = calloc(1, sizeof *allow);
 	json_t *list = json_array();
 	struct err e = ERR_INIT;
 	int rc = allow && list ? fault_probe(f, allow, &e) : err_set(&e, -ENOMEM, "out of memory");

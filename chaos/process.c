@@ -40,7 +40,7 @@ int process_check_heeds(const char *status, int signal, struct err *err)
 {
 	static const struct { const char *field, *does; } masks[] = { { "\nSigBlk:", "blocked" }, { "\nSigIgn:", "ignored" } };
 
-	for (size_t i = 0; i < sizeof(masks) / sizeof(masks[0]); i++) {
+	for (size_t i = 0; i < sizeof masks / sizeof masks[0]; i++) {
 		const char *at = strstr(status, masks[i].field);
 		uint64_t mask;
 

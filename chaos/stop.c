@@ -24,18 +24,18 @@
 
 static void stop_path(char *ret, size_t bytes)
 {
-	snprintf(ret, bytes, "%s/stop", journal_state_dir());
+	(void)snprintf(ret, bytes, "%s/stop", journal_state_dir());
 }
 
 int chaos_stopped(struct err *err)
 {
 	char path[512], text[STOP_TEXT_BYTES];
 
-	stop_path(path, sizeof(path));
+	stop_path(path, sizeof path);
 	if (access(path, F_OK) < 0)
 		return errno == ENOENT ? 0 : err_set(err, -ENOPKG, "cannot look whether %s is there, which would block every fault: %s", path, strerror(errno));
-	if (tool_peek(path, text, sizeof(text)) <= 0)
-		snprintf(text, sizeof(text), "it does not say why");
+	if (tool_peek(path, text, sizeof text) <= 0)
+		(void)snprintf(text, sizeof text, "it does not say why");
 	for (char *c = text; *c; c++)
 		if (*c < ' ' || *c > '~')
 			*c = *c == '\n' ? ' ' : '?';
@@ -49,13 +49,13 @@ static int write_stop(struct err *err)
 	int64_t uid = tool_login_uid();
 	int rc;
 
-	stop_path(path, sizeof(path));
+	stop_path(path, sizeof path);
 	if (access(path, F_OK) == 0)
 		return 0;
-	clock_format_utc(clock_utc_ns(), utc, sizeof(utc));
+	clock_format_utc(clock_utc_ns(), utc, sizeof utc);
 	if (uid >= 0)
-		snprintf(login, sizeof(login), " (login %" PRId64 ")", uid);
-	snprintf(text, sizeof(text), "stopped by uid %u%s at %s\n", (unsigned int)getuid(), login, utc);
+		(void)snprintf(login, sizeof login, " (login %" PRId64 ")", uid);
+	(void)snprintf(text, sizeof text, "stopped by uid %u%s at %s\n", (unsigned int)getuid(), login, utc);
 	rc = file_mkdirs(journal_state_dir(), 0700, err);
 	if (rc == 0)
 		rc = file_write(path, text, strlen(text), 0644, err);
@@ -79,7 +79,7 @@ int chaos_stop_all(struct err *err)
 	keep_first(&first, write_stop(&e));
 	healed = chaos_heal_all("stop-all", &e);
 	keep_first(&first, healed);
-	snprintf(evidence, sizeof(evidence), "%d healed", healed);
+	(void)snprintf(evidence, sizeof evidence, "%d healed", healed);
 	act.result = first < 0 ? "failed" : "done";
 	act.evidence = first < 0 ? e.text : evidence;
 	keep_first(&first, audit_write(&act, &e));
@@ -92,7 +92,7 @@ int chaos_lift(struct err *err)
 	char path[512];
 	int rc;
 
-	stop_path(path, sizeof(path));
+	stop_path(path, sizeof path);
 	if (access(path, F_OK) < 0 && errno == ENOENT)
 		return 0;
 	rc = audit_write(&act, err);

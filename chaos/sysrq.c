@@ -31,7 +31,7 @@ enum fault_verdict sysrq_verify(struct fault_run *run, char *evidence, size_t by
 	char boot_id[64] = "";
 
 	(void)run;
-	(void)tool_boot_id(boot_id, sizeof(boot_id));
-	snprintf(evidence, bytes, "still running with the boot id %s", boot_id);
+	(void)tool_boot_id(boot_id, sizeof boot_id);
+	(void)snprintf(evidence, bytes, "still running with the boot id %s", boot_id);
 	return FAULT_MISMATCH;
 }

@@ -37,14 +37,14 @@ int tool_output(char **ret_out, struct err *err, const char *format, ...)
 	int rc, n;
 
 	va_start(ap, format);
-	n = vsnprintf(line, sizeof(line), format, ap);
+	n = vsnprintf(line, sizeof line, format, ap);
 	va_end(ap);
-	if (n < 0 || (size_t)n >= sizeof(line))
-		return err_set(err, -E2BIG, "a command of more than %zu bytes", sizeof(line));
+	if (n < 0 || (size_t)n >= sizeof line)
+		return err_set(err, -E2BIG, "a command of more than %zu bytes", sizeof line);
 	for (char *w = strtok_r(line, " ", &save); w && nr < ACTION_ARGS_MAX; w = strtok_r(NULL, " ", &save))
 		argv[nr++] = w;
 	argv[nr] = NULL;
-	rc = exec_find(argv[0], program, sizeof(program));
+	rc = exec_find(argv[0], program, sizeof program);
 	if (rc < 0)
 		return err_set(err, -ENOPKG, "the program %s is missing", argv[0]);
 	argv[0] = program;
@@ -66,7 +66,7 @@ static int read_child(int fd, void *arg)
 	int in = open(arg, O_RDONLY | O_CLOEXEC);
 	ssize_t n = -1;
 
-	while (in >= 0 && (n = read(in, buf, sizeof(buf))) > 0)
+	while (in >= 0 && (n = read(in, buf, sizeof buf)) > 0)
 		if (file_write_all(fd, buf, (size_t)n) < 0)
 			return 1;
 	return n < 0;
@@ -113,7 +113,7 @@ bool tool_next_mount(FILE *mountinfo, struct tool_mount *ret)
 	unsigned int major, minor;
 	char line[4096];
 
-	while (fgets(line, sizeof(line), mountinfo))
+	while (fgets(line, sizeof line, mountinfo))
 		if (sscanf(line, "%*s %*s %u:%u %*s %511s", &major, &minor, ret->where) == 3) {
 			ret->device = makedev(major, minor);
 			return true;
@@ -134,11 +134,11 @@ static int find(const char *name, const char *wchan, pid_t *ret, size_t max)
 
 		if (!isdigit((unsigned char)d->d_name[0]))
 			continue;
-		snprintf(path, sizeof(path), "/proc/%s/comm", d->d_name);
-		if (tool_peek(path, text, sizeof(text)) <= 0 || strcmp(text, name) != 0)
+		(void)snprintf(path, sizeof path, "/proc/%s/comm", d->d_name);
+		if (tool_peek(path, text, sizeof text) <= 0 || strcmp(text, name) != 0)
 			continue;
-		snprintf(path, sizeof(path), "/proc/%s/wchan", d->d_name);
-		if (wchan && (tool_peek(path, text, sizeof(text)) <= 0 || strcmp(text, wchan) != 0))
+		(void)snprintf(path, sizeof path, "/proc/%s/wchan", d->d_name);
+		if (wchan && (tool_peek(path, text, sizeof text) <= 0 || strcmp(text, wchan) != 0))
 			continue;
 		if ((size_t)nr++ < max)
 			ret[nr - 1] = (pid_t)strtol(d->d_name, NULL, 10);
@@ -177,7 +177,7 @@ int tool_interface_of(const char *address, char *ret, size_t bytes)
 	for (const struct ifaddrs *i = list; i && rc == -ENODEV; i = i->ifa_next) {
 		char text[INET6_ADDRSTRLEN];
 
-		if (address_text(i->ifa_addr, text, sizeof(text)) && strcmp(text, address) == 0)
+		if (address_text(i->ifa_addr, text, sizeof text) && strcmp(text, address) == 0)
 			rc = snprintf(ret, bytes, "%s", i->ifa_name) < (int)bytes ? 0 : -ENAMETOOLONG;
 	}
 	freeifaddrs(list);
@@ -189,7 +189,7 @@ static char *stat_from_state(pid_t pid, char *text, size_t bytes)
 {
 	char path[64], *p;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	(void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
 	if (tool_peek(path, text, bytes) <= 0)
 		return NULL;
 	p = strrchr(text, ')');	/* the name may hold blanks and brackets */
@@ -200,7 +200,7 @@ static char *stat_from_state(pid_t pid, char *text, size_t bytes)
 
 char tool_state(pid_t pid)
 {
-	char text[512], *state = stat_from_state(pid, text, sizeof(text));
+	char text[512], *state = stat_from_state(pid, text, sizeof text);
 
 	return state ? *state : '\0';
 }
@@ -208,7 +208,7 @@ char tool_state(pid_t pid)
 /* A field of a living process, numbered as proc_pid_stat(5) does; 0 when there is none. */
 static uint64_t stat_field(pid_t pid, int wanted)
 {
-	char text[512], *save, *state = stat_from_state(pid, text, sizeof(text)), *word = state ? strtok_r(state, " ", &save) : NULL;
+	char text[512], *save, *state = stat_from_state(pid, text, sizeof text), *word = state ? strtok_r(state, " ", &save) : NULL;
 
 	for (int field = 3; word && field < wanted; field++)
 		word = strtok_r(NULL, " ", &save);
@@ -236,7 +236,7 @@ int64_t tool_login_uid(void)
 {
 	char text[32];
 
-	if (tool_peek("/proc/self/loginuid", text, sizeof(text)) <= 0 || strtoul(text, NULL, 10) == (uid_t)-1)
+	if (tool_peek("/proc/self/loginuid", text, sizeof text) <= 0 || strtoul(text, NULL, 10) == (uid_t)-1)
 		return -1;
 	return (int64_t)strtoul(text, NULL, 10);
 }

@@ -102,7 +102,7 @@ static int plan_nfsd_threads(const json_t *op, struct plan *plan, struct err *er
 
 	if (rc < 0)
 		return rc;
-	snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT "\n", op_number(op, "threads"));
+	(void)snprintf(text, sizeof text, "%" JSON_INTEGER_FORMAT "\n", op_number(op, "threads"));
 	return plan_add_write(plan, UNDO_NFSD_THREADS, text, err);
 }
 
@@ -122,7 +122,7 @@ static bool are_ports(const char *text)
 {
 	size_t bytes = 0;
 
-	for (size_t i = 0; i < sizeof(nfsd_ports) / sizeof(nfsd_ports[0]); i++)
+	for (size_t i = 0; i < sizeof nfsd_ports / sizeof nfsd_ports[0]; i++)
 		bytes += count_of(text, nfsd_ports[i]) * strlen(nfsd_ports[i]);
 	return bytes > 0 && bytes == strlen(text);
 }
@@ -137,7 +137,7 @@ static int plan_nfsd_serve(const json_t *op, struct plan *plan, struct err *err)
 		rc = err_set(err, -EBADMSG, "NFSD_SERVE of a listener that is neither 'tcp 2049' nor 'udp 2049'");
 	if (rc == 0)
 		rc = plan_add_write(plan, UNDO_NFSD_THREADS, "0\n", err);
-	for (size_t i = 0; i < sizeof(nfsd_ports) / sizeof(nfsd_ports[0]) && rc == 0; i++)
+	for (size_t i = 0; i < sizeof nfsd_ports / sizeof nfsd_ports[0] && rc == 0; i++)
 		if (strstr(ports, nfsd_ports[i]))
 			rc = plan_add_write(plan, UNDO_NFSD_PORTS, nfsd_ports[i], err);
 	return rc < 0 ? rc : plan_nfsd_threads(op, plan, err);
@@ -162,9 +162,9 @@ static struct drbd_rates rates_of(const json_t *op)
 {
 	struct drbd_rates rates;
 
-	snprintf(rates.plan_ahead, sizeof(rates.plan_ahead), "%s", op_text(op, "plan_ahead"));
-	snprintf(rates.rate, sizeof(rates.rate), "%s", op_text(op, "rate"));
-	snprintf(rates.min, sizeof(rates.min), "%s", op_text(op, "min"));
+	(void)snprintf(rates.plan_ahead, sizeof rates.plan_ahead, "%s", op_text(op, "plan_ahead"));
+	(void)snprintf(rates.rate, sizeof rates.rate, "%s", op_text(op, "rate"));
+	(void)snprintf(rates.min, sizeof rates.min, "%s", op_text(op, "min"));
 	return rates;
 }
 
@@ -235,14 +235,14 @@ static int plan_continue(const json_t *op, struct plan *plan, struct err *err)
 
 static void marker_path(const json_t *op, char *ret, size_t bytes)
 {
-	snprintf(ret, bytes, "%s/none-%s", journal_state_dir(), op_text(op, "id"));
+	(void)snprintf(ret, bytes, "%s/none-%s", journal_state_dir(), op_text(op, "id"));
 }
 
 static int plan_marker_del(const json_t *op, struct plan *plan, struct err *err)
 {
 	char path[600];
 
-	marker_path(op, path, sizeof(path));
+	marker_path(op, path, sizeof path);
 	return plan_add_run(plan, err, "rm -f %s", path);
 }
 
@@ -300,7 +300,7 @@ static enum fault_verdict prove_nothing(const json_t *op, char *evidence, size_t
 
 static enum fault_verdict unknown(const struct err *e, char *evidence, size_t bytes)
 {
-	snprintf(evidence, bytes, "%.*s", (int)bytes - 1, e->text);
+	(void)snprintf(evidence, bytes, "%.*s", (int)bytes - 1, e->text);
 	return FAULT_INCONCLUSIVE;
 }
 
@@ -313,7 +313,7 @@ static enum fault_verdict prove_ifb_del(const json_t *op, char *evidence, size_t
 {
 	if (is_gone(op_text(op, "dev")))
 		return FAULT_CONFIRMED;
-	snprintf(evidence, bytes, "the interface %s is still there", op_text(op, "dev"));
+	(void)snprintf(evidence, bytes, "the interface %s is still there", op_text(op, "dev"));
 	return FAULT_MISMATCH;
 }
 
@@ -329,7 +329,7 @@ static enum fault_verdict prove_qdisc_same(const json_t *op, char *evidence, siz
 	if (undo_qdisc_list(dev, &list, &e) < 0)
 		return unknown(&e, evidence, bytes);
 	same = strcmp(list, op_text(op, "list")) == 0;
-	snprintf(evidence, bytes, "the qdisc listing of %s is %s: %.100s", dev, same ? "the one of before" : "not the one of before", list);
+	(void)snprintf(evidence, bytes, "the qdisc listing of %s is %s: %.100s", dev, same ? "the one of before" : "not the one of before", list);
 	evidence[strcspn(evidence, "\n")] = '\0';
 	free(list);
 	return same ? FAULT_CONFIRMED : FAULT_MISMATCH;
@@ -348,7 +348,7 @@ static enum fault_verdict prove_dm_table(const json_t *op, char *evidence, size_
 	/* Left suspended, or with a table loaded and not swapped in, by who died between two commands. */
 	same = strcmp(table, op_text(op, "table")) == 0 && !strstr(info, "SUSPENDED") && !strstr(info, "INACTIVE");
 	free(info);
-	snprintf(evidence, bytes, "the table of %s is '%.100s'%s", op_text(op, "name"), table, same ? " as before" : ", not the one of before");
+	(void)snprintf(evidence, bytes, "the table of %s is '%.100s'%s", op_text(op, "name"), table, same ? " as before" : ", not the one of before");
 	free(table);
 	return same ? FAULT_CONFIRMED : FAULT_MISMATCH;
 }
@@ -360,7 +360,7 @@ static enum fault_verdict prove_nfsd_threads(const json_t *op, char *evidence, s
 
 	if (undo_nfsd_pool(&nr, &e) < 0)
 		return unknown(&e, evidence, bytes);
-	snprintf(evidence, bytes, "nfsd has %u threads, %" JSON_INTEGER_FORMAT " before", nr, op_number(op, "threads"));
+	(void)snprintf(evidence, bytes, "nfsd has %u threads, %" JSON_INTEGER_FORMAT " before", nr, op_number(op, "threads"));
 	return nr == op_number(op, "threads") ? FAULT_CONFIRMED : FAULT_MISMATCH;
 }
 
@@ -376,11 +376,11 @@ static enum fault_verdict prove_nfsd_serve(const json_t *op, char *evidence, siz
 		return v;
 	if (tool_read(UNDO_NFSD_PORTS, &ports, &e) < 0)
 		return unknown(&e, evidence, bytes);
-	for (size_t i = 0; i < sizeof(nfsd_ports) / sizeof(nfsd_ports[0]); i++)
+	for (size_t i = 0; i < sizeof nfsd_ports / sizeof nfsd_ports[0]; i++)
 		same &= count_of(ports, nfsd_ports[i]) == count_of(op_text(op, "ports"), nfsd_ports[i]);
 	free(ports);
 	used = strlen(evidence);
-	snprintf(evidence + used, bytes - used, ", and %s listeners", same ? "the same" : "other");
+	(void)snprintf(evidence + used, bytes - used, ", and %s listeners", same ? "the same" : "other");
 	return same ? FAULT_CONFIRMED : FAULT_MISMATCH;
 }
 
@@ -395,13 +395,13 @@ static enum fault_verdict prove_fs_thaw(const json_t *op, char *evidence, size_t
 	int rc;
 
 	if (tool_processes(FREEZE_NAME, NULL) != 0) {
-		snprintf(evidence, bytes, "a freeze of %s is still under way", path);
+		(void)snprintf(evidence, bytes, "a freeze of %s is still under way", path);
 		return FAULT_MISMATCH;
 	}
 	rc = freeze_ask(path, FITHAW, &e);
 	if (rc < 0 && rc != -EINVAL && rc != -EOPNOTSUPP)
 		return unknown(&e, evidence, bytes);
-	snprintf(evidence, bytes, "the file system of %s %s frozen", path, rc == 0 ? "was still" : "is not");
+	(void)snprintf(evidence, bytes, "the file system of %s %s frozen", path, rc == 0 ? "was still" : "is not");
 	return rc == 0 ? FAULT_MISMATCH : FAULT_CONFIRMED;
 }
 
@@ -433,7 +433,7 @@ static enum fault_verdict prove_exports(const json_t *op, char *evidence, size_t
 		return unknown(&e, evidence, bytes);
 	same = has_lines(now, before) && has_lines(before, now);
 	free(now);
-	snprintf(evidence, bytes, "%s is %sexported as before", op_text(op, "path"), same ? "" : "not ");
+	(void)snprintf(evidence, bytes, "%s is %sexported as before", op_text(op, "path"), same ? "" : "not ");
 	return same ? FAULT_CONFIRMED : FAULT_MISMATCH;
 }
 
@@ -444,7 +444,7 @@ static enum fault_verdict prove_drbd_linked(const json_t *op, char *evidence, si
 
 	if (drbd_line(op_text(op, "resource"), &line, &e) < 0)
 		return unknown(&e, evidence, bytes);
-	snprintf(evidence, bytes, "%s is %s", op_text(op, "resource"), line.state);
+	(void)snprintf(evidence, bytes, "%s is %s", op_text(op, "resource"), line.state);
 	return drbd_is_linked(line.state) ? FAULT_CONFIRMED : FAULT_MISMATCH;
 }
 
@@ -455,7 +455,7 @@ static enum fault_verdict prove_drbd_attach(const json_t *op, char *evidence, si
 
 	if (drbd_line(op_text(op, "resource"), &line, &e) < 0)
 		return unknown(&e, evidence, bytes);
-	snprintf(evidence, bytes, "the disks of %s are %s", op_text(op, "resource"), line.disks);
+	(void)snprintf(evidence, bytes, "the disks of %s are %s", op_text(op, "resource"), line.disks);
 	return drbd_has_disk(&line) ? FAULT_CONFIRMED : FAULT_MISMATCH;
 }
 
@@ -466,7 +466,7 @@ static enum fault_verdict prove_drbd_verify_end(const json_t *op, char *evidence
 
 	if (drbd_line(op_text(op, "resource"), &line, &e) < 0)
 		return unknown(&e, evidence, bytes);
-	snprintf(evidence, bytes, "%s is %s", op_text(op, "resource"), line.state);
+	(void)snprintf(evidence, bytes, "%s is %s", op_text(op, "resource"), line.state);
 	return strncmp(line.state, "Verify", 6) == 0 ? FAULT_MISMATCH : FAULT_CONFIRMED;
 }
 
@@ -479,7 +479,7 @@ static enum fault_verdict prove_drbd_rates(const json_t *op, char *evidence, siz
 	if (drbd_rates_read(op_text(op, "resource"), &now, &e) < 0)
 		return unknown(&e, evidence, bytes);
 	same = strcmp(now.plan_ahead, before.plan_ahead) == 0 && strcmp(now.rate, before.rate) == 0 && strcmp(now.min, before.min) == 0;
-	snprintf(evidence, bytes, "c-plan-ahead %s, resync-rate %s, c-min-rate %s%s", now.plan_ahead, now.rate, now.min, same ? " as before" : ", not as before");
+	(void)snprintf(evidence, bytes, "c-plan-ahead %s, resync-rate %s, c-min-rate %s%s", now.plan_ahead, now.rate, now.min, same ? " as before" : ", not as before");
 	return same ? FAULT_CONFIRMED : FAULT_MISMATCH;
 }
 
@@ -490,7 +490,7 @@ static enum fault_verdict prove_drbd_resume(const json_t *op, char *evidence, si
 
 	if (drbd_line(op_text(op, "resource"), &line, &e) < 0)
 		return unknown(&e, evidence, bytes);
-	snprintf(evidence, bytes, "%s is %s, flags %s", op_text(op, "resource"), line.state, line.flags);
+	(void)snprintf(evidence, bytes, "%s is %s, flags %s", op_text(op, "resource"), line.state, line.flags);
 	return line.flags[0] == 's' ? FAULT_MISMATCH : FAULT_CONFIRMED;
 }
 
@@ -502,10 +502,10 @@ static enum fault_verdict prove_nft_gone(const json_t *op, char *evidence, size_
 
 	if (tool_output(&list, &e, "nft list tables") < 0)
 		return unknown(&e, evidence, bytes);
-	snprintf(needle, sizeof(needle), "table inet %s\n", op_text(op, "table"));
+	(void)snprintf(needle, sizeof needle, "table inet %s\n", op_text(op, "table"));
 	there = strstr(list, needle) != NULL;
 	free(list);
-	snprintf(evidence, bytes, "the nft table %s is %s", op_text(op, "table"), there ? "still there" : "gone");
+	(void)snprintf(evidence, bytes, "the nft table %s is %s", op_text(op, "table"), there ? "still there" : "gone");
 	return there ? FAULT_MISMATCH : FAULT_CONFIRMED;
 }
 
@@ -514,7 +514,7 @@ static enum fault_verdict prove_held_gone(const json_t *op, char *evidence, size
 	int nr = tool_processes("nfsd", "fanotify_handle_event");
 
 	(void)op;
-	snprintf(evidence, bytes, "%d nfsd threads wait in fanotify_handle_event", nr);
+	(void)snprintf(evidence, bytes, "%d nfsd threads wait in fanotify_handle_event", nr);
 	return nr == 0 ? FAULT_CONFIRMED : FAULT_MISMATCH;
 }
 
@@ -522,7 +522,7 @@ static enum fault_verdict prove_processes_gone(const json_t *op, char *evidence,
 {
 	int nr = tool_processes(op_text(op, "name"), NULL);
 
-	snprintf(evidence, bytes, "%d processes are named %s", nr, op_text(op, "name"));
+	(void)snprintf(evidence, bytes, "%d processes are named %s", nr, op_text(op, "name"));
 	return nr == 0 ? FAULT_CONFIRMED : nr < 0 ? FAULT_INCONCLUSIVE : FAULT_MISMATCH;
 }
 
@@ -531,7 +531,7 @@ static enum fault_verdict prove_continue(const json_t *op, char *evidence, size_
 	struct process process = process_of(op);
 	char state = process_state(&process);
 
-	snprintf(evidence, bytes, "%s (pid %d) %s", op_text(op, "name"), (int)process.pid, state == 'T' ? "is stopped" : state ? "runs" : "has ended");
+	(void)snprintf(evidence, bytes, "%s (pid %d) %s", op_text(op, "name"), (int)process.pid, state == 'T' ? "is stopped" : state ? "runs" : "has ended");
 	return state == 'T' ? FAULT_MISMATCH : FAULT_CONFIRMED;
 }
 
@@ -539,7 +539,7 @@ static enum fault_verdict prove_clock_offset(const json_t *op, char *evidence, s
 {
 	double off_ns = (double)clock_utc_offset_ns() - (double)op_number(op, "offset_ns");
 
-	snprintf(evidence, bytes, "CLOCK_REALTIME is %.6f s from where it would be", off_ns / 1e9);
+	(void)snprintf(evidence, bytes, "CLOCK_REALTIME is %.6f s from where it would be", off_ns / 1e9);
 	return fabs(off_ns) < CLOCK_OFFSET_ERROR_NS ? FAULT_CONFIRMED : FAULT_MISMATCH;
 }
 
@@ -548,9 +548,9 @@ static enum fault_verdict prove_marker_gone(const json_t *op, char *evidence, si
 	char path[600];
 	bool there;
 
-	marker_path(op, path, sizeof(path));
+	marker_path(op, path, sizeof path);
 	there = access(path, F_OK) == 0;
-	snprintf(evidence, bytes, "the mark is %s", there ? "still there" : "gone");
+	(void)snprintf(evidence, bytes, "the mark is %s", there ? "still there" : "gone");
 	return there ? FAULT_MISMATCH : FAULT_CONFIRMED;
 }
 
@@ -593,7 +593,7 @@ static const struct opcode *opcode_find(const json_t *op, struct err *err)
 			return NULL;
 		}
 	}
-	for (size_t i = 0; i < sizeof(opcodes) / sizeof(opcodes[0]); i++)
+	for (size_t i = 0; i < sizeof opcodes / sizeof opcodes[0]; i++)
 		if (strcmp(opcodes[i].name, op_name) == 0)
 			return &opcodes[i];
 	err_set(err, -EBADMSG, "unknown opcode '%s' in the journal", op_name);
@@ -636,13 +636,13 @@ static enum fault_verdict prove(const json_t *undo, bool other_boot, json_t *lef
 		enum fault_verdict v = FAULT_CONFIRMED;
 
 		if (!code)
-			v = unknown(&e, text, sizeof(text));
+			v = unknown(&e, text, sizeof text);
 		else if (!taken)
-			v = code->prove(op, text, sizeof(text));
+			v = code->prove(op, text, sizeof text);
 		if (left && code && !taken && (v != FAULT_CONFIRMED || code->prove == prove_nothing))
 			json_array_append(left, op);
 		if (text[0] != '\0' && (v != FAULT_CONFIRMED || all == FAULT_CONFIRMED))
-			snprintf(evidence, bytes, "%s", text);
+			(void)snprintf(evidence, bytes, "%s", text);
 		if (all == FAULT_CONFIRMED || v == FAULT_MISMATCH)
 			all = v;
 	}
@@ -653,7 +653,7 @@ static bool is_other_boot(const json_t *entry)
 {
 	char boot_id[64];
 
-	if (tool_boot_id(boot_id, sizeof(boot_id)) < 0)
+	if (tool_boot_id(boot_id, sizeof boot_id) < 0)
 		return false;
 	return strcmp(boot_id, op_text(entry, "boot_id")) != 0;
 }
@@ -677,7 +677,7 @@ static enum fault_verdict undo_once(const json_t *undo, bool other_boot, char *e
 	if (v != FAULT_CONFIRMED && e.text[0] != '\0') {
 		size_t used = strlen(evidence);
 
-		snprintf(evidence + used, bytes - used, "%s%s", used > 0 ? "; " : "", e.text);
+		(void)snprintf(evidence + used, bytes - used, "%s%s", used > 0 ? "; " : "", e.text);
 	}
 	json_decref(left);
 	return v;
@@ -698,9 +698,9 @@ static enum fault_verdict undo_until_proved(const json_t *entry, char *evidence,
 		clock_sleep_until_ns(clock_mono_ns() + UNDO_PAUSE_NS);
 	}
 	if (v == FAULT_CONFIRMED && other_boot)
-		snprintf(evidence, bytes, "a reboot has taken it away");
+		(void)snprintf(evidence, bytes, "a reboot has taken it away");
 	if (evidence[0] == '\0')
-		snprintf(evidence, bytes, "nothing had to be undone");
+		(void)snprintf(evidence, bytes, "nothing had to be undone");
 	if (v == FAULT_CONFIRMED && journal_strike(op_text(entry, "id"), &e) < 0)
 		return unknown(&e, evidence, bytes);
 	return v;
@@ -722,6 +722,6 @@ enum fault_verdict undo_entry(const json_t *entry, const char *why, struct fault
 	(void)audit_write(&act, &unwritten);
 	used = strlen(evidence);
 	if (unwritten.text[0] != '\0')
-		snprintf(evidence + used, bytes - used, "; not in the audit log: %s", unwritten.text);
+		(void)snprintf(evidence + used, bytes - used, "; not in the audit log: %s", unwritten.text);
 	return v;
 }

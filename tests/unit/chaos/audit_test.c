@@ -26,9 +26,9 @@ static char folder[64], path[128];
 
 static void enter(void)
 {
-	snprintf(folder, sizeof(folder), "/tmp/squall-audit-XXXXXX");
+	(void)snprintf(folder, sizeof folder, "/tmp/squall-audit-XXXXXX");
 	cr_assert(mkdtemp(folder));
-	snprintf(path, sizeof(path), "%s/audit.log", folder);
+	(void)snprintf(path, sizeof path, "%s/audit.log", folder);
 	setenv("SQUALL_STATE", folder, 1);
 }
 
@@ -154,19 +154,19 @@ Test(audit, records_that_are_taken_out_put_in_or_exchanged_are_found)
 	for (int i = 0; i < RECORDS; i++)
 		line[i + 1] = strchr(line[i], '\n') + 1;
 #define LINE(i) (int)(line[(i) + 1] - line[i]), line[i]
-	snprintf(other, sizeof(other), "%.*s%.*s%.*s", LINE(0), LINE(2), LINE(3));
+	(void)snprintf(other, sizeof other, "%.*s%.*s%.*s", LINE(0), LINE(2), LINE(3));
 	audit_check(other, strlen(other), NULL, &report);
 	cr_assert(report.problem && report.records == 1, "the second is gone");
-	snprintf(other, sizeof(other), "%.*s%.*s%.*s", LINE(1), LINE(2), LINE(3));
+	(void)snprintf(other, sizeof other, "%.*s%.*s%.*s", LINE(1), LINE(2), LINE(3));
 	audit_check(other, strlen(other), NULL, &report);
 	cr_assert(report.problem && report.records == 0, "the first is gone");
-	snprintf(other, sizeof(other), "%.*s%.*s%.*s", LINE(0), LINE(1), LINE(1));
+	(void)snprintf(other, sizeof other, "%.*s%.*s%.*s", LINE(0), LINE(1), LINE(1));
 	audit_check(other, strlen(other), NULL, &report);
 	cr_assert(report.problem && report.records == 2, "the second is there twice");
-	snprintf(other, sizeof(other), "%.*s%.*s%.*s%.*s", LINE(0), LINE(2), LINE(1), LINE(3));
+	(void)snprintf(other, sizeof other, "%.*s%.*s%.*s%.*s", LINE(0), LINE(2), LINE(1), LINE(3));
 	audit_check(other, strlen(other), NULL, &report);
 	cr_assert(report.problem && report.records == 1, "two are exchanged");
-	snprintf(other, sizeof(other), "%.*s%.*s%.*s", LINE(0), LINE(1), LINE(2));
+	(void)snprintf(other, sizeof other, "%.*s%.*s%.*s", LINE(0), LINE(1), LINE(2));
 	audit_check(other, strlen(other), NULL, &report);
 	cr_assert(!report.problem && report.records == 3 && memcmp(report.head, line[2], AUDIT_SHA_BYTES - 1) == 0, "what is left of a cut log is intact, by another head");
 	free(text);

@@ -37,7 +37,7 @@ static char *status_of(pid_t pid)
 	struct exec_result result = EXEC_RESULT_INIT;
 	struct err err = ERR_INIT;
 
-	snprintf(path, sizeof(path), pid == 0 ? "/proc/self/status" : "/proc/%d/status", (int)pid);
+	(void)snprintf(path, sizeof path, pid == 0 ? "/proc/self/status" : "/proc/%d/status", (int)pid);
 	cr_assert_eq(exec_run(argv, NULL, LONG_NS, &result, &err), 0, "%s", err.text);
 	cr_assert(result.out && result.status == 0);
 	free(result.err_out);

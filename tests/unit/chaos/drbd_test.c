@@ -72,10 +72,10 @@ Test(drbd, a_disk_that_was_given_up_is_none)
 	struct drbd_line line = { .disks = "Diskless/UpToDate" };
 
 	cr_expect_not(drbd_has_disk(&line));
-	snprintf(line.disks, sizeof line.disks, "Failed/UpToDate");
+	(void)snprintf(line.disks, sizeof line.disks, "Failed/UpToDate");
 	cr_expect_not(drbd_has_disk(&line));
-	snprintf(line.disks, sizeof line.disks, "UpToDate/Diskless");
+	(void)snprintf(line.disks, sizeof line.disks, "UpToDate/Diskless");
 	cr_expect(drbd_has_disk(&line));
-	snprintf(line.disks, sizeof line.disks, "Inconsistent/UpToDate");
+	(void)snprintf(line.disks, sizeof line.disks, "Inconsistent/UpToDate");
 	cr_expect(drbd_has_disk(&line));
 }

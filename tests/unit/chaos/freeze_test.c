@@ -37,11 +37,11 @@ static void enter(const char *suffix, bool mounted)
 
 	if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		cr_skip_test("needs root and a mount namespace");
-	snprintf(folder, sizeof(folder), "/tmp/squall-freeze-%d%s", (int)getpid(), suffix);
+	(void)snprintf(folder, sizeof folder, "/tmp/squall-freeze-%d%s", (int)getpid(), suffix);
 	cr_assert_eq(mkdir(folder, 0700), 0);
 	if (mounted && mount("tmpfs", folder, "tmpfs", 0, NULL) < 0)
 		cr_skip_test("no tmpfs can be mounted");
-	snprintf(allow, sizeof(allow), "exports: [\"%s\"]\nmax_time: 1m\n", folder);
+	(void)snprintf(allow, sizeof allow, "exports: [\"%s\"]\nmax_time: 1m\n", folder);
 	lab_enter(allow);
 }
 

@@ -39,7 +39,7 @@ static bool kernel_ends_connections(void)
 	int fd[3];
 	bool ended;
 
-	cr_assert_eq(exec_find("ss", ss, sizeof(ss)), 0);
+	cr_assert_eq(exec_find("ss", ss, sizeof ss), 0);
 	lab_connect(2050, fd);
 	cr_assert_eq(exec_check(argv, NULL, LONG_NS, &err), 0, "%s", err.text);
 	ended = recv(fd[2], &byte, 1, MSG_DONTWAIT) < 0 && errno != EAGAIN;

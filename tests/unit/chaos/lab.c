@@ -39,12 +39,12 @@ void lab_enter(const char *allow)
 
 	if (geteuid() != 0)
 		cr_skip_test("needs root");
-	snprintf(folder, sizeof(folder), "/tmp/squall-chaos-XXXXXX");
+	(void)snprintf(folder, sizeof folder, "/tmp/squall-chaos-XXXXXX");
 	cr_assert(mkdtemp(folder));
 	setenv("SQUALL_STATE", folder, 1);
 	pending_bytes = 0;
 	if (allow) {
-		snprintf(path, sizeof(path), "%s/allow.yaml", folder);
+		(void)snprintf(path, sizeof path, "%s/allow.yaml", folder);
 		cr_assert_eq(file_write(path, allow, strlen(allow), 0644, &err), 0, "%s", err.text);
 	}
 	if (unshare(CLONE_NEWNET) < 0)
@@ -68,8 +68,8 @@ void lab_connect(unsigned int port, int ret_fd[3])
 
 	ret_fd[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	ret_fd[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	cr_assert(bind(ret_fd[0], address, sizeof(at)) == 0 && listen(ret_fd[0], 1) == 0, "cannot listen on port %u: %s", port, strerror(errno));
-	cr_assert_eq(connect(ret_fd[1], address, sizeof(at)), 0, "%s", strerror(errno));
+	cr_assert(bind(ret_fd[0], address, sizeof at) == 0 && listen(ret_fd[0], 1) == 0, "cannot listen on port %u: %s", port, strerror(errno));
+	cr_assert_eq(connect(ret_fd[1], address, sizeof at), 0, "%s", strerror(errno));
 	ret_fd[2] = accept(ret_fd[0], NULL, NULL);
 	cr_assert_geq(ret_fd[2], 0, "%s", strerror(errno));
 }
@@ -125,7 +125,7 @@ json_t *lab_event(struct chaos_hold *hold, const char *event, const char *detail
 		if (clock_mono_ns() > end_ns)
 			return NULL;
 		(void)poll(&p, 1, 100);
-		n = read(hold->event_fd, pending + pending_bytes, sizeof(pending) - pending_bytes);
+		n = read(hold->event_fd, pending + pending_bytes, sizeof pending - pending_bytes);
 		if (n == 0 || (n < 0 && errno != EAGAIN))
 			return NULL;
 		if (n > 0)

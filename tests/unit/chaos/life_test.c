@@ -228,7 +228,7 @@ Test(life, a_fault_taken_away_behind_the_holder_has_vanished_once)
 
 	begin(&hold, LONG_NS, LONG_NS, "holder");
 	entry = lab_entry();
-	snprintf(path, sizeof(path), "%s/none-%s", getenv("SQUALL_STATE"), json_string_value(json_object_get(entry, "id")));
+	(void)snprintf(path, sizeof path, "%s/none-%s", getenv("SQUALL_STATE"), json_string_value(json_object_get(entry, "id")));
 	json_decref(entry);
 	cr_assert_eq(unlink(path), 0);
 	expect(&hold, "vanished", NULL);
@@ -300,7 +300,7 @@ Test(allow, a_file_that_others_can_write_or_own_is_refused)
 	char path[256];
 
 	enter();
-	snprintf(path, sizeof(path), "%s/allow.yaml", getenv("SQUALL_STATE"));
+	(void)snprintf(path, sizeof path, "%s/allow.yaml", getenv("SQUALL_STATE"));
 	cr_assert_eq(chmod(path, 0646), 0);
 	cr_assert_eq(chaos_probe("none", &err), -ENOPKG);
 	cr_assert_eq(chmod(path, 0644), 0);
@@ -315,7 +315,7 @@ Test(allow, what_it_says_is_checked)
 	static const char *const bad[] = { "max_time: 1s\ninterfaces: ['eth0; reboot']\n", "max_time: 1s\nexports: [srv]\n", "max_time: 1s\nresource: [r0]\n",
 					   "resources: [r0]\n", "max_time: soon\n", "max_time: 1s\nprocesses: [/bin/sh]\n", "max_time: 1s\nexports: [/srv/../etc]\n", "- 1\n" };
 
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		struct err err = ERR_INIT;
 
 		lab_enter(bad[i]);

@@ -39,7 +39,7 @@ Test(preflight, disk_timeout_is_off_when_it_is_0_or_not_said)
 	char text[1024];
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		snprintf(text, sizeof text, show, cases[i].line);
+		(void)snprintf(text, sizeof text, show, cases[i].line);
 		cr_assert_eq(preflight_disk_timeout(text), cases[i].timeout, "%s", cases[i].line);
 	}
 }
@@ -71,14 +71,14 @@ Test(preflight, a_handler_that_takes_the_host_down_is_found_wherever_it_stands)
 		       { "        fence-peer       /sbin/poweroff;\n", "fence-peer" } };
 	char text[2048], handlers[512], name[64];
 
-	snprintf(text, sizeof text, dump, "", "");
+	(void)snprintf(text, sizeof text, dump, "", "");
 	cr_assert(!preflight_deadly_handler(text, name, sizeof name), "a name of a host or a disk is no handler: %s", name);
-	snprintf(text, sizeof text, dump, harmless, harmless);
+	(void)snprintf(text, sizeof text, dump, harmless, harmless);
 	cr_assert(!preflight_deadly_handler(text, name, sizeof name), "%s", name);
 	for (size_t i = 0; i < sizeof deadly / sizeof deadly[0]; i++) {
-		snprintf(handlers, sizeof handlers, "    handlers {\n        split-brain      true;\n%s    }\n", deadly[i].command);
+		(void)snprintf(handlers, sizeof handlers, "    handlers {\n        split-brain      true;\n%s    }\n", deadly[i].command);
 		for (int common = 0; common < 2; common++) {
-			snprintf(text, sizeof text, dump, common ? handlers : harmless, common ? "" : handlers);
+			(void)snprintf(text, sizeof text, dump, common ? handlers : harmless, common ? "" : handlers);
 			cr_assert(preflight_deadly_handler(text, name, sizeof name), "%s", text);
 			cr_assert_str_eq(name, deadly[i].name);
 		}
@@ -94,11 +94,11 @@ Test(preflight, pacemaker_is_in_charge_of_what_its_configuration_names)
 				  "</primitive></resources></configuration></cib>\n";
 	char text[1024];
 
-	snprintf(text, sizeof text, cib, "false", "r0");
+	(void)snprintf(text, sizeof text, cib, "false", "r0");
 	cr_assert(preflight_is_managed(text, "r0"));
 	cr_assert(!preflight_is_managed(text, "r"), "another resource");
 	cr_assert(!preflight_is_managed(text, "r1"));
-	snprintf(text, sizeof text, cib, "true", "r0");
+	(void)snprintf(text, sizeof text, cib, "true", "r0");
 	cr_assert(!preflight_is_managed(text, "r0"), "it looks on in maintenance mode");
 	cr_assert(!preflight_is_managed("", "r0"));
 }

@@ -31,7 +31,7 @@ static void start_child(void)
 	int ready[2];
 	char byte;
 
-	snprintf(name, sizeof(name), "sq-t-%d", (int)parent);
+	(void)snprintf(name, sizeof name, "sq-t-%d", (int)parent);
 	cr_assert_eq(pipe(ready), 0);
 	child = fork();
 	if (child == 0) {
@@ -111,7 +111,7 @@ Test(process, that_cannot_be_killed_is_known_by_its_status)
 		{ "Name:\tx\nSigBlk:\t0000000000000000\n", -EBADMSG, "there is no SigIgn:" },
 	};
 
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct err err = ERR_INIT;
 
 		cr_expect_eq(process_check_heeds(cases[i].status, SIGKILL, &err), cases[i].rc, "%zu", i);

@@ -28,7 +28,7 @@ TestSuite(stop, .init = enter, .fini = lab_leave, .timeout = 60);
 
 static void state_path(const char *name, char *ret, size_t bytes)
 {
-	snprintf(ret, bytes, "%s/%s", getenv("SQUALL_STATE"), name);
+	(void)snprintf(ret, bytes, "%s/%s", getenv("SQUALL_STATE"), name);
 }
 
 static void expect(struct chaos_hold *hold, const char *event, const char *detail)
@@ -71,8 +71,8 @@ Test(stop, an_injection_that_is_under_way_is_refused_by_the_holder_itself)
 	json_t *entry = NULL, *failed;
 	int fd;
 
-	state_path("audit.log", log, sizeof(log));
-	state_path("stop", stop, sizeof(stop));
+	state_path("audit.log", log, sizeof log);
+	state_path("stop", stop, sizeof stop);
 	fd = open(log, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	cr_assert(fd >= 0 && flock(fd, LOCK_EX) == 0);
 	lab_start("none", LONG_NS, LONG_NS, &hold);
@@ -116,13 +116,13 @@ Test(stop, every_act_is_on_record_before_it_begins_and_with_its_end)
 
 	lab_start("none", LONG_NS, LONG_NS, &hold);
 	expect(&hold, "verify", "confirmed");
-	acts(text, sizeof(text));
+	acts(text, sizeof text);
 	cr_assert_str_eq(text, "inject begun (by hand); inject done (by hand)");
 	cr_assert_eq(chaos_hold_heal(&hold), 0);
 	expect(&hold, "healed", "confirmed");
 	cr_assert_eq(chaos_stop_all(&err), 0, "%s", err.text);
 	cr_assert_eq(chaos_lift(&err), 1);
-	acts(text, sizeof(text));
+	acts(text, sizeof text);
 	cr_assert_str_eq(text, "inject begun (by hand); inject done (by hand); undo begun (asked); undo confirmed (asked); stop-all begun (by hand);"
 			       " stop-all done (by hand); lift begun (by hand); lift done (by hand)");
 	chaos_hold_close(&hold);
@@ -137,7 +137,7 @@ Test(stop, a_holder_that_is_killed_leaves_its_guard_to_record_the_undo)
 	expect(&hold, "verify", "confirmed");
 	cr_assert_eq(kill(hold.holder, SIGKILL), 0);
 	expect(&hold, "healed", "confirmed");
-	acts(text, sizeof(text));
+	acts(text, sizeof text);
 	cr_assert(strstr(text, "undo begun (holder died); undo confirmed (holder died)"), "%s", text);
 	chaos_hold_close(&hold);
 }
@@ -151,7 +151,7 @@ Test(stop, a_fault_that_cannot_be_recorded_is_refused_and_a_heal_is_not)
 
 	lab_start("none", LONG_NS, LONG_NS, &hold);
 	expect(&hold, "verify", "confirmed");
-	state_path("audit.log", log, sizeof(log));
+	state_path("audit.log", log, sizeof log);
 	cr_assert_eq(file_write(log, "broken\n", 7, 0600, &err), 0);
 	cr_assert_eq(chaos_hold_heal(&hold), 0);
 	o = lab_event(&hold, "healed", "confirmed");

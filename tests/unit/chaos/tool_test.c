@@ -40,7 +40,7 @@ Test(tool, processes_of_a_name_are_found_with_their_pids, .timeout = 60)
 	pid_t pid[2], found[3] = { 0, 0, 0 };
 	char name[16];
 
-	snprintf(name, sizeof(name), "sq-%d", (int)getpid());
+	(void)snprintf(name, sizeof name, "sq-%d", (int)getpid());
 	cr_assert_eq(tool_pids(name, found, 3), 0);
 	for (int i = 0; i < 2; i++)
 		pid[i] = start_named(name);
