@@ -41,6 +41,21 @@ int nfs3_socket(const struct sockaddr_storage *server, int flags)
 	return fd;
 }
 
+/* A call with a time limit is not taken up again after a signal; a connection goes on being made. */
+static int await_connected(int fd)
+{
+	struct pollfd wait = { .fd = fd, .events = POLLOUT };
+	int rc, problem = 0;
+	socklen_t bytes = sizeof problem;
+
+	do
+		rc = poll(&wait, 1, ANSWER_S * 1000);
+	while (rc < 0 && errno == EINTR);
+	if (rc <= 0)
+		return rc < 0 ? -errno : -ETIMEDOUT;
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &problem, &bytes) < 0 ? -errno : -problem;
+}
+
 int nfs3_connect(const struct sockaddr_storage *server, socklen_t bytes)
 {
 	const struct timeval limit = { .tv_sec = ANSWER_S };
@@ -50,9 +65,11 @@ int nfs3_connect(const struct sockaddr_storage *server, socklen_t bytes)
 		return fd;
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);	/* of connect(), too */
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-	if (connect(fd, (const struct sockaddr *)server, bytes) == 0)
+	rc = connect(fd, (const struct sockaddr *)server, bytes) == 0 ? 0 : errno == EINPROGRESS ? -ETIMEDOUT : -errno;
+	if (rc == -EINTR)
+		rc = await_connected(fd);
+	if (rc == 0)
 		return fd;
-	rc = errno == EINPROGRESS ? -ETIMEDOUT : -errno;
 	close(fd);
 	return rc;
 }
@@ -62,6 +79,8 @@ static int send_all(int fd, const uint8_t *data, size_t bytes)
 	while (bytes > 0) {
 		ssize_t n = send(fd, data, bytes, MSG_NOSIGNAL);
 
+		if (n < 0 && errno == EINTR)
+			continue;
 		if (n < 0)
 			return errno == EAGAIN ? -ETIMEDOUT : -errno;
 		data += n;
@@ -79,6 +98,8 @@ static int receive_record(struct asker *a, size_t *ret_bytes)
 		ssize_t n = recv(a->fd, some, sizeof some, 0);
 		int64_t taken = n > 0 ? rpc_record_feed(&r, some, (size_t)n) : 0;
 
+		if (n < 0 && errno == EINTR)
+			continue;
 		if (n < 0)
 			return errno == EAGAIN ? -ETIMEDOUT : -errno;
 		if (n == 0)

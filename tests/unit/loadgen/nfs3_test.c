@@ -5,11 +5,17 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <ftw.h>
+#include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 #include "../../../loadgen/engine.h"
+#include "../../../loadgen/nfs3_tree.h"
 #include "fixture.h"
 #include "nfs_server.h"
 
@@ -152,4 +158,39 @@ Test(nfs3, what_is_wrong_with_the_server_is_said_before_the_start)
 	fixture_nfs3(&f);
 	(void)snprintf(f.profile.jobs[0].nfs.server, sizeof f.profile.jobs[0].nfs.server, "256.0.0.1");
 	check_refused(&f, -EHOSTUNREACH, "nfs3: server 256.0.0.1: ");
+}
+
+static int full_listener;
+static volatile sig_atomic_t signals;
+
+/* By the second signal somebody takes who waits in front of us; the third attempt of TCP, if not the second, finds room. */
+static void on_alarm(int signal)
+{
+	(void)signal;
+	if (++signals == 2)
+		(void)accept(full_listener, NULL, NULL);
+}
+
+Test(nfs3, a_connection_that_takes_its_time_outlives_signals, .timeout = 20)
+{
+	const struct itimerval every = { { .tv_usec = 100000 }, { .tv_usec = 100000 } }, never = { { 0 }, { 0 } };
+	struct sockaddr_storage to = { .ss_family = AF_INET };
+	struct sockaddr_in *at = (struct sockaddr_in *)&to;
+	socklen_t bytes = sizeof *at;
+	int before, fd;
+
+	at->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	full_listener = socket(AF_INET, SOCK_STREAM, 0);
+	before = socket(AF_INET, SOCK_STREAM, 0);
+	cr_assert(full_listener >= 0 && before >= 0 && bind(full_listener, (struct sockaddr *)at, bytes) == 0 && listen(full_listener, 0) == 0 &&
+		  getsockname(full_listener, (struct sockaddr *)at, &bytes) == 0 && connect(before, (struct sockaddr *)at, bytes) == 0);
+	(void)sigaction(SIGALRM, &(struct sigaction){ .sa_handler = on_alarm }, NULL);
+	(void)setitimer(ITIMER_REAL, &every, NULL);
+	fd = nfs3_connect(&to, bytes);
+	(void)setitimer(ITIMER_REAL, &never, NULL);
+	cr_expect_geq(fd, 0, "%s", strerror(-fd));
+	cr_expect_geq(signals, 2);
+	close(fd);
+	close(before);
+	close(full_listener);
 }
