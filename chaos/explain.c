@@ -79,6 +79,8 @@ static const char *nothing_to_undo(const struct fault *fault)
 {
 	if (fault->takes_host)
 		return "nothing: it is over with the boot";
+	if (fault->heal_class == HEAL_H2)
+		return "nothing to run: it is looked at until it is as it was";
 	return fault->instant ? "nothing: it is over when it is done" : "nothing to run: it goes with its holder";
 }
 

@@ -48,6 +48,7 @@ const struct fault *const faults[] = {
 	&fault_conn_kill,
 	&fault_server_cache_drop,
 	&fault_client_pause,
+	&fault_client_restart,
 	&fault_cpu_hog,
 	&fault_memory_hog,
 	&fault_clock_step,

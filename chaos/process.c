@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -16,6 +17,8 @@
 #include "exec.h"
 #include "plan.h"
 #include "tool.h"
+
+#define NAMESAKES_MAX 4096	/* workers of a service */
 
 int process_find(const char *name, struct process ret[PROCESSES_MAX], struct err *err)
 {
@@ -34,6 +37,35 @@ int process_find(const char *name, struct process ret[PROCESSES_MAX], struct err
 			return err_set(err, -EBUSY, "%s (pid %d) is stopped already: by another fault (squall chaos status), or by somebody", name, (int)pid[i]);
 	}
 	return nr;
+}
+
+static bool has_name(pid_t pid, const char *name)
+{
+	char path[64], text[64];
+
+	(void)snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+	return tool_peek(path, text, sizeof text) > 0 && strcmp(text, name) == 0;
+}
+
+int process_leaders(const char *name, struct process ret[PROCESSES_MAX], struct err *err)
+{
+	pid_t pid[NAMESAKES_MAX];
+	int nr = tool_pids(name, pid, NAMESAKES_MAX), leaders = 0;
+
+	if (nr < 0)
+		return err_set(err, nr, "cannot look for processes named %s: %s", name, strerror(-nr));
+	if (nr > NAMESAKES_MAX)
+		return err_set(err, -E2BIG, "%d processes are named %s, more than %d", nr, name, NAMESAKES_MAX);
+	for (int i = 0; i < nr; i++) {
+		struct process process = { .pid = pid[i], .start = tool_start_time(pid[i]) };
+
+		if (process.start == 0 || has_name(tool_parent(pid[i]), name))
+			continue;
+		if (leaders == PROCESSES_MAX)
+			return err_set(err, -E2BIG, "more than %d services are named %s", PROCESSES_MAX, name);
+		ret[leaders++] = process;
+	}
+	return leaders;
 }
 
 int process_check_heeds(const char *status, int signal, struct err *err)

@@ -27,6 +27,13 @@ struct process {
 int process_find(const char *name, struct process ret[PROCESSES_MAX], struct err *err);
 
 /**
+ * The processes of a name whose parent has another: a service whose workers are named like it is one.
+ * Errors: -E2BIG more than PROCESSES_MAX, or too many to look at; -errno
+ * @return how many; one that is ending is none
+ */
+int process_leaders(const char *name, struct process ret[PROCESSES_MAX], struct err *err);
+
+/**
  * Whether a signal can have an effect, by what /proc/PID/status says: threads of the kernel ignore signals, even SIGKILL, and kill(2) succeeds all the same.
  * Errors: -ENOTSUP it is ignored or blocked; -EBADMSG status does not say
  */

@@ -526,6 +526,19 @@ static enum fault_verdict prove_processes_gone(const json_t *op, char *evidence,
 	return nr == 0 ? FAULT_CONFIRMED : nr < 0 ? FAULT_INCONCLUSIVE : FAULT_MISMATCH;
 }
 
+/* Whatever starts them has 60 s for it, as every undo. */
+static enum fault_verdict prove_services_run(const json_t *op, char *evidence, size_t bytes)
+{
+	struct process found[PROCESSES_MAX];
+	struct err e = ERR_INIT;
+	int nr = process_leaders(op_text(op, "name"), found, &e);
+
+	if (nr < 0)
+		return unknown(&e, evidence, bytes);
+	(void)snprintf(evidence, bytes, "%d of %s run, %" JSON_INTEGER_FORMAT " before", nr, op_text(op, "name"), op_number(op, "nr"));
+	return nr >= op_number(op, "nr") ? FAULT_CONFIRMED : FAULT_MISMATCH;
+}
+
 static enum fault_verdict prove_continue(const json_t *op, char *evidence, size_t bytes)
 {
 	struct process process = process_of(op);
@@ -573,6 +586,7 @@ static const struct opcode opcodes[] = {
 	{ "NFT_GONE", plan_nothing, prove_nft_gone, false },
 	{ "HELD_GONE", plan_nothing, prove_held_gone, true },
 	{ "PROCESSES_GONE", plan_nothing, prove_processes_gone, true },
+	{ "SERVICES_RUN", plan_nothing, prove_services_run, false },	/* by themselves: their supervisor starts them */
 	{ "CONTINUE", plan_continue, prove_continue, false },
 	{ "CLOCK_OFFSET", plan_clock_offset, prove_clock_offset, false },
 	{ "MARKER_DEL", plan_marker_del, prove_marker_gone, true },

@@ -77,8 +77,9 @@ void lab_connect(unsigned int port, int ret_fd[3])
 void lab_start(const char *fault, uint64_t lease_ns, uint64_t max_ns, struct chaos_hold *hold)
 {
 	struct err err = ERR_INIT;
-	json_t *args = json_object();
+	json_t *args = NULL;
 
+	cr_assert_eq(chaos_check(fault, NULL, NULL, &args, &err), 0, "%s", err.text);
 	cr_assert_eq(chaos_hold_start(fault, args, lease_ns, max_ns, "by hand", hold, &err), 0, "%s", err.text);
 	json_decref(args);
 }

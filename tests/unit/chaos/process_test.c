@@ -97,6 +97,40 @@ Test(process, that_began_at_another_time_is_another_one)
 	cr_expect_neq(tool_state(child), '\0', "it was killed all the same");
 }
 
+/* A process without descriptors of ours that only waits; it has the name of its parent. */
+static pid_t fork_namesake(void)
+{
+	pid_t parent = getpid(), pid = fork();
+
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		while (getppid() == parent)
+			pause();
+		_exit(1);
+	}
+	cr_assert_gt(pid, 0);
+	return pid;
+}
+
+Test(process, that_workers_of_its_name_belong_to_is_one_service)
+{
+	struct process found[PROCESSES_MAX];
+	struct err err = ERR_INIT;
+	pid_t worker;
+
+	(void)prctl(PR_SET_NAME, name);	/* now the child is a worker of ours */
+	worker = fork_namesake();
+	cr_expect_eq(process_leaders(name, found, &err), 1, "%s", err.text);
+	cr_expect_eq(found[0].pid, getpid());
+	cr_expect_eq(found[0].start, tool_start_time(getpid()));
+	(void)prctl(PR_SET_NAME, "other");
+	cr_expect_eq(process_leaders(name, found, &err), 2, "%s", err.text);
+	(void)kill(worker, SIGKILL);
+	cr_assert_eq(waitid(P_PID, (id_t)worker, &(siginfo_t){ 0 }, WEXITED | WNOWAIT), 0);
+	cr_expect_eq(process_leaders(name, found, &err), 1, "a zombie counts");
+	(void)waitpid(worker, NULL, 0);
+}
+
 /* As the kernel of the lab has it of nfsd, of lockd, and of a process. */
 Test(process, that_cannot_be_killed_is_known_by_its_status)
 {
