@@ -30,7 +30,8 @@ const char *const cut_needs[] = { "nft", NULL };
 
 struct cut {
 	const char *table;
-	unsigned int port, rules;
+	unsigned int port;	/* 0: callbacks */
+	unsigned int rules;
 	pid_t nft;		/* owner of the table; 0 = not started */
 	int input_fd;
 	uint64_t packets_last;
@@ -107,6 +108,37 @@ int cut_plan_peers(struct fault_run *run, const char *table, unsigned int port, 
 		return -ENOMEM;
 	for (size_t i = 0; i < peers_nr; i++)
 		add_rules(run, cut, dev, peers[i].peer, text, sizeof text);
+	return finish(cut, text, plan, err);
+}
+
+/*
+ * A packet begins with a callback when, after the header of TCP and the four bytes each of the record mark and the XID, there is a call (0) of RPC version 2
+ * for the callback program. Headers have no options, time stamps, or time stamps and one block of a selective acknowledgement.
+ * Source: RFC 5531, 9 and 11; NFS4_CALLBACK in the kernel's include/linux/nfs4.h.
+ */
+static void add_callback_rules(struct cut *cut, const char *dev, char *text, size_t bytes)
+{
+	static const unsigned int header_words[] = { 5, 8, 11 };
+
+	for (size_t i = 0; i < sizeof header_words / sizeof header_words[0]; i++, cut->rules++) {
+		size_t n = strlen(text);
+
+		(void)snprintf(text + n, bytes - n, "add rule inet %s o oifname \"%s\" tcp doff %u @th,%u,96 0x240000000 counter drop\n", cut->table, dev,
+			       header_words[i], header_words[i] * 32 + 64);
+	}
+}
+
+int cut_plan_callbacks(struct fault_run *run, const char *table, struct plan *plan, struct err *err)
+{
+	char text[ACTION_TEXT_BYTES];
+	struct cut *cut = begin(run, table, 0, text, sizeof text);
+
+	if (!cut)
+		return -ENOMEM;
+	if (run->dry)
+		add_callback_rules(cut, "DEV", text, sizeof text);
+	for (size_t i = 0; !run->dry && i < run->allow.interfaces.nr; i++)
+		add_callback_rules(cut, run->allow.interfaces.name[i], text, sizeof text);
 	return finish(cut, text, plan, err);
 }
 
@@ -209,6 +241,7 @@ enum fault_verdict cut_verify(struct fault_run *run, char *evidence, size_t byte
 {
 	struct cut *cut = run->state;
 	struct err e = ERR_INIT;
+	char what[32] = "callbacks";
 	uint64_t packets, more;
 	unsigned int rules;
 	int rc = count(cut, &packets, &rules, &e);
@@ -221,7 +254,9 @@ enum fault_verdict cut_verify(struct fault_run *run, char *evidence, size_t byte
 		return fault_unseen(rc, &e, evidence, bytes);
 	more = packets - cut->packets_last;
 	cut->packets_last = packets;
-	(void)snprintf(evidence, bytes, "%" PRIu64 " packets of port %u dropped, %" PRIu64 " since the last look", packets, cut->port, more);
+	if (cut->port > 0)
+		(void)snprintf(what, sizeof what, "packets of port %u", cut->port);
+	(void)snprintf(evidence, bytes, "%" PRIu64 " %s dropped, %" PRIu64 " since the last look", packets, what, more);
 	return packets > 0 ? FAULT_CONFIRMED : FAULT_INCONCLUSIVE;
 }
 

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fault_nfs_callback_cut.c - drops the callbacks of an NFSv4 server: what it recalls from its clients, they never hear of.
+ *
+ * NFSv4.0 has a connection of its own for them, later versions use the client's. There a callback that is dropped holds up everything behind it, as TCP
+ * goes on in order: the client's requests arrive and no answer comes back.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "confine.h"
+#include "cut.h"
+#include "err.h"
+#include "nfs.h"
+
+#define CLIENTS "/proc/fs/nfsd/clients"
+
+/* Names alone: to read what is in there can crash the server. @return how many NFSv4 clients the server knows, or -errno */
+static int count_clients(void)
+{
+	DIR *dir = opendir(CLIENTS);
+	struct dirent *d;
+	int nr = 0;
+
+	if (!dir)
+		return -errno;
+	while ((d = readdir(dir)) != NULL)
+		nr += d->d_name[0] != '.';
+	closedir(dir);
+	return nr;
+}
+
+static int probe(const struct allow *allow, struct err *err)
+{
+	(void)allow;
+	return nfsd_check_file(CLIENTS, R_OK, err);
+}
+
+static int plan(struct fault_run *run, struct plan *plan, struct err *err)
+{
+	int nr = run->dry ? 1 : count_clients();
+
+	if (nr <= 0)
+		return err_set(err, nr < 0 ? nr : -ENOTCONN, "nfsd knows no NFSv4 client, and others are not called back");
+	return cut_plan_callbacks(run, "squall_cb_cut", plan, err);
+}
+
+static void foresee(const struct fault_run *run, char *ret, size_t bytes)
+{
+	(void)run;
+	(void)snprintf(ret, bytes, "DRBD is not touched and stays Connected. Nothing happens until somebody wants a file that a client holds a delegation of: he waits until the"
+		       " server takes that away, at the latest after the lease (90s). A client of NFSv4.1 or later gets no answer at all from its first lost callback on,"
+		       " until TCP sends it again after the heal or the client connects anew; one of NFSv4.0 loses its delegations alone");
+}
+
+static const struct fault_arg args[] = { { .name = NULL } };
+
+const struct fault fault_nfs_callback_cut = {
+	.name = "nfs-callback-cut",
+	.breaks = "drops the callbacks to NFSv4 clients",
+	.where = "an NFS server with NFSv4 clients",
+	.page = "docs/faults/nfs-callback-cut.scd",
+	.heal_class = HEAL_H0,
+	.capabilities = CONFINE_CAP(NET_ADMIN),
+	.allowed = ALLOW_EXPORT | ALLOW_INTERFACE,
+	.args = args,
+	.needs = cut_needs,
+	.probe = probe,
+	.plan = plan,
+	.inject = cut_inject,
+	.verify = cut_verify,
+	.foresee = foresee,
+	.heal = cut_heal,
+};
