@@ -77,6 +77,8 @@ static void expiry_of(const struct fault *fault, uint64_t lease_ns, uint64_t max
 /* Instead of commands. */
 static const char *nothing_to_undo(const struct fault *fault)
 {
+	if (fault->outside)
+		return fault->outside;
 	if (fault->takes_host)
 		return "nothing: it is over with the boot";
 	if (fault->heal_class == HEAL_H2)

@@ -18,13 +18,6 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 	return sysrq_plan(plan, "b", err);
 }
 
-static void foresee(const struct fault_run *run, char *ret, size_t bytes)
-{
-	(void)run;
-	(void)snprintf(ret, bytes, "DRBD does not stay Connected: the peer misses this host within 10.5s (ping-int 10s + ping-timeout 500ms), and resyncs when it is"
-		       " back. An NFS server serves nothing until it has booted; hard mounts wait, and NFSv4 clients wait for the grace period too");
-}
-
 static const struct fault_arg args[] = { { .name = NULL } };
 static const char *const needs[] = { NULL };
 
@@ -41,5 +34,5 @@ const struct fault fault_host_reboot = {
 	.probe = probe,
 	.plan = plan,
 	.verify = sysrq_verify,
-	.foresee = foresee,
+	.foresee = sysrq_foresee_reset,
 };

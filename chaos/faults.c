@@ -55,6 +55,7 @@ const struct fault *const faults[] = {
 	&fault_clock_step,
 	&fault_host_reboot,
 	&fault_host_crash,
+	&fault_power_cut,
 	NULL,
 };
 
@@ -103,6 +104,13 @@ bool chaos_takes_host(const char *fault)
 	const struct fault *f = fault_find(fault);
 
 	return f && f->takes_host;
+}
+
+bool chaos_is_outside(const char *fault)
+{
+	const struct fault *f = fault_find(fault);
+
+	return f && f->outside;
 }
 
 uint64_t fault_arg_u64(const struct fault_run *run, const char *name)
@@ -378,8 +386,8 @@ json_t *chaos_list(void)
 		struct err e = ERR_INIT;
 		bool available = chaos_probe(f->name, &e) == 0;
 
-		json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:s, s:s, s:o, s:b, s:s, s:s}", "fault", f->name, "heal_class",
-						      heal_class_names[f->heal_class], "instant", f->instant, "breaks", f->breaks, "where", f->where, "args", list_args(f),
+		json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:b, s:s, s:s, s:o, s:b, s:s, s:s}", "fault", f->name, "heal_class",
+						      heal_class_names[f->heal_class], "instant", f->instant, "outside", f->outside != NULL, "breaks", f->breaks, "where", f->where, "args", list_args(f),
 						      "available", available, "reason", e.text, "page", f->page));
 	}
 	return json_pack("{s:o}", "faults", list);

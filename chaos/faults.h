@@ -63,6 +63,7 @@ struct fault {
 	enum heal_class heal_class;
 	bool instant;			/* it is done when it is injected */
 	bool takes_host;		/* an instant after which there is no holder to prove it */
+	const char *outside;		/* done to the host by its hypervisor, in a run; how that takes it back. No holder does it, and its probe says so */
 	unsigned int allowed;		/* what the allow file must name one of: ALLOW_... */
 	uint64_t capabilities;		/* that its holder keeps beside CONFINE_BASE: CONFINE_CAP(...) of what it does and undoes */
 	const struct fault_arg *args;	/* ends with name NULL */
@@ -82,7 +83,7 @@ extern const struct fault fault_none, fault_drbd_link_delay, fault_drbd_link_los
 	fault_nfs_upcall_stall, fault_nfs_callback_cut,
 	fault_net_delay, fault_net_loss, fault_net_rate, fault_net_cut, fault_conn_kill, fault_server_cache_drop, fault_client_pause, fault_client_restart,
 	fault_cpu_hog, fault_memory_hog,
-	fault_clock_step, fault_host_reboot, fault_host_crash;
+	fault_clock_step, fault_host_reboot, fault_host_crash, fault_power_cut;
 
 /** @return the row or NULL. */
 const struct fault *fault_find(const char *name);

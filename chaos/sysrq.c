@@ -35,3 +35,10 @@ enum fault_verdict sysrq_verify(struct fault_run *run, char *evidence, size_t by
 	(void)snprintf(evidence, bytes, "still running with the boot id %s", boot_id);
 	return FAULT_MISMATCH;
 }
+
+void sysrq_foresee_reset(const struct fault_run *run, char *ret, size_t bytes)
+{
+	(void)run;
+	(void)snprintf(ret, bytes, "DRBD does not stay Connected: the peer misses this host within 10.5s (ping-int 10s + ping-timeout 500ms), and resyncs when it is"
+		       " back. An NFS server serves nothing until it has booted; hard mounts wait, and NFSv4 clients wait for the grace period too");
+}

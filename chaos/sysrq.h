@@ -19,4 +19,7 @@ int sysrq_plan(struct plan *plan, const char *key, struct err *err);
 /** @return FAULT_MISMATCH: who can still ask is on a host that is still there. */
 enum fault_verdict sysrq_verify(struct fault_run *run, char *evidence, size_t bytes);
 
+/** Of a reset at once, whoever gives it. */
+void sysrq_foresee_reset(const struct fault_run *run, char *ret, size_t bytes);
+
 #endif

@@ -74,6 +74,7 @@ struct run_fault {
 	int host;			/* -1 until it is injected */
 	json_t *args;
 	bool takes_host;
+	bool is_outside;		/* the hypervisor does it */
 	bool ripe;			/* what it waits for has been true */
 	int64_t inject_ns, heal_ns;	/* since T0; -1 = not yet */
 	char verified[16], healed[16], healed_by[NAME_BYTES], evidence[512];

@@ -17,6 +17,7 @@
 #include "chaos.h"
 #include "clock.h"
 #include "err.h"
+#include "lab.h"
 #include "report.h"
 #include "run.h"
 
@@ -92,6 +93,9 @@ int schedule_check(struct run *run, struct err *err)
 		if (rc < 0)
 			return f->args ? rc : err_prefix(err, rc, "%s:%u", p->file, f->line);
 		r->takes_host = chaos_takes_host(f->fault);
+		r->is_outside = chaos_is_outside(f->fault);
+		if (r->is_outside && strcmp(run->options->on, "lab") != 0)
+			return err_set(err, -EINVAL, "%s:%u: only the hypervisor of the lab does %s; --on lab", p->file, f->line, f->fault);
 		r->ripe = f->condition.text[0] == '\0';
 		if (f->again && !chaos_is_instant(f->fault) && f->for_ns == 0)
 			return err_set(err, -EINVAL, "%s:%u: %s is repeated and must be over before it comes again; add `for`", p->file, f->line, f->fault);
@@ -181,11 +185,25 @@ static void refuse(struct run *run, unsigned int idx)
 	run_note(run, "", "failed", (int)idx, run_now(run), f->evidence);
 }
 
+static int order(struct run *run, unsigned int idx, struct host *host, struct err *err)
+{
+	const char *fault = run->profile.faults[idx].fault;
+	struct run_fault *f = &run->fault[idx];
+
+	if (f->is_outside)
+		return lab_reset(host->name, err);
+	(void)bus_send(run->bus, host->name, "fault",
+		       json_pack("{s:i, s:s, s:O, s:I}", "idx", (int)idx, "fault", fault, "args", f->args, "max_ns",
+				 (json_int_t)run->profile.max_run_ns));
+	return 0;
+}
+
 static void inject(struct run *run, unsigned int idx)
 {
 	const struct fault_plan *plan = &run->profile.faults[idx];
 	struct run_fault *f = &run->fault[idx];
 	struct host *host = hosts_find(run, plan->on[0] != '\0' ? plan->on : run->primary);
+	struct err err = ERR_INIT;
 	const char *other;
 
 	if (!host && plan->on[0] == '\0' && strcmp(plan->fault, "none") == 0)
@@ -203,11 +221,13 @@ static void inject(struct run *run, unsigned int idx)
 	}
 	f->host = (int)(host - run->host);
 	f->state = FAULT_ASKED;
+	if (order(run, idx, host, &err) < 0) {
+		(void)snprintf(f->evidence, sizeof f->evidence, "%s", err.text);
+		refuse(run, idx);
+		return;
+	}
 	if (f->takes_host)
 		take_host(run, idx, host);
-	(void)bus_send(run->bus, host->name, "fault",
-		       json_pack("{s:i, s:s, s:O, s:I}", "idx", (int)idx, "fault", plan->fault, "args", f->args, "max_ns",
-				 (json_int_t)run->profile.max_run_ns));
 	run_note(run, host->name, "inject", (int)idx, run_now(run), plan->fault);
 	progress_say(run, "fault: %s on %s", plan->fault, host->name);
 }

@@ -45,8 +45,11 @@ bool chaos_breaks_storage(const char *fault);
 /** @return whether the fault is an instant and not a state that lasts: done, proved and healed of itself at once, or it takes the host away. */
 bool chaos_is_instant(const char *fault);
 
-/** @return whether it is an instant that takes the host away, with its agent and all faults in force there (host-reboot, host-crash). */
+/** @return whether it is an instant that takes the host away, with its agent and all faults in force there (host-reboot, host-crash, power-cut). */
 bool chaos_takes_host(const char *fault);
+
+/** @return whether nothing on the host can do it, but the hypervisor of the lab: the coordinator has it done. */
+bool chaos_is_outside(const char *fault);
 
 /**
  * What a fault would do; nothing is done. Names of the host, which a dry run does not ask for, stand in capital letters. Needs neither root nor the
@@ -144,7 +147,7 @@ int chaos_status(json_t **ret_status, struct err *err);
  */
 int chaos_audit(json_t **ret_audit, struct err *err);
 
-/** The table: {"faults": [{"fault", "heal_class", "instant", "breaks", "where", "args", "available", "reason", "page"}]}; new reference. */
+/** The table: {"faults": [{"fault", "heal_class", "instant", "outside", "breaks", "where", "args", "available", "reason", "page"}]}; new reference. */
 json_t *chaos_list(void);
 
 /* The hidden commands that holder and guard run as (re-exec of the program itself). */

@@ -120,6 +120,15 @@ Test(instant, one_with_nothing_to_act_on_fails_and_leaves_nothing)
 	cr_assert(lab_is_clean());
 }
 
+Test(instant, what_only_a_hypervisor_does_says_so)
+{
+	struct err err = ERR_INIT;
+
+	cr_expect(chaos_is_outside("power-cut") && !chaos_is_outside("host-reboot"));
+	cr_assert_eq(chaos_probe("power-cut", &err), -ENOPKG);
+	cr_expect(strstr(err.text, "only a hypervisor") && strstr(err.text, "host-reboot comes nearest"), "%s", err.text);
+}
+
 Test(instant, where_no_nfsd_runs_none_is_restarted)
 {
 	struct err err = ERR_INIT;
