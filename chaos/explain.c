@@ -25,6 +25,7 @@ static const char *const heal_words[] = {
 	[HEAL_H2] = "the undo is in the journal before the first action; the holder carries it out, its guard when the holder dies, the next agent or the boot when both do",
 	[HEAL_H3] = "only a reboot heals it; needs --allow-reboot outside of the lab",
 };
+static const char outside_words[] = "a process beside the coordinator takes it back, also when the coordinator dies; the coordinator when that process does";
 
 /* "label:    text", cut at blanks so that no line is longer than WIDTH. */
 static void print_wrapped(FILE *f, const char *indent, const char *label, const char *text)
@@ -67,7 +68,9 @@ static void expiry_of(const struct fault *fault, uint64_t lease_ns, uint64_t max
 
 	units_exact_ns(lease_ns, lease, sizeof lease);
 	units_exact_ns(max_ns, max, sizeof max);
-	if (fault->instant)
+	if (fault->outside && !fault->instant)
+		(void)snprintf(ret, bytes, "with the run at the latest, whatever ends it");
+	else if (fault->instant)
 		(void)snprintf(ret, bytes, "none: it is done in an instant");
 	else
 		(void)snprintf(ret, bytes, "%s after the injection at the latest, or max_time of the allow file if that is shorter; %s after whoever asked for"
@@ -108,7 +111,7 @@ int chaos_explain(const char *fault, const json_t *args, uint64_t lease_ns, uint
 	*ret_explained = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:s, s:s, s:b, s:I, s:I}", "fault", fault, "breaks", run.fault->breaks, "where",
 				   run.fault->where, "arguments", arguments, "inject", lines_of(&plan, "nothing"), "undo",
 				   lines_of(&heal, nothing_to_undo(run.fault)), "heal_class", heal_class_names[run.fault->heal_class], "heal",
-				   heal_words[run.fault->heal_class], "regime", regime, "expiry", expiry, "instant", run.fault->instant, "lease_ns",
+				   run.fault->outside && !run.fault->takes_host ? outside_words : heal_words[run.fault->heal_class], "regime", regime, "expiry", expiry, "instant", run.fault->instant, "lease_ns",
 				   (json_int_t)lease_ns, "max_ns", (json_int_t)max_ns);
 	if (!*ret_explained)
 		rc = err_set(err, -ENOMEM, "out of memory");

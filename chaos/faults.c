@@ -32,6 +32,7 @@ const struct fault *const faults[] = {
 	&fault_disk_slow,
 	&fault_disk_freeze,
 	&fault_disk_error,
+	&fault_disk_cap,
 	&fault_nfsd_threads,
 	&fault_nfsd_hang,
 	&fault_nfsd_kill,
@@ -56,6 +57,7 @@ const struct fault *const faults[] = {
 	&fault_host_reboot,
 	&fault_host_crash,
 	&fault_power_cut,
+	&fault_host_freeze,
 	NULL,
 };
 

@@ -83,7 +83,7 @@ extern const struct fault fault_none, fault_drbd_link_delay, fault_drbd_link_los
 	fault_nfs_upcall_stall, fault_nfs_callback_cut,
 	fault_net_delay, fault_net_loss, fault_net_rate, fault_net_cut, fault_conn_kill, fault_server_cache_drop, fault_client_pause, fault_client_restart,
 	fault_cpu_hog, fault_memory_hog,
-	fault_clock_step, fault_host_reboot, fault_host_crash, fault_power_cut;
+	fault_clock_step, fault_host_reboot, fault_host_crash, fault_power_cut, fault_host_freeze, fault_disk_cap;
 
 /** @return the row or NULL. */
 const struct fault *fault_find(const char *name);

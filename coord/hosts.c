@@ -40,7 +40,7 @@ bool host_has(const struct host *host, const char *role)
 
 int64_t host_time(const struct run *run, const struct host *host, int64_t host_ns)
 {
-	return host_ns + host->offset_ns - (int64_t)run->t0_ns;
+	return host_ns + (host_ns < host->froze_ns ? host->offset_before_ns : host->offset_ns) - (int64_t)run->t0_ns;
 }
 
 /* The agent of this host: the same program, forked, on a socket pair. It dies with us. */
@@ -317,7 +317,7 @@ static void give_up_silent(struct run *run, struct host *host, uint64_t now)
 {
 	uint64_t limit = host->rebooting ? REBOOT_SILENCE_NS : AGENT_LEASE_NS;
 
-	if (!host->connected || host->heard_ns == 0 || now < host->heard_ns + limit)
+	if (!host->connected || host->frozen || host->heard_ns == 0 || now < host->heard_ns + limit)
 		return;
 	bus_detach(run->bus, host->name);
 	host_gone(run, host);
@@ -369,6 +369,8 @@ static void reap(pid_t pid)
 
 void hosts_close(struct run *run)
 {
+	for (int i = 0; i < FAULTS_MAX; i++)
+		outside_close(&run->fault[i].outside);
 	for (int i = 0; i < run->hosts_nr; i++)
 		(void)bus_send(run->bus, run->host[i].name, "bye", NULL);
 	(void)bus_flush(run->bus, clock_mono_ns() + 2 * NS_PER_S);

@@ -183,6 +183,24 @@ static void dispatch(struct run *run, struct bus_message *m)
 		schedule_journal(run, host, m->body);
 }
 
+void host_frozen(struct run *run, struct host *host, uint64_t at_ns)
+{
+	host->frozen = true;
+	host->offset_before_ns = host->offset_ns;
+	host->froze_ns = (int64_t)at_ns - host->offset_ns;
+	run_note(run, host->name, "note", -1, run_now(run), "its clocks are stopped with it");
+}
+
+/* The first round trip to come says how long they stood; until then it is what has gone by. What was asked before is answered too late to measure by. */
+void host_thawed(struct host *host, uint64_t at_ns)
+{
+	host->frozen = false;
+	host->offset_ns = (int64_t)at_ns - host->froze_ns;
+	host->ping_best_ns = 0;
+	memset(host->ping_sent_ns, 0, sizeof host->ping_sent_ns);
+	host->heard_ns = clock_mono_ns();
+}
+
 static void renew_leases(struct run *run, uint64_t now)
 {
 	if (now < run->next_lease_ns)
@@ -191,7 +209,7 @@ static void renew_leases(struct run *run, uint64_t now)
 	for (int i = 0; i < run->hosts_nr; i++) {
 		struct host *host = &run->host[i];
 
-		if (!host->connected)
+		if (!host->connected || host->frozen)
 			continue;
 		host->ping_seq++;
 		host->ping_sent_ns[host->ping_seq % PINGS] = clock_mono_ns();
@@ -214,6 +232,7 @@ int run_pump(struct run *run, bool (*until)(struct run *, void *), void *arg, ui
 			return 0;
 		renew_leases(run, now);
 		hosts_retry(run, now);
+		schedule_outside(run);
 		if (run->record)
 			(void)record_begin(run->record, NULL);
 		rc = bus_next(run->bus, now + NS_PER_S / 20 < deadline_ns ? now + NS_PER_S / 20 : deadline_ns, &m);

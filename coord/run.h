@@ -18,6 +18,7 @@
 #include "broker.h"
 #include "bus.h"
 #include "load.h"
+#include "outside.h"
 #include "profile.h"
 #include "record.h"
 
@@ -50,6 +51,8 @@ struct host {
 	char name[NAME_BYTES], roles[64], url[64], dir[256], boot[64], kernel[128], version[64];
 	pid_t pid;			/* of a forked agent; 0 in the lab */
 	bool connected, rebooting, lost;	/* lost: gone in mid-run, and not heard of since */
+	bool frozen;			/* its clocks stand too: nobody waits for a word of it */
+	int64_t froze_ns, offset_before_ns;	/* its clock when it was last frozen, and its offset up to then */
 	int64_t offset_ns, error_ns;	/* host's clock + offset = ours */
 	uint64_t offset_at_ns;		/* when that was measured */
 	char clock_wrong[160];		/* a sentence when two measurements cannot be of one clock; "" */
@@ -75,6 +78,7 @@ struct run_fault {
 	json_t *args;
 	bool takes_host;
 	bool is_outside;		/* the hypervisor does it */
+	struct outside outside;		/* unless it takes the host */
 	bool ripe;			/* what it waits for has been true */
 	int64_t inject_ns, heal_ns;	/* since T0; -1 = not yet */
 	char verified[16], healed[16], healed_by[NAME_BYTES], evidence[512];
@@ -131,6 +135,9 @@ int64_t host_time(const struct run *run, const struct host *host, int64_t host_n
 int run_pump(struct run *run, bool (*until)(struct run *, void *), void *arg, uint64_t deadline_ns, struct err *err);
 /** The connection to a host has ended. */
 void host_gone(struct run *run, struct host *host);
+/** Its clocks were stopped then [our clock]; they go on since. */
+void host_frozen(struct run *run, struct host *host, uint64_t at_ns);
+void host_thawed(struct host *host, uint64_t at_ns);
 /** Send to all hosts with a role and wait for all answers; body is copied. */
 int run_ask_all(struct run *run, const char *role, const char *kind, json_t *body, uint64_t timeout_ns, struct err *err);
 
@@ -166,6 +173,8 @@ void schedule_journal(struct run *run, struct host *host, const json_t *body);
 void schedule_host_lost(struct run *run, struct host *host);
 void schedule_host_found(struct run *run, struct host *host);
 void schedule_heal_all(struct run *run);
+/** What became of the faults that the hypervisor holds. */
+void schedule_outside(struct run *run);
 bool schedule_is_over(struct run *run, void *arg);
 void schedule_store(struct run *run);
 void schedule_free(struct run *run);

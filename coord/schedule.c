@@ -96,6 +96,8 @@ int schedule_check(struct run *run, struct err *err)
 		r->is_outside = chaos_is_outside(f->fault);
 		if (r->is_outside && strcmp(run->options->on, "lab") != 0)
 			return err_set(err, -EINVAL, "%s:%u: only the hypervisor of the lab does %s; --on lab", p->file, f->line, f->fault);
+		if (r->is_outside && !r->takes_host && strncmp(f->on, "client-", 7) == 0)	/* whose clock measures the load, and who has no disk */
+			return err_set(err, -EINVAL, "%s:%u: %s is for the stores of the lab", p->file, f->line, f->fault);
 		r->ripe = f->condition.text[0] == '\0';
 		if (f->again && !chaos_is_instant(f->fault) && f->for_ns == 0)
 			return err_set(err, -EINVAL, "%s:%u: %s is repeated and must be over before it comes again; add `for`", p->file, f->line, f->fault);
@@ -190,12 +192,24 @@ static int order(struct run *run, unsigned int idx, struct host *host, struct er
 	const char *fault = run->profile.faults[idx].fault;
 	struct run_fault *f = &run->fault[idx];
 
-	if (f->is_outside)
+	if (f->is_outside && f->takes_host)
 		return lab_reset(host->name, err);
+	if (f->is_outside)
+		return outside_start(&f->outside, fault, host->name, f->args, run->profile.max_run_ns, err);
 	(void)bus_send(run->bus, host->name, "fault",
 		       json_pack("{s:i, s:s, s:O, s:I}", "idx", (int)idx, "fault", fault, "args", f->args, "max_ns",
 				 (json_int_t)run->profile.max_run_ns));
 	return 0;
+}
+
+static void order_heal(struct run *run, unsigned int idx)
+{
+	struct run_fault *f = &run->fault[idx];
+
+	if (f->is_outside)
+		outside_heal(&f->outside);
+	else
+		(void)bus_send(run->bus, run->host[f->host].name, "heal", json_pack("{s:i}", "idx", (int)idx));
 }
 
 static void inject(struct run *run, unsigned int idx)
@@ -253,7 +267,7 @@ static void watch_return(struct run *run, unsigned int idx)
 /* Whether a fault that took the host has taken this one with it: then the journal of the host that came back judges it (schedule_journal). */
 static bool is_taken_by_reboot(const struct run *run, unsigned int idx)
 {
-	for (unsigned int i = 0; i < run->profile.faults_nr; i++)
+	for (unsigned int i = 0; i < run->profile.faults_nr && !run->fault[idx].is_outside; i++)
 		if (run->fault[i].takes_host && run->fault[i].host == run->fault[idx].host && run->fault[i].inject_ns >= run->fault[idx].inject_ns)
 			return true;
 	return false;
@@ -271,7 +285,7 @@ void schedule_tick(struct run *run, int64_t now)
 			watch_return(run, i);
 		else if (f->state == FAULT_IN_FORCE && !is_taken_by_reboot(run, i) && now >= end_of(run, i)) {
 			f->state = FAULT_HEALING;
-			(void)bus_send(run->bus, run->host[f->host].name, "heal", json_pack("{s:i}", "idx", (int)i));
+			order_heal(run, i);
 			run_note(run, run->host[f->host].name, "heal", (int)i, now, "its time is over");
 		}
 	}
@@ -340,6 +354,43 @@ void schedule_event(struct run *run, struct host *host, int idx, const json_t *e
 	schedule_store(run);
 }
 
+/* Its process knows our clock; events are of the host's. */
+static void take_outside(struct run *run, unsigned int idx, json_t *event)
+{
+	struct host *host = &run->host[run->fault[idx].host];
+	const char *kind = json_string_value(json_object_get(event, "event"));
+	uint64_t at_ns = (uint64_t)json_integer_value(json_object_get(event, "t_ns"));
+	bool freezes = strcmp(run->profile.faults[idx].fault, "host-freeze") == 0;
+
+	if (freezes && kind && strcmp(kind, "injected") == 0)
+		host_frozen(run, host, at_ns);
+	if (freezes && kind && strcmp(kind, "healed") == 0)
+		host_thawed(host, at_ns);
+	json_object_set_new(event, "t_ns", json_integer((json_int_t)at_ns - host->offset_ns));
+	schedule_event(run, host, (int)idx, event);
+}
+
+void schedule_outside(struct run *run)
+{
+	for (unsigned int i = 0; i < run->profile.faults_nr; i++) {
+		struct run_fault *f = &run->fault[i];
+		struct err err = ERR_INIT;
+		json_t *event;
+		int rc;
+
+		while ((rc = outside_event(&f->outside, &event)) == 1) {
+			take_outside(run, i, event);
+			json_decref(event);
+		}
+		if (rc == -ECHILD && f->state != FAULT_OVER && outside_restart(&f->outside, run->profile.faults[i].fault, run->host[f->host].name, &err) == 0)
+			continue;
+		if (rc < 0) {
+			schedule_event(run, &run->host[f->host], (int)i, NULL);
+			outside_close(&f->outside);
+		}
+	}
+}
+
 void schedule_host_back(struct run *run, struct host *host)
 {
 	int64_t now = run_now(run);
@@ -367,6 +418,8 @@ void schedule_host_back(struct run *run, struct host *host)
 /* Whether it is or may be in force there. */
 static bool is_open_on(const struct run *run, const struct run_fault *f, const struct host *host)
 {
+	if (f->is_outside && !f->takes_host)
+		return false;	/* what becomes of the host does not matter to it */
 	return f->host >= 0 && &run->host[f->host] == host && f->state != FAULT_OVER && f->state != FAULT_WAITING;
 }
 
@@ -423,7 +476,7 @@ void schedule_heal_all(struct run *run)
 		if (f->state != FAULT_ASKED && f->state != FAULT_IN_FORCE)
 			continue;
 		if (!f->takes_host)
-			(void)bus_send(run->bus, run->host[f->host].name, "heal", json_pack("{s:i}", "idx", (int)i));
+			order_heal(run, i);
 	}
 }
 

@@ -71,6 +71,21 @@ int lab_exec(const char *node, char *const argv[], uint64_t timeout_ns, struct e
 /** Reset a node as its power button would. */
 int lab_reset(const char *node, struct err *err);
 
+/** Stop the virtual processors of a node, with all its clocks; let them go on, and set the time of day that they missed. Errors: -EIO what QEMU said */
+int lab_freeze(const char *node, struct err *err);
+int lab_thaw(const char *node, struct err *err);
+int lab_is_frozen(const char *node, bool *ret_frozen, struct err *err);
+
+/** The disk of a store as QEMU sees it. */
+struct lab_disk {
+	uint64_t iops;		/* at most so many requests a second; 0 = no cap */
+	uint64_t requests;	/* reads and writes that are done, since the node's start */
+};
+
+/** @param iops  0 = no cap */
+int lab_cap_disk(const char *node, uint64_t iops, struct err *err);
+int lab_look_disk(const char *node, struct lab_disk *ret, struct err *err);
+
 /** End every process of the lab and remove everything but the cache. A lab that is not up is fine. */
 int lab_down(struct err *err);
 

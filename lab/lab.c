@@ -400,14 +400,83 @@ int lab_exec(const char *node, char *const argv[], uint64_t timeout_ns, struct e
 	return rc;
 }
 
+/* @param ret_state  to be freed, whatever is returned */
+static int open_node(const char *node, struct lab_state **ret_state, const struct lab_vm **ret_vm, struct err *err)
+{
+	*ret_state = calloc(1, sizeof **ret_state);
+	return *ret_state ? find_node(node, *ret_state, ret_vm, err) : err_set(err, -ENOMEM, "lab: no memory");
+}
+
 int lab_reset(const char *node, struct err *err)
 {
-	struct lab_state *state = calloc(1, sizeof *state);
-	const struct lab_vm *vm = NULL;
-	int rc = state ? find_node(node, state, &vm, err) : err_set(err, -ENOMEM, "lab: no memory");
+	struct lab_state *state;
+	const struct lab_vm *vm;
+	int rc = open_node(node, &state, &vm, err);
 
 	if (rc == 0)
 		rc = vm_reset(state, vm, err);
+	free(state);
+	return rc;
+}
+
+int lab_freeze(const char *node, struct err *err)
+{
+	struct lab_state *state;
+	const struct lab_vm *vm;
+	int rc = open_node(node, &state, &vm, err);
+
+	if (rc == 0)
+		rc = vm_freeze(state, vm, err);
+	free(state);
+	return rc;
+}
+
+int lab_thaw(const char *node, struct err *err)
+{
+	struct lab_state *state;
+	const struct lab_vm *vm;
+	int rc = open_node(node, &state, &vm, err);
+
+	if (rc == 0)
+		rc = vm_thaw(state, vm, err);
+	if (rc == 0)
+		rc = control_set_clock(vm->control, err);
+	free(state);
+	return rc;
+}
+
+int lab_is_frozen(const char *node, bool *ret_frozen, struct err *err)
+{
+	struct lab_state *state;
+	const struct lab_vm *vm;
+	int rc = open_node(node, &state, &vm, err);
+
+	if (rc == 0)
+		rc = vm_is_frozen(state, vm, ret_frozen, err);
+	free(state);
+	return rc;
+}
+
+int lab_cap_disk(const char *node, uint64_t iops, struct err *err)
+{
+	struct lab_state *state;
+	const struct lab_vm *vm;
+	int rc = open_node(node, &state, &vm, err);
+
+	if (rc == 0)
+		rc = vm_cap_disk(state, vm, iops, err);
+	free(state);
+	return rc;
+}
+
+int lab_look_disk(const char *node, struct lab_disk *ret, struct err *err)
+{
+	struct lab_state *state;
+	const struct lab_vm *vm;
+	int rc = open_node(node, &state, &vm, err);
+
+	if (rc == 0)
+		rc = vm_look_disk(state, vm, ret, err);
 	free(state);
 	return rc;
 }

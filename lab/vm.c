@@ -33,6 +33,7 @@
 #define QEMU "/usr/bin/qemu-system-x86_64"
 #define STORE_MIB 512
 #define CLIENT_MIB 384
+#define DISK "disk"		/* of a store, under DRBD */
 #define DISK_BYTES (2ull << 30)
 #define STATE_BYTES (64ull << 20)
 #define PROBE_NS (5 * NS_PER_S)
@@ -218,7 +219,7 @@ int vm_start(struct lab_state *state, struct lab_vm *vm, const struct lab_spec *
 	add(c, "unix:%s/%s.qmp,server=on,wait=off", state->dir, vm->name);
 	add_networks(c, state, vm);
 	if (store)
-		add_disk(c, folder, vm, "disk", saved != NULL);
+		add_disk(c, folder, vm, DISK, saved != NULL);
 	add_disk(c, folder, vm, "state", saved != NULL);
 	if (saved) {
 		add(c, "-incoming");
@@ -409,6 +410,67 @@ int vm_continue_all(const struct lab_state *state, struct err *err)
 int vm_reset(const struct lab_state *state, const struct lab_vm *vm, struct err *err)
 {
 	return qmp(state, vm, "system_reset", NULL, NULL, err);
+}
+
+int vm_freeze(const struct lab_state *state, const struct lab_vm *vm, struct err *err)
+{
+	return qmp(state, vm, "stop", NULL, NULL, err);
+}
+
+int vm_thaw(const struct lab_state *state, const struct lab_vm *vm, struct err *err)
+{
+	return qmp(state, vm, "cont", NULL, NULL, err);
+}
+
+int vm_is_frozen(const struct lab_state *state, const struct lab_vm *vm, bool *ret_frozen, struct err *err)
+{
+	json_t *json = NULL;
+	int rc = qmp(state, vm, "query-status", NULL, &json, err);
+
+	if (rc == 0)
+		*ret_frozen = !json_is_true(json_object_get(json, "running"));
+	json_decref(json);
+	return rc;
+}
+
+/* Requests that are over the cap wait in QEMU; the guest sees a slow disk. */
+int vm_cap_disk(const struct lab_state *state, const struct lab_vm *vm, uint64_t iops, struct err *err)
+{
+	return qmp(state, vm, "block_set_io_throttle", json_pack("{s:s, s:i, s:i, s:i, s:I, s:i, s:i}", "device", DISK, "bps", 0, "bps_rd", 0, "bps_wr", 0, "iops",
+								  (json_int_t)iops, "iops_rd", 0, "iops_wr", 0), NULL, err);
+}
+
+/* The entry of the disk in what a query has answered. */
+static const json_t *disk_in(const json_t *list)
+{
+	const json_t *entry;
+	size_t i;
+
+	json_array_foreach(list, i, entry) {
+		const char *device = json_string_value(json_object_get(entry, "device"));
+
+		if (device && strcmp(device, DISK) == 0)
+			return entry;
+	}
+	return NULL;
+}
+
+int vm_look_disk(const struct lab_state *state, const struct lab_vm *vm, struct lab_disk *ret, struct err *err)
+{
+	json_t *block = NULL, *stats = NULL;
+	json_int_t iops = 0, rd = 0, wr = 0;
+	int rc = qmp(state, vm, "query-block", NULL, &block, err);
+
+	if (rc == 0)
+		rc = qmp(state, vm, "query-blockstats", NULL, &stats, err);
+	if (rc == 0 && (json_unpack((json_t *)disk_in(block), "{s:{s:I}}", "inserted", "iops", &iops) < 0 ||
+			json_unpack((json_t *)disk_in(stats), "{s:{s:I, s:I}}", "stats", "rd_operations", &rd, "wr_operations", &wr) < 0))
+		rc = err_set(err, -ENODEV, "QEMU does not tell of the disk of %s", vm->name);
+	if (rc == 0)
+		*ret = (struct lab_disk){ (uint64_t)iops, (uint64_t)(rd + wr) };
+	json_decref(block);
+	json_decref(stats);
+	return rc;
 }
 
 static bool probe(const struct lab_state *state, const struct lab_image *image)

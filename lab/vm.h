@@ -39,4 +39,11 @@ int vm_continue_all(const struct lab_state *state, struct err *err);
 
 int vm_reset(const struct lab_state *state, const struct lab_vm *vm, struct err *err);
 
+/** As lab.h has them. */
+int vm_freeze(const struct lab_state *state, const struct lab_vm *vm, struct err *err);
+int vm_thaw(const struct lab_state *state, const struct lab_vm *vm, struct err *err);
+int vm_is_frozen(const struct lab_state *state, const struct lab_vm *vm, bool *ret_frozen, struct err *err);
+int vm_cap_disk(const struct lab_state *state, const struct lab_vm *vm, uint64_t iops, struct err *err);
+int vm_look_disk(const struct lab_state *state, const struct lab_vm *vm, struct lab_disk *ret, struct err *err);
+
 #endif
