@@ -39,7 +39,7 @@ static int check_owner(const char *path, struct err *err)
 	struct stat st;
 
 	if (lstat(path, &st) < 0)
-		return err_set(err, -ENOPKG, "%s is missing: it names what may be broken on this host (resources, exports, interfaces, processes, max_time); without it nothing may",
+		return err_set(err, -ENOPKG, "%s is missing: it names what may be broken on this host (resources, exports, interfaces, processes, scratch, max_time); without it nothing may",
 			       path);
 	if (!S_ISREG(st.st_mode) || st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)))
 		return err_set(err, -ENOPKG, "%s must be a plain file of root that nobody else can write", path);
@@ -71,7 +71,7 @@ static int read_list(const struct yaml *node, bool plain, struct allow_list *ret
 
 static int read_lists(const struct yaml *root, struct allow *allow, struct err *err)
 {
-	static const char *const known[] = { "resources", "exports", "interfaces", "processes", "max_time", NULL };
+	static const char *const known[] = { "resources", "exports", "interfaces", "processes", "scratch", "max_time", NULL };
 	int rc;
 
 	rc = yaml_check_keys(root, "the allow file", known, err);
@@ -83,6 +83,8 @@ static int read_lists(const struct yaml *root, struct allow *allow, struct err *
 		rc = read_list(yaml_get(root, "interfaces"), true, &allow->interfaces, err);
 	if (rc == 0)
 		rc = read_list(yaml_get(root, "processes"), true, &allow->processes, err);
+	if (rc == 0)
+		rc = read_list(yaml_get(root, "scratch"), true, &allow->scratch, err);
 	if (rc < 0)
 		return rc;
 	if (!yaml_get(root, "max_time"))
@@ -157,6 +159,7 @@ int chaos_allow_text(char *ret, size_t bytes, struct err *err)
 		list_text(ret, bytes, "; exports ", &allow->exports);
 		list_text(ret, bytes, "; interfaces ", &allow->interfaces);
 		list_text(ret, bytes, "; processes ", &allow->processes);
+		list_text(ret, bytes, "; scratch ", &allow->scratch);
 		used = strlen(ret);
 		(void)snprintf(ret + used, bytes - used, "; for %s at the most", units_exact_ns(allow->max_time_ns, time, sizeof time));
 	}

@@ -21,6 +21,7 @@ struct allow_list {
 
 struct allow {
 	struct allow_list resources, exports, interfaces, processes;
+	struct allow_list scratch;	/* device-mapper devices whose content is of no worth */
 	uint64_t max_time_ns;
 };
 

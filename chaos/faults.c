@@ -33,6 +33,7 @@ const struct fault *const faults[] = {
 	&fault_disk_freeze,
 	&fault_disk_error,
 	&fault_disk_cap,
+	&fault_snapshot,
 	&fault_nfsd_threads,
 	&fault_nfsd_hang,
 	&fault_nfsd_kill,
@@ -309,7 +310,7 @@ static int check_allowed(const struct fault *fault, const struct allow *allow, s
 		const char *name;
 		size_t nr;
 	} lists[] = { { ALLOW_RESOURCE, "resource", allow->resources.nr }, { ALLOW_EXPORT, "export", allow->exports.nr }, { ALLOW_INTERFACE, "interface", allow->interfaces.nr },
-		    { ALLOW_PROCESS, "process", allow->processes.nr } };
+		    { ALLOW_PROCESS, "process", allow->processes.nr }, { ALLOW_SCRATCH, "scratch device", allow->scratch.nr } };
 
 	for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
 		if ((fault->allowed & lists[i].bit) && lists[i].nr == 0)

@@ -31,7 +31,7 @@ struct plan;
 enum fault_verdict { FAULT_CONFIRMED, FAULT_MISMATCH, FAULT_INCONCLUSIVE, FAULT_VANISHED };
 extern const char *const fault_verdict_names[];
 
-enum { ALLOW_RESOURCE = 1, ALLOW_EXPORT = 2, ALLOW_INTERFACE = 4, ALLOW_PROCESS = 8 };
+enum { ALLOW_RESOURCE = 1, ALLOW_EXPORT = 2, ALLOW_INTERFACE = 4, ALLOW_PROCESS = 8, ALLOW_SCRATCH = 16 };
 
 enum arg_kind { ARG_DURATION, ARG_BITS, ARG_COUNT, ARG_ENUM };
 
@@ -83,7 +83,7 @@ extern const struct fault fault_none, fault_drbd_link_delay, fault_drbd_link_los
 	fault_nfs_upcall_stall, fault_nfs_callback_cut,
 	fault_net_delay, fault_net_loss, fault_net_rate, fault_net_cut, fault_conn_kill, fault_server_cache_drop, fault_client_pause, fault_client_restart,
 	fault_cpu_hog, fault_memory_hog,
-	fault_clock_step, fault_host_reboot, fault_host_crash, fault_power_cut, fault_host_freeze, fault_disk_cap;
+	fault_clock_step, fault_host_reboot, fault_host_crash, fault_power_cut, fault_host_freeze, fault_disk_cap, fault_snapshot;
 
 /** @return the row or NULL. */
 const struct fault *fault_find(const char *name);

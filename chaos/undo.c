@@ -88,6 +88,15 @@ static int plan_dm_table(const json_t *op, struct plan *plan, struct err *err)
 	return undo_add_dm_table(plan, op_text(op, "name"), table, err);
 }
 
+static int plan_dm_remove(const json_t *op, struct plan *plan, struct err *err)
+{
+	const char *name = op_text(op, "name");
+
+	if (strcmp(name, UNDO_DM_ORIGIN) != 0 && strcmp(name, UNDO_DM_SNAPSHOT) != 0)
+		return err_set(err, -EBADMSG, "DM_REMOVE of '%s'", name);
+	return plan_add_run(plan, err, "dmsetup remove %s", name);
+}
+
 static int check_threads(const json_t *op, struct err *err)
 {
 	if (op_number(op, "threads") < 1 || op_number(op, "threads") > 4096)
@@ -353,6 +362,38 @@ static enum fault_verdict prove_dm_table(const json_t *op, char *evidence, size_
 	return same ? FAULT_CONFIRMED : FAULT_MISMATCH;
 }
 
+/* In whatever order. */
+static bool has_lines(const char *text, const char *lines)
+{
+	for (const char *line = lines; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+		size_t n = strcspn(line, "\n");
+		const char *at = text;
+
+		while (at && (strncmp(at, line, n) != 0 || (at[n] != '\n' && at[n] != '\0'))) {
+			at = strchr(at, '\n');
+			at = at ? at + 1 : NULL;
+		}
+		if (!at)
+			return false;
+	}
+	return true;
+}
+
+static enum fault_verdict prove_dm_remove(const json_t *op, char *evidence, size_t bytes)
+{
+	const char *name = op_text(op, "name");
+	struct err e = ERR_INIT;
+	char *list = NULL;
+	bool there;
+
+	if (tool_output(&list, &e, "dmsetup info -c --noheadings -o name") < 0)
+		return unknown(&e, evidence, bytes);
+	there = has_lines(list, name);
+	free(list);
+	(void)snprintf(evidence, bytes, "the device %s is %s", name, there ? "still there" : "gone");
+	return there ? FAULT_MISMATCH : FAULT_CONFIRMED;
+}
+
 static enum fault_verdict prove_nfsd_threads(const json_t *op, char *evidence, size_t bytes)
 {
 	struct err e = ERR_INIT;
@@ -403,23 +444,6 @@ static enum fault_verdict prove_fs_thaw(const json_t *op, char *evidence, size_t
 		return unknown(&e, evidence, bytes);
 	(void)snprintf(evidence, bytes, "the file system of %s %s frozen", path, rc == 0 ? "was still" : "is not");
 	return rc == 0 ? FAULT_MISMATCH : FAULT_CONFIRMED;
-}
-
-/* In whatever order. */
-static bool has_lines(const char *text, const char *lines)
-{
-	for (const char *line = lines; *line; line += strcspn(line, "\n"), line += *line == '\n') {
-		size_t n = strcspn(line, "\n");
-		const char *at = text;
-
-		while (at && (strncmp(at, line, n) != 0 || (at[n] != '\n' && at[n] != '\0'))) {
-			at = strchr(at, '\n');
-			at = at ? at + 1 : NULL;
-		}
-		if (!at)
-			return false;
-	}
-	return true;
 }
 
 static enum fault_verdict prove_exports(const json_t *op, char *evidence, size_t bytes)
@@ -573,6 +597,7 @@ static const struct opcode opcodes[] = {
 	{ "IFB_DEL", plan_ifb_del, prove_ifb_del, true },
 	{ "QDISC_SAME", plan_nothing, prove_qdisc_same, false },
 	{ "DM_TABLE", plan_dm_table, prove_dm_table, false },
+	{ "DM_REMOVE", plan_dm_remove, prove_dm_remove, false },
 	{ "DRBD_ATTACH", plan_drbd_attach, prove_drbd_attach, false },
 	{ "DRBD_VERIFY_END", plan_drbd_verify_end, prove_drbd_verify_end, false },
 	{ "DRBD_CONNECT", plan_drbd_connect, prove_drbd_linked, false },

@@ -7,6 +7,7 @@
  *	{"op": "IFB_DEL", "dev"}			ip link del, of UNDO_IFB_... and no other; proved: it is gone
  *	{"op": "QDISC_SAME", "dev", "list"}		nothing to do; proved: the listing is the one of before
  *	{"op": "DM_TABLE", "name", "table"}		load, suspend, resume; proved: the table is that
+ *	{"op": "DM_REMOVE", "name"}			dmsetup remove, of UNDO_DM_... and no other; proved: it is gone
  *	{"op": "DRBD_CONNECT", "resource", "minor"}	proved: the peers talk to each other, be it to resync
  *	{"op": "DRBD_ATTACH", "resource"}		proved: this host has its disk again, be it to resync
  *	{"op": "DRBD_VERIFY_END", "resource"}		a disconnect ends it; proved: no verify is under way
@@ -39,6 +40,10 @@ struct plan;
 /* The interfaces that netem sits on: made by the fault and deleted after it, so that no interface of the host is touched. */
 #define UNDO_IFB_DRBD "squall-ifb"
 #define UNDO_IFB_NFS "squall-ifb-nfs"
+
+/* What a snapshot is made of: the disk under another name, and the disk as it was. */
+#define UNDO_DM_ORIGIN "squall-origin"
+#define UNDO_DM_SNAPSHOT "squall-snapshot"
 
 #define UNDO_NFSD_THREADS "/proc/fs/nfsd/threads"
 #define UNDO_NFSD_PORTS "/proc/fs/nfsd/portlist"

@@ -35,7 +35,7 @@ static const char *const library_dirs[] = { LIBRARIES, "usr/" LIBRARIES, "lib64"
 static const char *const common_modules[] = { "virtio_pci", "virtio_blk", "virtio_net", "virtio_rng", "crc32c_generic", "ext4", "nf_tables", "nft_ct", "nft_limit",
 					      "tcp_diag", "inet_diag", "sch_netem", "sch_ingress", "ifb", "act_mirred", "cls_flower", NULL };
 static const char *const client_modules[] = { "nfs", "nfsv3", "nfsv4", NULL };
-static const char *const store_modules[] = { "libcrc32c", "dm_mod", "dm_delay", "dm_flakey", "xfs", "drbd", "nfsd", "sch_tbf", "sch_prio", "act_gact",
+static const char *const store_modules[] = { "libcrc32c", "dm_mod", "dm_delay", "dm_flakey", "dm_snapshot", "xfs", "drbd", "nfsd", "sch_tbf", "sch_prio", "act_gact",
 					     "cls_matchall", "cls_u32", NULL };
 static const char *const dirs[] = { "bin", "dev", "etc", "etc/squall", "lab", "lib", LIBRARIES, "lib/drbd", "lib/modules", "lib64", "mnt", "proc",
 				    "root", "run", "srv", "sys", "tmp", "usr", "var", "var/lib", "var/lib/drbd", "var/lib/nfs",

@@ -34,7 +34,7 @@
 #define STORE_MIB 512
 #define CLIENT_MIB 384
 #define DISK "disk"		/* of a store, under DRBD */
-#define DISK_BYTES (2ull << 30)
+#define DISK_BYTES ((2ull << 30) + (512ull << 20))	/* of the volume, and of what a snapshot of it may need */
 #define STATE_BYTES (64ull << 20)
 #define PROBE_NS (5 * NS_PER_S)
 #define ARGS_MAX 96

@@ -72,6 +72,14 @@ Test(undo, only_interfaces_of_our_own_are_deleted)
 	expect("[{\"op\": \"IFB_DEL\", \"dev\": \"eth0\"}]", NULL);
 }
 
+Test(undo, only_devices_of_our_own_are_removed)
+{
+	expect("[{\"op\": \"DM_REMOVE\", \"name\": \"squall-snapshot\"}, {\"op\": \"DM_REMOVE\", \"name\": \"squall-origin\"}]",
+	       "dmsetup remove squall-snapshot\ndmsetup remove squall-origin\n");
+	expect("[{\"op\": \"DM_REMOVE\", \"name\": \"store\"}]", NULL);
+	expect("[{\"op\": \"DM_REMOVE\"}]", NULL);
+}
+
 Test(undo, a_process_goes_on_by_its_number)
 {
 	expect("[{\"op\": \"CONTINUE\", \"name\": \"rpc.mountd\", \"pid\": 99, \"start\": 1}]", "send SIGCONT to rpc.mountd (pid 99)\n");
