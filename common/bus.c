@@ -7,6 +7,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,6 +124,11 @@ int bus_pollfds(const struct bus *bus, struct pollfd *ret, int max)
 	return nr;
 }
 
+int bus_patience_ms(const struct bus *bus)
+{
+	return bus->mqtt ? mqtt_turn_ms(bus->mqtt) : INT_MAX;
+}
+
 static int take(struct bus *bus, struct bus_message *ret)
 {
 	for (int i = 0; i < bus->nr; i++) {
@@ -154,8 +160,8 @@ static int serve(struct bus *bus, int timeout_ms)
 			of[nr++] = bus->link[i];
 	if (bus->mqtt && !mqtt_pollfd(bus->mqtt, &fds[nr]))
 		fds[nr].fd = -1;
-	if (bus->mqtt && timeout_ms > MQTT_TURN_MS)
-		timeout_ms = MQTT_TURN_MS;
+	if (timeout_ms > bus_patience_ms(bus))
+		timeout_ms = bus_patience_ms(bus);
 	if (poll(fds, nr + (bus->mqtt != NULL), timeout_ms) < 0)
 		return errno == EINTR ? 0 : -errno;
 	for (nfds_t i = 0; i < nr; i++)

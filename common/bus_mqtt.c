@@ -40,6 +40,8 @@
 #define ALL "squall/all"
 #define TOPIC_BYTES 64
 
+#define BUSY_MS 50
+#define REST_MS 500			/* the library wants to be called once a second */
 #define WILL_NS (3 * NS_PER_S)		/* a last will is a hint: who is heard of within this is there */
 #define OPEN_NS (1 * NS_PER_S)		/* an agent that does not offer a session is asked again */
 #define STRAYS_MAX 256			/* parcels of an agent that are of no session: more than are under way when one ends */
@@ -472,6 +474,21 @@ void mqtt_turn(struct mqtt *q, short revents)
 	client_turn(q->client, revents);
 	for (int i = 0; i < q->links_nr; i++)
 		look_after(q->link[i], clock_mono_ns());
+}
+
+/* Whether something is under way, of which a time may run out. */
+static bool is_busy(const struct mqtt_link *l)
+{
+	return l->window.session == 0 || l->doubt_ns != 0 || l->link.gone || !window_is_empty(&l->window) || window_owes_ack(&l->window);
+}
+
+int mqtt_turn_ms(const struct mqtt *q)
+{
+	bool busy = !client_is_ready(q->client);
+
+	for (int i = 0; i < q->links_nr && !busy; i++)
+		busy = is_busy(q->link[i]);
+	return busy ? BUSY_MS : REST_MS;
 }
 
 bool mqtt_pollfd(const struct mqtt *q, struct pollfd *ret)

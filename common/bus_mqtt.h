@@ -23,9 +23,10 @@ int mqtt_join(struct mqtt *mqtt, const char *peer, struct err *err);
 
 /** @return false: there is no descriptor now */
 bool mqtt_pollfd(const struct mqtt *mqtt, struct pollfd *ret);
-/** Everything that is to be done now: read, write, connect again, send again, acknowledge. Call it at least every MQTT_TURN_MS. */
+/** Everything that is to be done now: read, write, connect again, send again, acknowledge. Call it at least every mqtt_turn_ms(). */
 void mqtt_turn(struct mqtt *mqtt, short revents);
-#define MQTT_TURN_MS 50
+/** How long nothing is to be done, unless something comes [ms]. */
+int mqtt_turn_ms(const struct mqtt *mqtt);
 
 struct bus_refused mqtt_refused(const struct mqtt *mqtt);
 /** Whether the broker has taken us in. @return 0 it has, else as of client_problem(), with the reason */

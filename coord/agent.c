@@ -26,6 +26,8 @@
 
 #define STOP_GRACE_NS (2 * NS_PER_S)
 #define EVENT_BYTES 65536
+#define BUSY_MS 100		/* between two looks at what tells nobody: probes that are due, ops that end after the stop */
+#define REST_MS 500		/* at the lease */
 #define ERRANDS_NR 2
 #define HOLDS_MAX 16		/* at a time, on one host */
 
@@ -369,13 +371,15 @@ static void read_events(struct agent *a, struct hold *h)
 
 static int wait_for_anything(struct agent *a)
 {
-	struct pollfd fds[BUS_PEERS_MAX + OBSERVE_FDS_MAX + HOLDS_MAX + ERRANDS_NR + 1];
+	struct pollfd fds[1 + OBSERVE_FDS_MAX + HOLDS_MAX + ERRANDS_NR + 1];
 	int probe[OBSERVE_FDS_MAX], nr, probes, first_hold, first_errand;
 	struct hold *of[HOLDS_MAX];
 	uint64_t now = clock_mono_ns();
-	int timeout_ms = 100;
+	int timeout_ms = a->observe || a->cutoff_ns != 0 ? BUSY_MS : bus_patience_ms(a->bus);
 
-	if (a->next_interval_ns > now && (a->next_interval_ns - now) / NS_PER_MS < 100)
+	if (timeout_ms > REST_MS)
+		timeout_ms = REST_MS;
+	if (a->next_interval_ns > now && (a->next_interval_ns - now) / NS_PER_MS < (uint64_t)timeout_ms)
 		timeout_ms = (int)((a->next_interval_ns - now) / NS_PER_MS) + 1;
 	nr = bus_pollfds(a->bus, fds, 1);
 	probes = a->observe ? observe_fds(a->observe, probe) : 0;

@@ -16,7 +16,7 @@
 struct err;
 struct bus;
 
-#define BUS_PEERS_MAX 64
+#define BUS_PEERS_MAX 1024
 #define BUS_MESSAGE_BYTES_MAX (16u << 20)
 #define BUS_COORDINATOR "coordinator"	/* on a broker: the name of its certificate, and of the peer of an agent */
 
@@ -78,6 +78,8 @@ int bus_send(struct bus *bus, const char *peer, const char *kind, json_t *body);
 /** Descriptors and events to poll, for a loop of the caller's own. @return how many */
 struct pollfd;
 int bus_pollfds(const struct bus *bus, struct pollfd *ret, int max);
+/** How long such a loop may wait before it calls bus_next() all the same [ms]. */
+int bus_patience_ms(const struct bus *bus);
 
 /**
  * Send what can be sent, and take the next message.

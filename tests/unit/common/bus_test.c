@@ -351,6 +351,48 @@ Test(bus, over_mqtt_a_broker_that_is_killed_or_stopped_and_comes_back_costs_no_m
 	bus_free(b);
 }
 
+Test(bus, over_mqtt_who_has_nothing_to_do_sleeps)
+{
+	struct bus *a, *b;
+	struct bus_message m;
+	int turn = 0;
+
+	make_pair(MQTT, &a, &b);
+	cr_assert_eq(bus_send(a, "agent", "hello", NULL), 0);
+	cr_expect_leq(bus_patience_ms(a), 50);	/* until the agent has said that it has it */
+	cr_assert_eq(next_of(b, a, &m), 1);
+	json_decref(m.body);
+	for (; turn < 100 && (bus_patience_ms(a) <= 50 || bus_patience_ms(b) <= 50); turn++) {
+		(void)bus_next(b, clock_mono_ns() + NS_PER_S / 100, &m);
+		(void)bus_next(a, clock_mono_ns() + NS_PER_S / 100, &m);
+	}
+	cr_expect_lt(turn, 100);
+	bus_free(a);
+	bus_free(b);
+}
+
+/* One that shakes hands with a whole fleet would never come to an end of it. */
+Test(bus, over_mqtt_a_broker_that_is_slow_to_welcome_is_not_asked_anew)
+{
+	struct err err = ERR_INIT;
+	struct bus *b = bus_new();
+	char *log;
+
+	fixture_begin();
+	cr_assert_eq(kill(broker.pid, SIGSTOP), 0);
+	cr_assert_eq(bus_open(b, url_of("agent"), in("agent"), 0, &err), 0, "%s", err.text);
+	cr_expect_eq(bus_accept(b, clock_mono_ns() + 4 * NS_PER_S, &err), 0, "%s", err.text);
+	cr_expect_lt(bus_problem(b, NULL), 0);
+	cr_assert_eq(kill(broker.pid, SIGCONT), 0);
+	for (int turn = 0; turn < 50 && bus_problem(b, NULL) < 0; turn++)
+		(void)bus_accept(b, clock_mono_ns() + NS_PER_S / 10, &err);
+	cr_expect_eq(bus_problem(b, &err), 0, "%s", err.text);
+	cr_assert_eq(file_read(in("broker/log"), 1 << 20, &log, NULL, NULL), 0);
+	cr_expect_null(strstr(log, "Client connection from 127.0.0.1 failed"), "%s", log);
+	free(log);
+	bus_free(b);
+}
+
 Test(bus, over_mqtt_a_broker_that_stays_away_is_the_end_of_all_sessions)
 {
 	struct bus *a, *b;
