@@ -25,7 +25,8 @@
 
 #define KEEPALIVE_S 10			/* brokers allow no less; our own deadlines are shorter */
 #define USER_TIMEOUT_MS 3000		/* data that nobody acknowledges ends the connection */
-#define CONNECT_NS (2 * NS_PER_S)	/* from an attempt to the broker's welcome */
+#define CONNECT_NS (2 * NS_PER_S)	/* from an attempt to a connection */
+#define WELCOME_NS (8 * NS_PER_S)	/* to the broker's welcome: it may have a whole fleet to shake hands with, and who gives up makes it begin anew */
 #define RETRY_NS (200 * NS_PER_MS)	/* the first time; doubled each time, and drawn between this and twice this: a fleet does not come back at once */
 #define RETRY_MAX_NS (1600 * NS_PER_MS)
 #define STABLE_NS (5 * NS_PER_S)
@@ -49,7 +50,7 @@ struct client {
 	bool dead;			/* the descriptor is of no use until the next attempt */
 	int reason;			/* of the broker, when it refused */
 	char said[256];			/* the library's first complaint of this attempt: the others follow from it */
-	uint64_t retry_ns, backoff_ns, misc_ns;
+	uint64_t attempt_ns, retry_ns, backoff_ns, misc_ns;
 	uint64_t up_ns, down_ns;	/* since when there is a connection; since when there is none, or 0 */
 	unsigned int cuts;		/* connections in a row that were cut before they were STABLE_NS old */
 	struct flight flight[CLIENT_FLIGHT_NR];
@@ -275,6 +276,7 @@ static void give_up_attempt(struct client *c, uint64_t now)
 	uint32_t jitter = 0;
 
 	went_down(c);
+	c->attempt_ns = 0;
 	(void)getrandom(&jitter, sizeof jitter, 0);
 	c->retry_ns = now + c->backoff_ns + c->backoff_ns * jitter / UINT32_MAX;
 	if (c->backoff_ns < RETRY_MAX_NS)
@@ -286,6 +288,7 @@ static void attempt(struct client *c, uint64_t now)
 	unsigned int timeout_ms = USER_TIMEOUT_MS;
 	int rc;
 
+	c->attempt_ns = now;
 	c->retry_ns = now + CONNECT_NS;
 	c->dead = false;
 	if (!c->attempted)
@@ -299,13 +302,24 @@ static void attempt(struct client *c, uint64_t now)
 		(void)setsockopt(mosquitto_socket(c->mosquitto), IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
 }
 
+/* Whether there is a connection on which the broker has still to answer. */
+static bool waits_for_welcome(const struct client *c, uint64_t now)
+{
+	struct tcp_info info;
+	socklen_t bytes = sizeof info;
+
+	return c->attempt_ns != 0 && now < c->attempt_ns + WELCOME_NS &&
+	       getsockopt(mosquitto_socket(c->mosquitto), IPPROTO_TCP, TCP_INFO, &info, &bytes) == 0 && info.tcpi_state == TCP_ESTABLISHED;
+}
+
 void client_turn(struct client *c, short revents)
 {
 	uint64_t now = clock_mono_ns();
 	int rc = MOSQ_ERR_SUCCESS;
 
 	if (!c->dead && mosquitto_socket(c->mosquitto) >= 0) {
-		if (revents & (POLLIN | POLLHUP | POLLERR))
+		/* The handshake of TLS goes on in loop_read() alone, also when it is the connection that it has waited for, which makes it writable. */
+		if ((revents & (POLLIN | POLLHUP | POLLERR)) || (!c->connected && (revents & POLLOUT)))
 			rc = mosquitto_loop_read(c->mosquitto, 1);
 		if (rc == MOSQ_ERR_SUCCESS && !c->dead && ((revents & POLLOUT) || mosquitto_want_write(c->mosquitto)))
 			rc = mosquitto_loop_write(c->mosquitto, 1);
@@ -316,7 +330,7 @@ void client_turn(struct client *c, short revents)
 		if (rc != MOSQ_ERR_SUCCESS || c->dead || (!c->connected && (revents & (POLLHUP | POLLERR))))
 			give_up_attempt(c, now);
 	}
-	if (!c->connected && now >= c->retry_ns)
+	if (!c->connected && now >= c->retry_ns && !waits_for_welcome(c, now))
 		attempt(c, now);
 }
 
