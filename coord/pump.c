@@ -203,14 +203,12 @@ void host_thawed(struct host *host, uint64_t at_ns)
 
 static void renew_leases(struct run *run, uint64_t now)
 {
-	if (now < run->next_lease_ns)
-		return;
-	run->next_lease_ns = now + NS_PER_S;
 	for (int i = 0; i < run->hosts_nr; i++) {
 		struct host *host = &run->host[i];
 
-		if (!host->connected || host->frozen)
+		if (!host->connected || host->frozen || now < host->next_lease_ns)
 			continue;
+		host->next_lease_ns = now + NS_PER_S;
 		host->ping_seq++;
 		host->ping_sent_ns[host->ping_seq % PINGS] = clock_mono_ns();
 		(void)bus_send(run->bus, host->name, "lease", json_pack("{s:I}", "seq", (json_int_t)host->ping_seq));

@@ -26,7 +26,7 @@ struct err;
 struct fleet;
 struct hist;
 
-#define HOSTS_MAX 16
+#define HOSTS_MAX 1024
 #define PINGS 64
 
 #define RUN_SETS_MAX 64
@@ -62,6 +62,7 @@ struct host {
 	uint64_t ping_best_ns;		/* round trip of the estimate in use */
 	uint64_t heard_ns;		/* when its last message came, or the connection was made */
 	uint64_t retry_ns;		/* when to connect again */
+	uint64_t next_lease_ns;
 	uint32_t answers;		/* how many answers came, for run_ask() */
 	int answer_rc;
 	char answer_error[512];
@@ -98,7 +99,7 @@ struct run {
 	struct record *record;
 	char dir[512], final_dir[512], run_name[96];
 	uint64_t t0_ns;			/* our clock; 0 = not started */
-	uint64_t next_lease_ns, next_progress_ns;
+	uint64_t next_progress_ns;
 	struct load_plan plan;
 	double capacity[JOBS_MAX];
 	bool calibrating, began;	/* began: there is something measured to keep */
