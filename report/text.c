@@ -13,6 +13,7 @@
 #include "report.h"
 #include "units.h"
 
+#define HOSTS_SHOWN 16
 #define HUNG_SHOWN 10
 #define DAMAGE_SHOWN 5
 #define RPCS_SHOWN 6
@@ -321,25 +322,48 @@ static double mib(const json_t *object, const char *key)
 	return json_number_value(json_object_get(object, key)) / (1024 * 1024);
 }
 
+static void print_host(const json_t *host, FILE *out)
+{
+	char lag[24], error[24];
+
+	(void)fprintf(out, "  %-12s clock known to %s%s%s", text_of(host, "name"),
+		      units_format_ns((uint64_t)number_of(host, "offset_error_ns"), error, sizeof error),
+		      json_is_integer(json_object_get(host, "lag_p99_ns")) ? ", lag p99 " : "",
+		      json_is_integer(json_object_get(host, "lag_p99_ns")) ? units_format_ns((uint64_t)number_of(host, "lag_p99_ns"), lag, sizeof lag) : "");
+	if (json_is_integer(json_object_get(host, "cached_at_start_bytes")))
+		(void)fprintf(out, ", %.3g of %.3g MiB cached at the start", mib(host, "cached_at_start_bytes"), mib(host, "memory_bytes"));
+	(void)fputc('\n', out);
+}
+
+/* The one of which a figure is the greatest. */
+static const json_t *worst_host(const json_t *hosts, const char *key)
+{
+	const json_t *host, *worst = NULL;
+	size_t i;
+
+	json_array_foreach(hosts, i, host)
+		if (!worst || number_of(host, key) > number_of(worst, key))
+			worst = host;
+	return worst;
+}
+
+/* All, or of many the worst: none is hidden by it that would make the run void. */
 static void print_hosts(const json_t *v, FILE *out)
 {
-	const json_t *host, *dataset = json_object_get(v, "dataset");
-	char lag[24], error[24];
+	const json_t *host, *dataset = json_object_get(v, "dataset"), *hosts = json_object_get(v, "hosts");
 	size_t i;
 
 	(void)fputs("\nhosts\n", out);
 	if (mib(dataset, "bytes") > 0)
 		(void)fprintf(out, "  dataset      %.3g MiB, caches %s\n", mib(dataset, "bytes"), strcmp(text_of(dataset, "cache"), "cold") == 0 ? "dropped before the load" : "as they were");
-	json_array_foreach(json_object_get(v, "hosts"), i, host) {
-		(void)fprintf(out, "  %-12s clock known to %s%s%s", text_of(host, "name"),
-			      units_format_ns((uint64_t)number_of(host, "offset_error_ns"), error, sizeof error),
-			      json_is_integer(json_object_get(host, "lag_p99_ns")) ? ", lag p99 " : "",
-			      json_is_integer(json_object_get(host, "lag_p99_ns")) ?
-				      units_format_ns((uint64_t)number_of(host, "lag_p99_ns"), lag, sizeof lag) : "");
-		if (json_is_integer(json_object_get(host, "cached_at_start_bytes")))
-			(void)fprintf(out, ", %.3g of %.3g MiB cached at the start", mib(host, "cached_at_start_bytes"), mib(host, "memory_bytes"));
-		(void)fputc('\n', out);
+	if (json_array_size(hosts) > HOSTS_SHOWN) {
+		(void)fprintf(out, "  %zu; whose clock is known worst and whose lag is greatest (all are in verdict.json):\n", json_array_size(hosts));
+		print_host(worst_host(hosts, "offset_error_ns"), out);
+		print_host(worst_host(hosts, "lag_p99_ns"), out);
+		return;
 	}
+	json_array_foreach(hosts, i, host)
+		print_host(host, out);
 }
 
 int report_text(struct record *record, const json_t *verdict, FILE *out)
