@@ -95,6 +95,15 @@ $(RACES): race-%: $(BUILD)/tests/race-%
 race: ## the tests under ThreadSanitizer, built by gcc
 	$(Q)$(MAKE) --no-print-directory CC=gcc SANITIZE=thread $(RACES)
 
+# tests/scale: agents by the hundred, with a load that is simulated: sim_load.o stands in for the supervisor of loadgen.
+$(BUILD)/tests/swarm: $(BUILD)/tests/scale/swarm.o $(BUILD)/tests/scale/sim_load.o $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS)
+
+.PHONY: scale
+scale: $(BUILD)/tests/swarm all ## a run with 64 agents on this host, through a real broker, with a simulated load
+	$(Q)tests/scale/run $(BUILD)/squall $< 64 5
+
 # tests/fail: one program; each call in turn fails.
 FAIL_WRAP := $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc strdup strndup open_memstream open openat read write fsync rename renameat mkdir unlink scandir json_loads json_loadb)
 $(BUILD)/tests/fail-acts: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/fail/*.c)) $(foreach l,chaos loadgen common,$(BUILD)/lib$(l).a)
@@ -142,11 +151,12 @@ check: deps check-source ## install what is missing, build, pass the tests: gcc,
 	$(Q)mkdir -p build && $(MAKE) --no-print-directory CC=gcc SANITIZE=$(SAN) unit >build/sanitizers.log 2>&1 || { cat build/sanitizers.log; exit 1; }
 	$(Q)! grep -E 'Sanitizer|runtime error:' build/sanitizers.log
 	$(Q)$(MAKE) --no-print-directory race fail replay
+	$(Q)$(MAKE) --no-print-directory CC=gcc scale
 	$(Q)for t in $$(find tests/cli -maxdepth 1 -type f -perm -u+x | sort); do $$t build/gcc/squall || exit 1; done
 	@echo 'check: passed'
 
 .PHONY: bench
-bench: deps all ## squall and fio through the same stall, then squall's speed; two tables, and results/bench/latest.json
+bench: deps all $(BUILD)/tests/swarm ## squall and fio through the same stall, then squall's speed; two tables, and results/bench/latest.json
 	$(Q){ command -v fio && command -v valgrind; } >/dev/null || { [ "$$(id -u)" = 0 ] && $(APT) -qq install -y --no-install-recommends fio valgrind; } || true
 	$(Q)tools/bench $(BUILD)/squall
 
