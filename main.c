@@ -18,6 +18,7 @@ static const struct {
 	{ "reproduce", "run a profile and its arms, and compare their verdicts", cmd_reproduce },
 	{ "report", "judge a run again from its record", cmd_report },
 	{ "agent", "serve a coordinator on a host: load, probes, faults", cmd_agent },
+	{ "collect", "take what agents have kept into the record of a run that died", cmd_collect },
 	{ "fleet", "say which hosts belong together: certificates for their agents and a broker", cmd_fleet },
 	{ "lab", "boot, enter and end the VM lab", cmd_lab },
 	{ "chaos", "list, check, inject and heal faults on this host", cmd_chaos },

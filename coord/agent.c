@@ -23,6 +23,7 @@
 #include "load.h"
 #include "observe.h"
 #include "profile.h"
+#include "told.h"
 
 #define STOP_GRACE_NS (2 * NS_PER_S)
 #define EVENT_BYTES 65536
@@ -55,6 +56,7 @@ struct agent {
 	uint64_t heard_ns;
 	struct hold holds[HOLDS_MAX];
 	struct errand errand[ERRANDS_NR];
+	struct told told;
 	bool gone;
 };
 
@@ -69,9 +71,26 @@ static void say(struct agent *a, const char *kind, json_t *body)
 		a->gone = true;
 }
 
+/* What is to be kept, whichever of us ends before it is. */
+static void tell(struct agent *a, const char *kind, json_t *body)
+{
+	told_number(&a->told, kind, body);
+	say(a, kind, body);
+}
+
 static void answer(struct agent *a, const char *to, int rc, const struct err *err)
 {
 	say(a, "answer", json_pack("{s:s, s:i, s:s}", "to", to, "rc", rc, "error", rc < 0 ? err->text : ""));
+}
+
+/* The cut-off and what was done up to it belong together: an op that ends between two looks would be in the sum alone. */
+static void tell_final(struct agent *a)
+{
+	json_t *final = load_final(a->load), *last = json_incref(json_object_get(final, "interval"));
+
+	(void)json_object_del(final, "interval");
+	tell(a, "interval", last);
+	tell(a, "final", final);
 }
 
 static void end_load(struct agent *a)
@@ -184,6 +203,22 @@ static int take_start(struct agent *a, const json_t *body, struct err *err)
 	return rc;
 }
 
+static int take_keep(struct agent *a, const json_t *body, struct err *err)
+{
+	const char *run = json_string_value(json_object_get(body, "run"));
+
+	return run ? told_begin(&a->told, run, err) : err_set(err, -EBADMSG, "agent: a run without its name");
+}
+
+static void take_collect(struct agent *a, const json_t *body)
+{
+	const char *run = json_string_value(json_object_get(body, "run"));
+	json_t *again = told_again(&a->told, run ? run : "", (uint64_t)json_integer_value(json_object_get(body, "after")));
+
+	if (again)
+		say(a, "collected", again);
+}
+
 static int take_observe(struct agent *a, const json_t *body, struct err *err)
 {
 	if (a->observe || !has_role(a, "observe"))
@@ -274,6 +309,7 @@ static void take_lease(struct agent *a, const struct bus_message *m)
 	for (int i = 0; i < HOLDS_MAX; i++)
 		if (a->holds[i].idx >= 0)
 			(void)chaos_hold_renew(&a->holds[i].hold, AGENT_LEASE_NS);
+	told_kept(&a->told, (uint64_t)json_integer_value(json_object_get(m->body, "kept")));
 	say(a, "pong", json_pack("{s:O, s:I}", "seq", json_object_get(m->body, "seq"), "mono_ns", (json_int_t)clock_mono_ns()));
 }
 
@@ -282,7 +318,7 @@ static void on_message(struct agent *a, const struct bus_message *m)
 	static const struct {
 		const char *kind;
 		int (*take)(struct agent *, const json_t *, struct err *);
-	} asked[] = { { "profile", take_profile }, { "start", take_start }, { "observe", take_observe } };
+	} asked[] = { { "profile", take_profile }, { "start", take_start }, { "observe", take_observe }, { "keep", take_keep } };
 	struct err err = ERR_INIT;
 
 	a->heard_ns = clock_mono_ns();
@@ -305,11 +341,15 @@ static void on_message(struct agent *a, const struct bus_message *m)
 		take_fault(a, m->body);
 	else if (strcmp(m->kind, "heal") == 0)
 		take_heal(a, m->body);
+	else if (strcmp(m->kind, "collect") == 0)
+		take_collect(a, m->body);
 	else if (strcmp(m->kind, "stop") == 0 && a->load && !a->load_begins && a->cutoff_ns == 0) {
 		load_stop(a->load);
 		a->cutoff_ns = clock_mono_ns() + STOP_GRACE_NS;
-	} else if (strcmp(m->kind, "gone") == 0 || strcmp(m->kind, "bye") == 0)
+	} else if (strcmp(m->kind, "gone") == 0 || strcmp(m->kind, "bye") == 0) {
+		told_kept(&a->told, (uint64_t)json_integer_value(json_object_get(m->body, "kept")));
 		a->gone = true;
+	}
 }
 
 static void tick(struct agent *a, uint64_t now)
@@ -319,24 +359,19 @@ static void tick(struct agent *a, uint64_t now)
 	if (a->load_begins)
 		look_whether_ready(a);
 	if (a->load && a->next_interval_ns && now >= a->next_interval_ns) {
-		say(a, "interval", load_interval(a->load));
+		tell(a, "interval", load_interval(a->load));
 		while (a->next_interval_ns <= now)
 			a->next_interval_ns += NS_PER_S;
 	}
 	if (a->load && a->cutoff_ns && (now >= a->cutoff_ns || load_in_flight(a->load) == 0)) {
-		json_t *final = load_final(a->load), *last = json_incref(json_object_get(final, "interval"));
-
-		/* The cut-off and what was done up to it belong together: an op that ends between two looks would be in the sum alone. */
-		(void)json_object_del(final, "interval");
-		say(a, "interval", last);
-		say(a, "final", final);
+		tell_final(a);
 		end_load(a);
 	}
 	if (a->observe) {
 		json_t *samples = observe_take(a->observe);
 
 		if (json_array_size(samples) > 0)
-			say(a, "samples", json_pack("{s:O}", "samples", samples));
+			tell(a, "samples", json_pack("{s:O}", "samples", samples));
 		json_decref(samples);
 	}
 }
@@ -408,7 +443,7 @@ static int wait_for_anything(struct agent *a)
 
 int agent_serve(const struct agent_options *options, struct bus *bus, struct err *err)
 {
-	struct agent a = { .options = options, .bus = bus, .profile = PROFILE_INIT, .heard_ns = clock_mono_ns() };
+	struct agent a = { .options = options, .bus = bus, .profile = PROFILE_INIT, .heard_ns = clock_mono_ns(), .told = { .dir = options->spool } };
 	int rc = 0;
 
 	for (int i = 0; i < HOLDS_MAX; i++)
@@ -430,6 +465,11 @@ int agent_serve(const struct agent_options *options, struct bus *bus, struct err
 	for (int i = 0; i < HOLDS_MAX; i++)
 		if (a.holds[i].idx >= 0)
 			chaos_hold_close(&a.holds[i].hold);	/* heals */
+	if (a.load && a.next_interval_ns != 0 && a.told.spool) {	/* nobody hears it now; who comes to collect it will */
+		load_stop(a.load);
+		tell_final(&a);
+	}
+	told_end(&a.told);
 	for (int i = 0; i < ERRANDS_NR; i++)
 		errand_release(&a.errand[i]);
 	end_load(&a);

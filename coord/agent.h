@@ -21,6 +21,7 @@ struct agent_options {
 	const char *name;
 	const char *roles;	/* "load,chaos,observe" in any choice */
 	const char *dir;	/* the dataset as this host sees it; may be NULL */
+	const char *spool;	/* a folder for what the coordinator has not kept yet, see told.h; NULL: it is lost with the agent */
 };
 
 /** What this program is, version and commit: coordinator and agents must be the same, because nothing says that another understands the same words. */

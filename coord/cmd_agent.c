@@ -131,7 +131,7 @@ static void say_refused(const struct bus *bus, struct bus_refused *told)
 /* A broker may come later than we do, and go and come back: that is said, and waited for. */
 static int serve_broker(struct agent_options *options, const char *url, const char *identity, struct err *err)
 {
-	char name[CERTIFICATE_NAME_BYTES];
+	char name[CERTIFICATE_NAME_BYTES], spool[PATH_MAX];
 	struct bus_refused told = { 0 };
 	struct err said = ERR_INIT;
 	struct bus *bus = NULL;
@@ -143,6 +143,9 @@ static int serve_broker(struct agent_options *options, const char *url, const ch
 	if (rc < 0)
 		return rc;
 	options->name = name;
+	(void)snprintf(spool, sizeof spool, "%s/spool", identity);
+	if (!options->spool)
+		options->spool = spool;
 	bus = bus_new();
 	rc = bus ? bus_open(bus, url, identity, 0, err) : err_set(err, -ENOMEM, "agent: no memory");
 	while (rc >= 0) {

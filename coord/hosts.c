@@ -268,15 +268,22 @@ static int check_versions(const struct run *run, struct err *err)
 	return used > 0 ? err_set(err, -EPROTO, "this is squall %s, but %s: all must be the same", agent_version(), others) : 0;
 }
 
-int hosts_open(struct run *run, struct err *err)
+int hosts_connect(struct run *run, struct err *err)
 {
 	const char *local = folder_of(run->options->on, "local");
 	int rc = run->fleet ? open_fleet(run, err) : local ? open_local(run, local, err) : open_lab(run, err);
 
+	for (int i = 0; i < run->hosts_nr && rc == 0; i++)
+		(void)bus_send(run->bus, run->host[i].name, "hello", NULL);
+	return rc;
+}
+
+int hosts_open(struct run *run, struct err *err)
+{
+	int rc = hosts_connect(run, err);
+
 	if (rc < 0)
 		return rc;
-	for (int i = 0; i < run->hosts_nr; i++)
-		(void)bus_send(run->bus, run->host[i].name, "hello", NULL);
 	rc = run_pump(run, all_said_hello, NULL, clock_mono_ns() + 20 * NS_PER_S, err);
 	if (rc == 0)
 		return err_set(err, -ETIMEDOUT, "the agent of %s did not answer within 20 s%s%s", silent_host(run, has_said_hello),
@@ -381,7 +388,7 @@ void hosts_close(struct run *run)
 	for (int i = 0; i < FAULTS_MAX; i++)
 		outside_close(&run->fault[i].outside);
 	for (int i = 0; i < run->hosts_nr; i++)
-		(void)bus_send(run->bus, run->host[i].name, "bye", NULL);
+		(void)bus_send(run->bus, run->host[i].name, "bye", json_pack("{s:I}", "kept", (json_int_t)run->host[i].kept));
 	(void)bus_flush(run->bus, clock_mono_ns() + 2 * NS_PER_S);
 	for (int i = 0; i < run->hosts_nr; i++) {
 		bus_detach(run->bus, run->host[i].name);

@@ -26,6 +26,10 @@ static void on_hello(struct run *run, struct host *host, const json_t *body)
 	(void)snprintf(host->version, sizeof host->version, "%s", version ? version : "of no version");
 	if (host->roles[0] == '\0')	/* of a fleet: what the agent was started with */
 		(void)snprintf(host->roles, sizeof host->roles, "%s", roles ? roles : "");
+	if (run->collecting) {
+		host_ask_again(run, host);
+		schedule_host_found(run, host);
+	}
 	if (!rebooted)
 		return;
 	host->synced = false;		/* another boot, another clock */
@@ -60,7 +64,7 @@ static void on_pong(struct run *run, struct host *host, const json_t *body, uint
 	uint64_t sent = host->ping_sent_ns[seq % PINGS], trip;
 	int64_t offset;
 
-	if (sent == 0 || at_ns < sent)
+	if (sent == 0 || at_ns < sent || run->collecting)	/* what a clock is now says nothing of the run */
 		return;
 	trip = at_ns - sent;
 	offset = (int64_t)(sent + trip / 2) - theirs;
@@ -82,7 +86,7 @@ void host_gone(struct run *run, struct host *host)
 	int64_t heard = (int64_t)(host->heard_ns - run->t0_ns);
 
 	host->connected = false;
-	if (host->rebooting || host->lost || run->calibrating || run->t0_ns == 0)
+	if (host->rebooting || host->lost || run->calibrating || run->collecting || run->t0_ns == 0)
 		return;
 	host->lost = true;
 	json_decref(host->last);	/* what it had in flight is not known any more */
@@ -99,6 +103,7 @@ static void host_found(struct run *run, struct host *host)
 	run_note(run, host->name, "back", -1, run_now(run), "the agent answers again");
 	progress_say(run, "%s is back", host->name);
 	schedule_host_found(run, host);
+	host_ask_again(run, host);
 }
 
 static void on_samples(struct run *run, struct host *host, const json_t *body)
@@ -147,10 +152,91 @@ static void on_final(struct run *run, struct host *host, json_t *body)
 		(void)record_meta_double(run->record, "dataset_bytes", json_number_value(json_object_get(body, "dataset_bytes")), NULL);
 }
 
+void host_ask_again(struct run *run, struct host *host)
+{
+	(void)bus_send(run->bus, host->name, "collect", json_pack("{s:s, s:I}", "run", run->run_name, "after", (json_int_t)host->told));
+}
+
+/* Whether it was not told before. What was is told again when the host did not hear in time that it is kept. */
+static bool is_news(struct run *run, struct host *host, const json_t *body)
+{
+	uint64_t n = (uint64_t)json_integer_value(json_object_get(body, "n"));
+	char key[NAME_BYTES + 8], number[96];
+
+	if (n == 0)
+		return true;		/* it keeps nothing, or this is not kept */
+	if (n <= host->told)
+		return false;
+	if (n > host->told + 1 && !run->calibrating) {
+		(void)snprintf(number, sizeof number, "%llu messages of it are missing: they had no room in its spool", (unsigned long long)(n - host->told - 1));
+		run_note(run, host->name, "gap", -1, run_now(run), number);
+	}
+	host->told = n;
+	(void)snprintf(key, sizeof key, "told.%s", host->name);
+	(void)snprintf(number, sizeof number, "%llu", (unsigned long long)n);
+	(void)record_meta(run->record, key, number, NULL);
+	return true;
+}
+
+static void take(struct run *run, struct host *host, const char *kind, json_t *body, uint64_t at_ns);
+
+/* What the host has kept of before: it is taken as if it came now, and the rest asked for. */
+static void on_collected(struct run *run, struct host *host, const json_t *body)
+{
+	const char *error = json_string_value(json_object_get(body, "error"));
+	uint64_t before = host->told;
+	json_t *message;
+	size_t i;
+
+	json_array_foreach(json_object_get(body, "messages"), i, message) {
+		const char *kind = json_string_value(json_object_get(message, "kind"));
+
+		if (kind && strcmp(kind, "collected") != 0)
+			take(run, host, kind, message, host->heard_ns);
+	}
+	if (error && *error) {
+		run_note(run, host->name, "note", -1, run_now(run), error);
+		progress_say(run, "%s: %s", host->name, error);
+	}
+	if (json_is_true(json_object_get(body, "more")) && host->told > before)
+		host_ask_again(run, host);
+	else
+		host->collected = true;
+}
+
+static void take(struct run *run, struct host *host, const char *kind, json_t *body, uint64_t at_ns)
+{
+	int idx = (int)json_integer_value(json_object_get(body, "idx"));
+
+	if (run->record && !is_news(run, host, body))
+		return;
+	if (strcmp(kind, "hello") == 0)
+		on_hello(run, host, body);
+	else if (strcmp(kind, "pong") == 0)
+		on_pong(run, host, body, at_ns);
+	else if (strcmp(kind, "answer") == 0)
+		on_answer(host, body);
+	else if (strcmp(kind, "notes") == 0)
+		on_notes(run, host, body);
+	else if (strcmp(kind, "interval") == 0)
+		progress_interval(run, host, body);
+	else if (strcmp(kind, "final") == 0)
+		on_final(run, host, body);
+	else if (strcmp(kind, "samples") == 0)
+		on_samples(run, host, body);
+	else if (strcmp(kind, "fault-event") == 0)
+		schedule_event(run, host, idx, json_object_get(body, "event"));
+	else if (strcmp(kind, "fault-end") == 0)
+		schedule_event(run, host, idx, NULL);
+	else if (strcmp(kind, "journal") == 0)
+		schedule_journal(run, host, body);
+	else if (strcmp(kind, "collected") == 0)
+		on_collected(run, host, body);
+}
+
 static void dispatch(struct run *run, struct bus_message *m)
 {
 	struct host *host = hosts_find(run, m->peer);
-	int idx = (int)json_integer_value(json_object_get(m->body, "idx"));
 
 	if (!host)
 		return;
@@ -161,26 +247,7 @@ static void dispatch(struct run *run, struct bus_message *m)
 	host->heard_ns = m->at_ns;
 	if (host->lost)
 		host_found(run, host);
-	if (strcmp(m->kind, "hello") == 0)
-		on_hello(run, host, m->body);
-	else if (strcmp(m->kind, "pong") == 0)
-		on_pong(run, host, m->body, m->at_ns);
-	else if (strcmp(m->kind, "answer") == 0)
-		on_answer(host, m->body);
-	else if (strcmp(m->kind, "notes") == 0)
-		on_notes(run, host, m->body);
-	else if (strcmp(m->kind, "interval") == 0)
-		progress_interval(run, host, m->body);
-	else if (strcmp(m->kind, "final") == 0)
-		on_final(run, host, m->body);
-	else if (strcmp(m->kind, "samples") == 0)
-		on_samples(run, host, m->body);
-	else if (strcmp(m->kind, "fault-event") == 0)
-		schedule_event(run, host, idx, json_object_get(m->body, "event"));
-	else if (strcmp(m->kind, "fault-end") == 0)
-		schedule_event(run, host, idx, NULL);
-	else if (strcmp(m->kind, "journal") == 0)
-		schedule_journal(run, host, m->body);
+	take(run, host, m->kind, m->body, m->at_ns);
 }
 
 void host_frozen(struct run *run, struct host *host, uint64_t at_ns)
@@ -211,7 +278,7 @@ static void renew_leases(struct run *run, uint64_t now)
 		host->next_lease_ns = now + NS_PER_S;
 		host->ping_seq++;
 		host->ping_sent_ns[host->ping_seq % PINGS] = clock_mono_ns();
-		(void)bus_send(run->bus, host->name, "lease", json_pack("{s:I}", "seq", (json_int_t)host->ping_seq));
+		(void)bus_send(run->bus, host->name, "lease", json_pack("{s:I, s:I}", "seq", (json_int_t)host->ping_seq, "kept", (json_int_t)host->kept));
 	}
 }
 
@@ -241,6 +308,8 @@ int run_pump(struct run *run, bool (*until)(struct run *, void *), void *arg, ui
 		}
 		if (run->record && record_commit(run->record, err) < 0)
 			return -EIO;
+		for (int i = 0; i < run->hosts_nr && run->record; i++)
+			run->host[i].kept = run->host[i].told;
 		if (rc < 0)
 			return err_set(err, rc, "bus: %s", strerror(-rc));
 	}

@@ -105,13 +105,18 @@ static void store_hosts(struct run *run)
 static int start(struct run *run, struct err *err)
 {
 	char number[32];
-	int rc = run_load_start(run, &run->plan, err);
+	int rc = run_ask_all(run, "", "keep", json_pack("{s:s}", "run", run->run_name), 10 * NS_PER_S, err);
+
+	if (rc == 0)
+		rc = run_load_start(run, &run->plan, err);
 
 	if (rc < 0)
 		return rc;
 	run->began = true;
 	(void)snprintf(number, sizeof number, "%llu", (unsigned long long)(clock_utc_ns() + (run->t0_ns - clock_mono_ns())));
 	(void)record_meta(run->record, "t0_utc_ns", number, NULL);
+	(void)snprintf(number, sizeof number, "%llu", (unsigned long long)run->t0_ns);
+	(void)record_meta(run->record, "t0_ns", number, NULL);
 	for (unsigned int i = 0; i < run->plan.phases_nr; i++)
 		(void)record_phase(run->record, (int)i, run->plan.phases[i].name, (int64_t)run->plan.phases[i].start_ns,
 				   (int64_t)run->plan.phases[i].end_ns, NULL);

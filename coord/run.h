@@ -67,6 +67,8 @@ struct host {
 	int answer_rc;
 	char answer_error[512];
 	bool has_final;
+	uint64_t told, kept;		/* up to which number it has told us, and all of it is in the record for good; see told.h */
+	bool collected;			/* what it had kept of the run has come again, all of it */
 	uint64_t ok;			/* pages and ops done since T0 */
 	json_t *last;			/* last interval */
 };
@@ -102,6 +104,7 @@ struct run {
 	uint64_t next_progress_ns;
 	struct load_plan plan;
 	double capacity[JOBS_MAX];
+	bool collecting;		/* the run is over; what its agents have kept of it is asked for */
 	bool calibrating, began;	/* began: there is something measured to keep */
 	int phase;
 	const volatile sig_atomic_t *stop_signal;
@@ -122,6 +125,9 @@ void run_options_add_arm(struct run_options *options, const struct arm *arm);
 /* hosts.c */
 /** Before anything is done: --on says where, and every host that a fault names will be there. What it has loaded, hosts_close() frees. Errors: -EINVAL */
 int hosts_check(struct run *run, struct err *err);
+/** Begin to connect to all of them, and ask who they are. */
+int hosts_connect(struct run *run, struct err *err);
+/** hosts_connect(), and wait until they have said it and their clocks are known. */
 int hosts_open(struct run *run, struct err *err);
 int hosts_sync(struct run *run, struct err *err);
 /** Ends the bus, and the broker. */
@@ -134,6 +140,8 @@ int64_t host_time(const struct run *run, const struct host *host, int64_t host_n
 /* pump.c */
 /** Take messages, renew leases, until `until` says so. @return 1 it did, 0 deadline, -EINTR a signal, -errno. */
 int run_pump(struct run *run, bool (*until)(struct run *, void *), void *arg, uint64_t deadline_ns, struct err *err);
+/** Ask a host for what it has told and nobody has heard. */
+void host_ask_again(struct run *run, struct host *host);
 /** The connection to a host has ended. */
 void host_gone(struct run *run, struct host *host);
 /** Its clocks were stopped then [our clock]; they go on since. */
@@ -189,6 +197,13 @@ void progress_say(const struct run *run, const char *format, ...) __attribute__(
 /* cmd_run.c */
 /** Print what `squall report` would, or verdict.json. */
 int run_print(const struct run_options *options, const char *dir, const json_t *verdict, struct err *err);
+
+/* collect.c */
+/**
+ * The rest of a run on a fleet whose coordinator died: into its record, which is sealed and judged. What was taken over before an error is not lost, and
+ * not taken twice. @param dir  its folder. Errors: -EINVAL nothing can be collected of it; -ETIMEDOUT not all agents are there; -errno
+ */
+int run_collect(const char *dir, bool quiet, json_t **ret_verdict, struct err *err);
 
 /* run.c */
 /** The whole run. @param ret_verdict new reference, maybe NULL. @return exit status */

@@ -13,6 +13,7 @@ struct option;
 int cmd_run(int argc, char **argv);
 int cmd_reproduce(int argc, char **argv);
 int cmd_agent(int argc, char **argv);
+int cmd_collect(int argc, char **argv);
 int cmd_fleet(int argc, char **argv);
 int cmd_dataset(int argc, char **argv);
 int cmd_report(int argc, char **argv);

@@ -106,6 +106,7 @@ int judge_gates(struct record *record, const struct profile *profile, const json
 		{ "SELECT evidence FROM events WHERE kind = 'clock' ORDER BY t_ns", add_reason },
 		{ "SELECT printf('host %s was lost %.1f s after the start', host, lost_at_ns / 1e9) FROM hosts WHERE lost_at_ns IS NOT NULL ORDER BY host",
 		  add_reason },
+		{ "SELECT printf('host %s: %s', host, evidence) FROM events WHERE kind = 'gap' ORDER BY t_ns", add_reason },
 		{ "SELECT printf('host %s did not tell how its load ended', host) FROM hosts"
 		  " WHERE instr(roles, 'load') > 0 AND host NOT IN (SELECT host FROM totals) ORDER BY host", add_reason },
 		{ "SELECT printf('host %s did not tell whether it kept the schedule in phase %s', host, name) FROM phases, (SELECT DISTINCT host FROM totals) AS t"

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * told.c - see told.h.
+ */
+#include "told.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "err.h"
+#include "json_text.h"
+#include "spool.h"
+
+#define AGAIN_BYTES (1u << 20)	/* of messages at once */
+
+int told_begin(struct told *t, const char *run, struct err *err)
+{
+	int rc;
+
+	if (!t->dir || (t->spool && strcmp(t->run, run) == 0))
+		return 0;
+	told_end(t);
+	rc = spool_open(t->dir, run, &t->spool, err);
+	if (rc == 0)
+		(void)snprintf(t->run, sizeof t->run, "%s", run);
+	return rc;
+}
+
+void told_number(struct told *t, const char *kind, json_t *body)
+{
+	uint64_t number;
+	char *text;
+
+	if (!t->spool)
+		return;
+	(void)json_object_set_new(body, "kind", json_string(kind));
+	text = json_text(body, JSON_COMPACT);
+	/* What the spool has no room for is told all the same, under a number that is missing there. */
+	(void)spool_put(t->spool, text ? text : "", text ? strlen(text) : 0, &number);
+	(void)json_object_set_new(body, "n", json_integer((json_int_t)number));
+	free(text);
+}
+
+void told_kept(struct told *t, uint64_t number)
+{
+	if (t->spool)
+		spool_forget(t->spool, number);
+}
+
+struct again {
+	json_t *messages;
+	size_t bytes;
+	bool more;
+};
+
+static bool add(uint64_t number, const char *text, void *arg)
+{
+	struct again *again = arg;
+	json_t *message;
+
+	if (again->bytes > AGAIN_BYTES) {
+		again->more = true;
+		return false;
+	}
+	again->bytes += strlen(text);
+	message = json_loads(text, 0, NULL);
+	if (message) {
+		(void)json_object_set_new(message, "n", json_integer((json_int_t)number));
+		(void)json_array_append_new(again->messages, message);
+	}
+	return true;
+}
+
+json_t *told_again(struct told *t, const char *run, uint64_t after)
+{
+	struct again again = { .messages = json_array() };
+	struct err err = ERR_INIT;
+	int rc = 0;
+
+	if (!t->dir)
+		rc = err_set(&err, -ENOENT, "the agent has no spool");
+	if (rc == 0 && (!t->spool || strcmp(t->run, run) != 0)) {
+		told_end(t);
+		rc = spool_find(t->dir, run, &t->spool, &err);
+		if (rc == 0)
+			(void)snprintf(t->run, sizeof t->run, "%s", run);
+		else if (rc == -ENOENT)
+			rc = 0;		/* all of it was kept */
+	}
+	if (rc == 0 && t->spool) {
+		rc = spool_walk(t->spool, after, add, &again);
+		if (rc < 0)
+			(void)err_set(&err, rc, "the spool of %s: %s", run, rc == -EBADMSG ? "a message in it is damaged" : strerror(-rc));
+	}
+	return json_pack("{s:o, s:b, s:s}", "messages", again.messages, "more", again.more, "error", err.text);
+}
+
+void told_end(struct told *t)
+{
+	spool_close(t->spool);
+	t->spool = NULL;
+}
