@@ -64,23 +64,21 @@ static int write_file(const char *folder, const char *name, const char *text, st
 
 int broker_configure(const char *folder, const char *address, uint16_t port, struct err *err)
 {
-	char text[8 * PATH_MAX], at[PATH_MAX];
+	char text[2048];
 	int rc;
 
-	if (!realpath(folder, at))
-		return err_set(err, -errno, "%s: %s", folder, strerror(errno));
 	(void)snprintf(text, sizeof text,
-		       "# Written by squall, and written anew by squall fleet init.\n"
+		       "# Written by squall, and written anew by squall fleet init. To be started in its folder.\n"
 		       "listener %u %s\n"
 		       "tls_version tlsv1.3\n"
-		       "cafile %s/ca.pem\ncertfile %s/cert.pem\nkeyfile %s/key.pem\ncrlfile %s/crl.pem\n"
+		       "cafile ca.pem\ncertfile cert.pem\nkeyfile key.pem\ncrlfile crl.pem\n"
 		       "require_certificate true\nuse_identity_as_username true\nuse_username_as_clientid true\nallow_anonymous false\n"
-		       "acl_file %s/acl\n"
+		       "acl_file acl\n"
 		       "persistence false\nretain_available false\npersistent_client_expiration 1h\n"
 		       "set_tcp_nodelay true\nmax_keepalive 30\nmax_connections 4096\n"
 		       "max_packet_size %u\nmax_queued_messages 8192\nmax_queued_bytes 67108864\n"
-		       "log_dest file %s/log\nlog_type error\nlog_type warning\nlog_type notice\nlog_timestamp_format %%Y-%%m-%%dT%%H:%%M:%%S\n",
-		       port, address, at, at, at, at, at, BUS_MESSAGE_BYTES_MAX + 4096, at);
+		       "log_dest file log\nlog_type error\nlog_type warning\nlog_type notice\nlog_timestamp_format %%Y-%%m-%%dT%%H:%%M:%%S\n",
+		       port, address, BUS_MESSAGE_BYTES_MAX + 4096);
 	rc = write_file(folder, "mosquitto.conf", text, err);
 	return rc < 0 ? rc : write_file(folder, "acl", acl, err);
 }
@@ -101,18 +99,13 @@ int broker_revoked(const char *folder, const char *authority, struct err *err)
 /* A pid may be another's by now: whose it is is asked after the descriptor holds it fast. */
 static bool is_broker(pid_t pid, const char *folder)
 {
-	char path[64], want[PATH_MAX], *text = NULL;
-	bool is = false;
-	size_t bytes = 0, i;
+	char path[64], cwd[PATH_MAX], want[PATH_MAX];
+	ssize_t n;
 
-	(void)snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
-	if (file_read(path, 65536, &text, &bytes, NULL) == 0 && realpath(folder, want)) {
-		(void)strncat(want, "/mosquitto.conf", sizeof want - strlen(want) - 1);
-		for (i = 0; i < bytes; i += strlen(text + i) + 1)
-			is |= strcmp(text + i, want) == 0;
-	}
-	free(text);
-	return is;
+	(void)snprintf(path, sizeof path, "/proc/%d/cwd", (int)pid);
+	n = readlink(path, cwd, sizeof cwd - 1);
+	cwd[n > 0 ? n : 0] = '\0';
+	return realpath(folder, want) && strcmp(cwd, want) == 0;
 }
 
 int broker_reload(const char *folder, struct err *err)
@@ -148,8 +141,11 @@ static int hand_over(const char *folder, const struct passwd *to, struct err *er
 	return 0;
 }
 
-/* In the child. Changing the user clears the signal of the parent's death, so that comes after it. */
-static void become_broker(const char *program, const char *config, const char *notify, const struct passwd *user, pid_t parent)
+/*
+ * In the child. It goes to its folder while it still can: its user need not get through those above. Changing the user clears the signal of the parent's
+ * death, so that comes after it.
+ */
+static void become_broker(const char *program, const char *folder, const char *notify, const struct passwd *user, pid_t parent)
 {
 	struct rlimit files = { .rlim_cur = DESCRIPTORS, .rlim_max = DESCRIPTORS }, now;
 	char environment[160];
@@ -164,17 +160,19 @@ static void become_broker(const char *program, const char *config, const char *n
 		(void)setrlimit(RLIMIT_NOFILE, &files);
 	}
 	(void)setpgid(0, 0);
+	if (chdir(folder) < 0 || null < 0)
+		_exit(127);
 	if (user && (setgroups(0, NULL) < 0 || setgid(user->pw_gid) < 0 || setuid(user->pw_uid) < 0))
 		_exit(127);
 	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent || null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0)
+	if (getppid() != parent || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0)
 		_exit(127);
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)syscall(SYS_close_range, 3u, ~0u, 0u);
 	(void)snprintf(environment, sizeof environment, "NOTIFY_SOCKET=%s", notify);
-	execve(program, (char *const[]){ (char *)(uintptr_t)program, (char *)(uintptr_t) "-c", (char *)(uintptr_t)config, NULL },
+	execve(program, (char *const[]){ (char *)(uintptr_t)program, (char *)(uintptr_t) "-c", (char *)(uintptr_t) "mosquitto.conf", NULL },
 	       (char *const[]){ environment, NULL });
 	_exit(127);
 }
@@ -201,7 +199,7 @@ failed:
 }
 
 /* The last line of its log, without the time. */
-static int log_says(const char *folder, const struct passwd *user, struct err *err)
+static int log_says(const char *folder, struct err *err)
 {
 	char path[512], *text = NULL, *line, *colon;
 	int rc;
@@ -209,8 +207,7 @@ static int log_says(const char *folder, const struct passwd *user, struct err *e
 	(void)snprintf(path, sizeof path, "%s/log", folder);
 	if (file_read(path, LOG_BYTES_MAX, &text, NULL, NULL) < 0 || *text == '\0') {
 		free(text);
-		return err_set(err, -EACCES, "mosquitto ended at once%s%s%s", user ? "; the user " USER " must be able to reach " : ": no log in ", folder,
-			       user ? ", so every folder above it needs the permission x for others" : "");
+		return err_set(err, -EIO, "mosquitto ended at once: no log in %s", folder);
 	}
 	line = text + strlen(text) - 1;
 	*line = '\0';
@@ -248,7 +245,7 @@ static int wait_until_ready(int notify, int pidfd, uint64_t deadline)
 
 int broker_start(const char *folder, uint64_t timeout_ns, struct broker *ret, struct err *err)
 {
-	char program[64], real[PATH_MAX], config[PATH_MAX + 16], log[512], name[128];
+	char program[64], log[512], name[128];
 	const struct passwd *user = NULL;
 	struct broker b = BROKER_INIT;
 	pid_t parent = getpid();
@@ -256,9 +253,6 @@ int broker_start(const char *folder, uint64_t timeout_ns, struct broker *ret, st
 
 	if (exec_find("mosquitto", program, sizeof program) < 0)
 		return err_set(err, -ENOPKG, "mosquitto is not installed: apt-get install mosquitto");
-	if (!realpath(folder, real))
-		return err_set(err, -errno, "%s: %s", folder, strerror(errno));
-	(void)snprintf(config, sizeof config, "%s/mosquitto.conf", real);
 	(void)snprintf(log, sizeof log, "%s/log", folder);
 	if (geteuid() == 0) {
 		user = getpwnam(USER);
@@ -274,7 +268,7 @@ int broker_start(const char *folder, uint64_t timeout_ns, struct broker *ret, st
 		return err_set(err, notify, "broker: a socket for its readiness: %s", strerror(-notify));
 	b.pid = fork();
 	if (b.pid == 0)
-		become_broker(program, config, name, user, parent);
+		become_broker(program, folder, name, user, parent);
 	b.pidfd = b.pid < 0 ? -errno : exec_pidfd(b.pid);
 	rc = b.pidfd < 0 ? err_set(err, b.pidfd, "broker: fork: %s", strerror(-b.pidfd)) : wait_until_ready(notify, b.pidfd, clock_mono_ns() + timeout_ns);
 	close(notify);
@@ -289,7 +283,7 @@ int broker_start(const char *folder, uint64_t timeout_ns, struct broker *ret, st
 	}
 	broker_stop(&b);
 	if (rc == 0)
-		return log_says(folder, user, err);
+		return log_says(folder, err);
 	return err_set(err, rc, "mosquitto did not come up within %.0f s; see %s", (double)timeout_ns / 1e9, log);
 }
 

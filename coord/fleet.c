@@ -50,7 +50,7 @@ static int write_json(const char *dir, const char *url, struct err *err)
 	return rc;
 }
 
-/* Of the broker and the coordinator. The folder can be passed through by all, for the broker runs as another user; what is in it cannot. */
+/* Of the broker and the coordinator. */
 static int make_identities(const char *dir, const char *address, uint16_t port, struct err *err)
 {
 	char ca[PATH_BYTES], broker[PATH_BYTES], coordinator[PATH_BYTES], agents[PATH_BYTES];
@@ -84,8 +84,6 @@ int fleet_init(const char *dir, const char *url, struct err *err)
 		return err_set(err, -ENAMETOOLONG, "fleet init: %.40s...: more than %d bytes", dir, DIR_BYTES - 1);
 	if (mkdir(dir, 0700) < 0)
 		return err_set(err, -errno, "fleet init: %s: %s%s", dir, strerror(errno), errno == EEXIST ? "; a fleet wants a folder of its own" : "");
-	if (chmod(dir, 0711) < 0)
-		return err_set(err, -errno, "fleet init: %s: %s", dir, strerror(errno));
 	rc = make_identities(dir, address, port, err);
 	return rc < 0 ? rc : write_json(dir, url, err);
 }

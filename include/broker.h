@@ -35,7 +35,7 @@ int broker_reload(const char *folder, struct err *err);
 
 /**
  * Start it and wait until it takes connections. Started by root it becomes the user mosquitto, who is given the folder.
- * Errors: -ENOPKG mosquitto is not installed, -EADDRINUSE, -EADDRNOTAVAIL, -EACCES the folder cannot be reached by that user, -EIO with what its log says last
+ * Errors: -ENOPKG mosquitto is not installed, -EADDRINUSE, -EADDRNOTAVAIL, -EIO with what its log says last
  */
 int broker_start(const char *folder, uint64_t timeout_ns, struct broker *ret, struct err *err);
 /** Whether one that was started runs no more. */

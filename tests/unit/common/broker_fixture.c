@@ -96,7 +96,6 @@ static void make_identities(void)
 {
 	(void)snprintf(folder, sizeof folder, "/tmp/squall-bus-XXXXXX");
 	cr_assert_not_null(mkdtemp(folder));
-	cr_assert_eq(chmod(folder, 0711), 0);	/* the broker is another user when this is root */
 	cr_assert_eq(certificate_authority(in("ca"), NULL), 0);
 	issue(BUS_COORDINATOR, CERTIFICATE_CLIENT, NULL);
 	fixture_agent("agent");
@@ -114,6 +113,7 @@ void fixture_begin_bridged(void)
 
 	make_identities();
 	issue("bridge", CERTIFICATE_CLIENT, NULL);
+	cr_assert_eq(chmod(folder, 0711), 0);	/* the broker is another user when this is root, and the bridge's identity lies beside its folder */
 	cr_assert_eq(chmod(in("bridge"), 0755), 0);
 	cr_assert_eq(chmod(in("bridge/key.pem"), 0644), 0);
 	start("other", "", &other, other_url);
