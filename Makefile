@@ -67,7 +67,7 @@ $(foreach l,$(LAYERS),$(eval $(call UNIT_RULE,$(l))))
 
 # What squall is built and tested with, by the names of Debian's packages.
 PACKAGES := gcc libc6-dev pkg-config iproute2 nftables procps libyaml-dev libjansson-dev libseccomp-dev libsqlite3-dev libaio-dev liburing-dev libmosquitto-dev mosquitto libssl-dev openssl zlib1g-dev libcriterion-dev clang jq qemu-system-x86 scdoc \
-            default-jre-headless libhdrhistogram-java libnfs-dev
+            default-jre-headless libhdrhistogram-java libnfs-dev openssh-client
 APT := env DEBIAN_FRONTEND=noninteractive apt-get
 
 .PHONY: deps check unit $(addprefix unit-,$(LAYERS))

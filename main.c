@@ -19,7 +19,7 @@ static const struct {
 	{ "report", "judge a run again from its record", cmd_report },
 	{ "agent", "serve a coordinator on a host: load, probes, faults", cmd_agent },
 	{ "collect", "take what agents have kept into the record of a run that died", cmd_collect },
-	{ "fleet", "say which hosts belong together: certificates for their agents and a broker", cmd_fleet },
+	{ "fleet", "say which hosts belong together, and put agents onto them: certificates, a broker, ssh", cmd_fleet },
 	{ "lab", "boot, enter and end the VM lab", cmd_lab },
 	{ "chaos", "list, check, inject and heal faults on this host", cmd_chaos },
 	{ "dataset", "build, verify, remove or scan the files that a load works on", cmd_dataset },

@@ -235,15 +235,14 @@ int exec_run(const char *const argv[], const char *input, uint64_t timeout_ns, s
 	return rc;
 }
 
-/* The last line that says something. */
-static const char *last_line(char *text)
+const char *exec_last_line(char *text)
 {
 	char *end, *newline;
 
 	if (!text)
 		return "it said nothing";
 	end = text + strlen(text);
-	while (end > text && (end[-1] == '\n' || end[-1] == ' '))
+	while (end > text && (end[-1] == '\n' || end[-1] == '\r' || end[-1] == ' '))
 		*--end = '\0';
 	newline = strrchr(text, '\n');
 	return *text == '\0' ? "it said nothing" : newline ? newline + 1 : text;
@@ -255,7 +254,7 @@ int exec_check(const char *const argv[], const char *input, uint64_t timeout_ns,
 	int rc = exec_run(argv, input, timeout_ns, &result, err);
 
 	if (rc == 0 && result.status != 0)
-		rc = err_set(err, -EIO, "%s: exit status %d: %s", argv[0], result.status, last_line(result.err_out));
+		rc = err_set(err, -EIO, "%s: exit status %d: %s", argv[0], result.status, exec_last_line(result.err_out));
 	exec_result_release(&result);
 	return rc;
 }

@@ -223,17 +223,26 @@ bool fleet_has(const struct fleet *f, const char *name)
 	return false;
 }
 
-int fleet_connect(struct fleet *f, struct bus *bus, struct broker *ret_broker, struct err *err)
+int fleet_lock(struct fleet *f, struct err *err)
 {
-	struct err said = ERR_INIT;
 	char path[PATH_BYTES];
-	int rc;
 
 	f->lock = open(in(path, f->dir, BUS_COORDINATOR), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (f->lock < 0)
 		return err_set(err, -errno, "%s: %s", path, strerror(errno));
 	if (flock(f->lock, LOCK_EX | LOCK_NB) < 0)
 		return err_set(err, -EBUSY, "another run uses the fleet in %s", f->dir);
+	return 0;
+}
+
+int fleet_connect(struct fleet *f, struct bus *bus, struct broker *ret_broker, struct err *err)
+{
+	struct err said = ERR_INIT;
+	char path[PATH_BYTES];
+	int rc = fleet_lock(f, err);
+
+	if (rc < 0)
+		return rc;
 	rc = broker_start(in(path, f->dir, BROKER), START_NS, ret_broker, &said);
 	if (rc < 0 && rc != -EADDRINUSE && rc != -EADDRNOTAVAIL)
 		return err_set(err, rc, "%s", said.text);

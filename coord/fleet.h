@@ -40,9 +40,11 @@ int fleet_revoke(const char *dir, const char *name, struct err *err);
 int fleet_load(const char *dir, struct fleet *ret, struct err *err);
 bool fleet_has(const struct fleet *fleet, const char *name);
 
+/** Take it for a run, or to change what is on its hosts. Errors: -EBUSY somebody has it; -errno */
+int fleet_lock(struct fleet *fleet, struct err *err);
 /**
- * Start the broker, unless there is one at the address, and connect to it as the coordinator.
- * Errors: -EBUSY another run does; those of broker_start() and bus_open()
+ * Lock it, start the broker, unless there is one at the address, and connect to it as the coordinator.
+ * Errors: those of fleet_lock(), broker_start() and bus_open()
  */
 int fleet_connect(struct fleet *fleet, struct bus *bus, struct broker *ret_broker, struct err *err);
 /** A broker of ours that has ended is started again; the sessions over it go on. @return 1 it was, 0 there was no need, -errno */

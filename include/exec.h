@@ -40,6 +40,9 @@ int exec_run(const char *const argv[], const char *input, uint64_t timeout_ns, s
 /** exec_run(), and a status other than 0 is -EIO with the program's last line of stderr in the sentence. Output is thrown away. */
 int exec_check(const char *const argv[], const char *input, uint64_t timeout_ns, struct err *err);
 
+/** The last line that says something, of what a program has printed; for a sentence. @param text  cut there; NULL is fine */
+const char *exec_last_line(char *text);
+
 void exec_result_release(struct exec_result *result);
 
 /**

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fleet_file.h - FLEET.yaml: the hosts of a fleet, how ssh reaches them, and what the agent of each is for.
+ *
+ *	folder: fleet				of the certificates; beside the file, made by the first deployment
+ *	bus: mqtts://192.0.2.1:8883		the broker, at its address in the management network
+ *	ssh_config: ssh_config			optional; else that of the user
+ *	hosts:
+ *	- {name: client-1, address: 192.0.2.11, roles: [load, observe], mount: /mnt/home, user: www-data}
+ *	- {name: store-a, address: 192.0.2.21, roles: [chaos, observe]}
+ *
+ * An entry is an agent; load is raised by an ordinary user and faults are injected by root, so a host that does both is two entries.
+ */
+#ifndef SQUALL_COORD_FLEET_FILE_H
+#define SQUALL_COORD_FLEET_FILE_H
+
+#include <stdbool.h>
+
+#include "certificate.h"
+#include "run.h"
+
+#define FLEET_PATH_BYTES 256
+
+struct fleet_host {
+	char name[CERTIFICATE_NAME_BYTES];
+	char address[128];		/* as ssh is given it: a name, an IPv4 address, or a Host of its configuration; USER@ may precede it */
+	char roles[32];			/* "load,observe", as of --role */
+	char user[33];			/* as whom the agent runs; "" = root, for chaos */
+	char mount[FLEET_PATH_BYTES];	/* where the storage under test is; "" without the role load */
+};
+
+struct fleet_file {
+	char path[FLEET_PATH_BYTES];
+	char folder[FLEET_PATH_BYTES];	/* as seen from here */
+	char url[64];
+	char ssh_config[FLEET_PATH_BYTES];	/* as seen from here; "" = the user's */
+	struct fleet_host host[HOSTS_MAX];
+	int hosts_nr;
+};
+
+/**
+ * Read a fleet file. No word of it can be an option of ssh, an option of the agent or a specifier of systemd: what could be is refused.
+ * Errors: -EINVAL with file:line; -errno of reading it
+ */
+int fleet_file_load(const char *path, struct fleet_file *ret, struct err *err);
+
+#endif
