@@ -15,7 +15,7 @@
 #include "units.h"
 
 static const char help[] =
-	"Usage: squall reproduce PROFILE [--trials N] [--arms LIST] [--on lab|local:DIR|fleet:DIR] [--seed N] [--set KEY=VALUE]... [--out DIR] [--json]\n"
+	"Usage: squall reproduce PROFILE [--trials N] [--arms LIST] [--on lab|local:DIR|fleet:DIR|FLEET.yaml] [--seed N] [--set KEY=VALUE]... [--out DIR] [--json]\n"
 	"\n"
 	"Run a profile, then each of its arms (the same profile with something changed), and print the verdicts side by side.\n"
 	"\n"

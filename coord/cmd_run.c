@@ -13,13 +13,14 @@
 #include "run.h"
 
 static const char help[] =
-	"Usage: squall run PROFILE [--on lab|local:DIR|fleet:DIR] [--seed N] [--set KEY=VALUE]... [--out DIR] [--dry-run] [--json]\n"
+	"Usage: squall run PROFILE [--on lab|local:DIR|fleet:DIR|FLEET.yaml] [--seed N] [--set KEY=VALUE]... [--out DIR] [--dry-run] [--json]\n"
 	"\n"
 	"Run a profile once, print the verdict, and leave the record in DIR/PROFILE/TIME-SEED.\n"
 	"\n"
 	"  --on lab            in the VM lab, which is booted when it is not up (default)\n"
 	"  --on local:DIR      on this host, on a dataset in DIR, which is built when it is not there\n"
 	"  --on fleet:DIR      on the hosts of a fleet, see squall fleet --help\n"
+	"  --on FLEET.yaml     on those that a file names\n"
 	"  --seed N            instead of the profile's\n"
 	"  --set KEY=VALUE     change the profile: faults.0.args.delay=1s, faults=[]\n"
 	"  --out DIR           instead of results\n"

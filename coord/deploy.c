@@ -334,9 +334,7 @@ static int prepare_folder(struct deploy *d, struct err *err)
 	if (d->what == DEPLOY_PUT && lstat(path, &st) < 0 && errno == ENOENT)
 		rc = fleet_init(f->folder, f->url, err);
 	if (rc == 0)
-		rc = fleet_load(f->folder, &d->fleet, err);
-	if (rc == 0 && strcmp(d->fleet.url, f->url) != 0)
-		rc = err_set(err, -EINVAL, "%s says %s, but the fleet in %s was made for %s", f->path, f->url, f->folder, d->fleet.url);
+		rc = fleet_file_folder(f, &d->fleet, err);
 	return rc < 0 ? rc : fleet_lock(&d->fleet, err);
 }
 

@@ -223,6 +223,22 @@ bool fleet_has(const struct fleet *f, const char *name)
 	return false;
 }
 
+static const char *peer_of(const struct fleet *f, const char *name)
+{
+	for (int i = 0; i < f->pairs_nr; i++)
+		for (int k = 0; k < 2; k++)
+			if (strcmp(f->pair[i].name[k], name) == 0)
+				return f->pair[i].name[!k];
+	return NULL;
+}
+
+bool fleet_may_be_peers(const struct fleet *f, const char *a, const char *b)
+{
+	const char *peer = f ? peer_of(f, a) : NULL;
+
+	return !peer || strcmp(peer, b) == 0 || !peer_of(f, b);
+}
+
 int fleet_lock(struct fleet *f, struct err *err)
 {
 	char path[PATH_BYTES];

@@ -16,10 +16,16 @@
 
 struct broker;
 
+struct fleet_pair {
+	char name[2][CERTIFICATE_NAME_BYTES];
+};
+
 struct fleet {
 	char dir[256], url[64];
 	char agent[HOSTS_MAX][CERTIFICATE_NAME_BYTES];
 	int agents_nr;
+	struct fleet_pair pair[HOSTS_MAX / 2];	/* peers of DRBD */
+	int pairs_nr;		/* 0: they are not known */
 	int lock;		/* descriptor; -1 = not taken */
 };
 
@@ -39,6 +45,8 @@ int fleet_revoke(const char *dir, const char *name, struct err *err);
 /** Who is in it. Errors: -ENOENT no fleet, -E2BIG more than HOSTS_MAX */
 int fleet_load(const char *dir, struct fleet *ret, struct err *err);
 bool fleet_has(const struct fleet *fleet, const char *name);
+/** Whether two hosts may hold copies of the same data: not when each is known to be the peer of another. @param fleet  NULL: nothing is known */
+bool fleet_may_be_peers(const struct fleet *fleet, const char *a, const char *b);
 
 /** Take it for a run, or to change what is on its hosts. Errors: -EBUSY somebody has it; -errno */
 int fleet_lock(struct fleet *fleet, struct err *err);

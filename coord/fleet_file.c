@@ -123,9 +123,44 @@ static int take_host(struct fleet_file *f, const struct yaml *node, struct err *
 	return rc;
 }
 
+static int take_peer(const struct fleet_file *f, const struct yaml *node, char ret[CERTIFICATE_NAME_BYTES], struct err *err)
+{
+	int rc = yaml_to_text(node, ret, CERTIFICATE_NAME_BYTES, err), i = 0;
+
+	while (rc == 0 && i < f->hosts_nr && strcmp(f->host[i].name, ret) != 0)
+		i++;
+	if (rc == 0 && i == f->hosts_nr)
+		return yaml_error(node, err, "storage: there is no host '%s'", ret);
+	for (int p = 0; p < f->pairs_nr && rc == 0; p++)
+		if (strcmp(f->pair[p].name[0], ret) == 0 || strcmp(f->pair[p].name[1], ret) == 0)
+			rc = yaml_error(node, err, "storage: '%s' is in two pairs", ret);
+	return rc;
+}
+
+static int take_pairs(struct fleet_file *f, const struct yaml *node, struct err *err)
+{
+	if (node->kind != YAML_SEQUENCE)
+		return yaml_error(node, err, "storage is a list of pairs: [[store-a, store-b]]");
+	for (const struct yaml *c = node->child; c; c = c->next) {
+		struct fleet_pair pair;
+		int rc = c->kind == YAML_SEQUENCE && c->children_nr == 2 ? 0 : yaml_error(c, err, "storage is a list of pairs: [[store-a, store-b]]");
+
+		if (rc == 0)
+			rc = take_peer(f, c->child, pair.name[0], err);
+		if (rc == 0)
+			rc = take_peer(f, c->child->next, pair.name[1], err);
+		if (rc == 0 && strcmp(pair.name[0], pair.name[1]) == 0)
+			rc = yaml_error(c, err, "storage: '%s' is no peer of itself", pair.name[0]);
+		if (rc < 0)
+			return rc;
+		f->pair[f->pairs_nr++] = pair;	/* no host is in two, so there is room */
+	}
+	return 0;
+}
+
 static int parse(struct fleet_file *f, const struct yaml *tree, struct err *err)
 {
-	static const char *const keys[] = { "folder", "bus", "ssh_config", "hosts", NULL };
+	static const char *const keys[] = { "folder", "bus", "ssh_config", "hosts", "storage", NULL };
 	const struct yaml *hosts = yaml_get(tree, "hosts");
 	char address[16];
 	uint16_t port;
@@ -143,6 +178,8 @@ static int parse(struct fleet_file *f, const struct yaml *tree, struct err *err)
 		rc = yaml_error(hosts ? hosts : tree, err, "hosts is missing: [{name: store-a, address: 192.0.2.21, roles: [chaos, observe]}, ...]");
 	for (const struct yaml *c = rc == 0 ? hosts->child : NULL; c && rc == 0; c = c->next)
 		rc = take_host(f, c, err);
+	if (rc == 0 && yaml_get(tree, "storage"))
+		rc = take_pairs(f, yaml_get(tree, "storage"), err);
 	return rc;
 }
 
@@ -163,5 +200,14 @@ int fleet_file_load(const char *path, struct fleet_file *ret, struct err *err)
 	}
 	yaml_tree_free(tree);
 	free(text);
+	return rc;
+}
+
+int fleet_file_folder(const struct fleet_file *f, struct fleet *ret, struct err *err)
+{
+	int rc = fleet_load(f->folder, ret, err);
+
+	if (rc == 0 && strcmp(ret->url, f->url) != 0)
+		rc = err_set(err, -EINVAL, "%s says %s, but the fleet in %s was made for %s", f->path, f->url, f->folder, ret->url);
 	return rc;
 }

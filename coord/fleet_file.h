@@ -8,6 +8,7 @@
  *	hosts:
  *	- {name: client-1, address: 192.0.2.11, roles: [load, observe], mount: /mnt/home, user: www-data}
  *	- {name: store-a, address: 192.0.2.21, roles: [chaos, observe]}
+ *	storage: [[store-a, store-b]]		optional: who are peers of DRBD
  *
  * An entry is an agent; load is raised by an ordinary user and faults are injected by root, so a host that does both is two entries.
  */
@@ -17,7 +18,7 @@
 #include <stdbool.h>
 
 #include "certificate.h"
-#include "run.h"
+#include "fleet.h"
 
 #define FLEET_PATH_BYTES 256
 
@@ -36,6 +37,8 @@ struct fleet_file {
 	char ssh_config[FLEET_PATH_BYTES];	/* as seen from here; "" = the user's */
 	struct fleet_host host[HOSTS_MAX];
 	int hosts_nr;
+	struct fleet_pair pair[HOSTS_MAX / 2];
+	int pairs_nr;
 };
 
 /**
@@ -43,5 +46,8 @@ struct fleet_file {
  * Errors: -EINVAL with file:line; -errno of reading it
  */
 int fleet_file_load(const char *path, struct fleet_file *ret, struct err *err);
+
+/** fleet_load() of its folder. Errors: -EINVAL also when that was made for another broker */
+int fleet_file_folder(const struct fleet_file *file, struct fleet *ret, struct err *err);
 
 #endif

@@ -19,6 +19,7 @@
 #include "exec.h"
 #include "file.h"
 #include "fleet.h"
+#include "fleet_file.h"
 #include "lab.h"
 #include "run.h"
 
@@ -223,23 +224,52 @@ static bool will_be_there(const struct run *run, const char *name)
 	return strcmp(name, "store-a") == 0 || strcmp(name, "store-b") == 0;
 }
 
+/* A file says which agents of its folder are meant, and who are peers. */
+static int load_fleet_file(struct fleet *fleet, const char *path, struct err *err)
+{
+	struct fleet_file file = { .hosts_nr = 0 };
+	int rc = fleet_file_load(path, &file, err);
+
+	if (rc == 0)
+		rc = fleet_file_folder(&file, fleet, err);
+	for (int i = 0; i < file.hosts_nr && rc == 0; i++)
+		if (!fleet_has(fleet, file.host[i].name))
+			rc = err_set(err, -EINVAL, "%s has no certificate yet; squall fleet deploy --on %s gives it one", file.host[i].name, path);
+	if (rc < 0)
+		return rc;
+	for (int i = 0; i < file.hosts_nr; i++)
+		memcpy(fleet->agent[i], file.host[i].name, sizeof fleet->agent[i]);
+	fleet->agents_nr = file.hosts_nr;
+	memcpy(fleet->pair, file.pair, sizeof fleet->pair);
+	fleet->pairs_nr = file.pairs_nr;
+	return 0;
+}
+
 static int load_fleet(struct run *run, const char *dir, struct err *err)
 {
 	run->fleet = calloc(1, sizeof *run->fleet);
 	if (!run->fleet)
 		return err_set(err, -ENOMEM, "run: no memory");
 	run->fleet->lock = -1;
-	return fleet_load(dir, run->fleet, err);
+	return dir ? fleet_load(dir, run->fleet, err) : load_fleet_file(run->fleet, run->options->on, err);
+}
+
+static bool is_file(const char *on)
+{
+	size_t bytes = strlen(on);
+
+	return bytes > 5 && strcmp(on + bytes - 5, ".yaml") == 0;
 }
 
 int hosts_check(struct run *run, struct err *err)
 {
 	const char *on = run->options->on, *local = folder_of(on, "local"), *dir = folder_of(on, "fleet");
+	bool file = !local && !dir && is_file(on);
 	int rc;
 
-	if (!local && !dir && strcmp(on, "lab") != 0)
-		return err_set(err, -EINVAL, "--on %s: write lab, local:DIR or fleet:DIR", on);
-	rc = dir ? load_fleet(run, dir, err) : 0;
+	if (!local && !dir && !file && strcmp(on, "lab") != 0)
+		return err_set(err, -EINVAL, "--on %s: write lab, local:DIR, fleet:DIR or FLEET.yaml", on);
+	rc = dir || file ? load_fleet(run, dir, err) : 0;
 	if (rc < 0)
 		return rc;
 	for (unsigned int i = 0; i < run->profile.faults_nr; i++) {
@@ -247,10 +277,10 @@ int hosts_check(struct run *run, struct err *err)
 
 		if (f->on[0] != '\0' && !will_be_there(run, f->on))
 			return err_set(err, -EINVAL, "%s:%u: %s is to be injected on '%s', which a run on %s does not have; %s", run->profile.file, f->line,
-				       f->fault, f->on, on, local ? "its one host is 'local'" : dir ? "squall fleet add adds a host" :
+				       f->fault, f->on, on, local ? "its one host is 'local'" : run->fleet ? "squall fleet adds a host" :
 				       "it has store-a, store-b and client-1 to the number of lab.clients");
 	}
-	return 0;
+	return schedule_check_peers(run, err);
 }
 
 /* All that are another, so that one attempt is enough to know. */

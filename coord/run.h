@@ -37,7 +37,7 @@ struct hist;
 struct run_options {
 	const char *command;		/* "run" or "reproduce" */
 	const char *profile;		/* path */
-	const char *on;			/* "lab", "local:DIR", "fleet:DIR" */
+	const char *on;			/* "lab", "local:DIR", "fleet:DIR", "FLEET.yaml" */
 	const char *sets[RUN_SETS_MAX + 8 + 1];		/* of --set and --seed, then of the arm; NULL-terminated */
 	const char *out;		/* folder of results */
 	const char *arm;		/* NULL = the profile as it is written */
@@ -123,7 +123,7 @@ int run_options_parse(int argc, char **argv, const char *help, struct run_option
 void run_options_add_arm(struct run_options *options, const struct arm *arm);
 
 /* hosts.c */
-/** Before anything is done: --on says where, and every host that a fault names will be there. What it has loaded, hosts_close() frees. Errors: -EINVAL */
+/** Before anything is done: --on says where, every host that a fault names will be there, and peers are spared. What it has loaded, hosts_close() frees. Errors: -EINVAL */
 int hosts_check(struct run *run, struct err *err);
 /** Begin to connect to all of them, and ask who they are. */
 int hosts_connect(struct run *run, struct err *err);
@@ -173,6 +173,8 @@ int run_load_stop(struct run *run, struct err *err);
 /** When a fault is in force as it is planned, from the start of the load [ns]; INSTANT_UNKNOWN = events wait for each other. An instant ends when it begins. */
 void schedule_planned(const struct profile *p, const struct fault_plan *plan, uint64_t *ret_at, uint64_t *ret_until);
 int schedule_check(struct run *run, struct err *err);
+/** DRBD and its disks are not broken on two hosts at a time that may be peers: each holds a copy that the other may need. Errors: -EINVAL */
+int schedule_check_peers(const struct run *run, struct err *err);
 void schedule_tick(struct run *run, int64_t now);	/* since T0 */
 /** Once a second: whether what a fault waits for has become true. */
 void schedule_look(struct run *run, int64_t now);

@@ -17,6 +17,7 @@
 #include "chaos.h"
 #include "clock.h"
 #include "err.h"
+#include "fleet.h"
 #include "lab.h"
 #include "report.h"
 #include "run.h"
@@ -58,16 +59,18 @@ void schedule_planned(const struct profile *p, const struct fault_plan *plan, ui
 		*ret_until = profile_phase_start(p, p->phases_nr);
 }
 
-/* Each peer holds a copy that the other may need. Where `on` is left out, the host is not known before the injection: see hit_on_other_peer(). */
-static int check_peers(const struct profile *p, struct err *err)
+/* Where `on` is left out, the host is not known before the injection: see hit_on_other_peer(). */
+int schedule_check_peers(const struct run *run, struct err *err)
 {
+	const struct profile *p = &run->profile;
+
 	for (unsigned int i = 0; i < p->faults_nr; i++)
 		for (unsigned int k = 0; k < i; k++) {
 			const struct fault_plan *f = &p->faults[i], *other = &p->faults[k];
 			uint64_t at, until, other_at, other_until;
 
 			if (!chaos_breaks_storage(f->fault) || !chaos_breaks_storage(other->fault) || f->on[0] == '\0' || other->on[0] == '\0' ||
-			    strcmp(f->on, other->on) == 0)
+			    strcmp(f->on, other->on) == 0 || !fleet_may_be_peers(run->fleet, f->on, other->on))
 				continue;
 			schedule_planned(p, f, &at, &until);
 			schedule_planned(p, other, &other_at, &other_until);
@@ -107,8 +110,6 @@ int schedule_check(struct run *run, struct err *err)
 			return err_set(err, -EINVAL, "%s:%u: %s is healed by a reboot alone; add --allow-reboot if that is meant", p->file, f->line,
 				       f->fault);
 	}
-	if (rc >= 0)
-		rc = check_peers(p, err);
 	for (unsigned int i = 0; i < p->signature_nr && rc >= 0; i++)
 		rc = report_check_line(p, &p->signature[i], chaos_is_known, err);
 	for (unsigned int i = 0; i < p->guards_nr && rc >= 0; i++)
@@ -171,7 +172,8 @@ static const char *hit_on_other_peer(const struct run *run, unsigned int idx, co
 		const struct run_fault *f = &run->fault[i];
 		bool in_force = f->state != FAULT_WAITING && f->state != FAULT_OVER;
 
-		if (in_force && &run->host[f->host] != host && chaos_breaks_storage(run->profile.faults[i].fault))
+		if (in_force && &run->host[f->host] != host && chaos_breaks_storage(run->profile.faults[i].fault) &&
+		    fleet_may_be_peers(run->fleet, run->host[f->host].name, host->name))
 			return run->profile.faults[i].fault;
 	}
 	return NULL;
