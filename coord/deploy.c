@@ -77,7 +77,7 @@ struct deploy {
 	const struct fleet_file *file;
 	enum deploy_what what;
 	struct fleet fleet;
-	char link[64];			/* a folder with "squall", a link to this program: scp takes the name from it */
+	char link[FLEET_PATH_BYTES + 8];	/* "squall" in the fleet's folder, to this program: scp takes the name from it. "" = not made */
 	char sha[2 * EVP_MAX_MD_SIZE + 1];	/* of this program */
 	struct task task[HOSTS_MAX];
 	int (*work)(struct deploy *d, struct task *t, struct err *err);
@@ -186,7 +186,7 @@ static int copy(const struct deploy *d, const struct fleet_host *h, uint64_t dea
 	size_t nr = begin(d, "scp", agent, argv);
 	int rc;
 
-	(void)snprintf(from[0], sizeof from[0], "%s/squall", d->link);
+	(void)snprintf(from[0], sizeof from[0], "%s", d->link);
 	for (size_t i = 0; i < PEMS_NR; i++)
 		(void)local(d, h, pems[i], from[i + 1]);
 	(void)local(d, h, unit_name(h, unit), from[PEMS_NR + 1]);
@@ -364,21 +364,16 @@ static int prepare_host(struct deploy *d, const struct fleet_host *h, struct err
 /* This program by the name that it has on the hosts, also when its file has been replaced meanwhile. */
 static int prepare_program(struct deploy *d, struct err *err)
 {
-	char name[sizeof d->link + 8], program[PATH_BYTES];
+	char program[PATH_BYTES];
 	int rc = exec_find("ssh", program, sizeof program) < 0 || exec_find("scp", program, sizeof program) < 0 ?
 		err_set(err, -ENOPKG, "ssh and scp are missing on this host: openssh-client") : digest("/proc/self/exe", d->sha, err);
 
 	if (rc < 0)
 		return rc;
-	(void)snprintf(d->link, sizeof d->link, "/tmp/squall-deploy.XXXXXX");
-	if (!mkdtemp(d->link)) {
-		rc = err_set(err, -errno, "%s: %s", d->link, strerror(errno));
-		d->link[0] = '\0';
-		return rc;
-	}
 	(void)snprintf(program, sizeof program, "/proc/%d/exe", (int)getpid());
-	(void)snprintf(name, sizeof name, "%s/squall", d->link);
-	return symlink(program, name) < 0 ? err_set(err, -errno, "%s: %s", name, strerror(errno)) : 0;
+	(void)snprintf(d->link, sizeof d->link, "%s/squall", d->file->folder);
+	(void)unlink(d->link);		/* of a deployment that was killed: the folder is locked */
+	return symlink(program, d->link) < 0 ? err_set(err, -errno, "%s: %s", d->link, strerror(errno)) : 0;
 }
 
 /* "a is 0.1 x, b is 0.1 y" of those that have another version. @return bytes */
@@ -462,7 +457,7 @@ int deploy_do(const struct fleet_file *file, enum deploy_what what, deploy_say s
 	else if (rc == 0)
 		rc = put_all(&d, err);
 	if (d.link[0] != '\0')
-		(void)file_remove_tree(d.link, NULL);
+		(void)unlink(d.link);
 	fleet_release(&d.fleet);
 	return rc < 0 ? rc : report_failed(&d, err);
 }
