@@ -28,6 +28,7 @@ static const struct {
 	{ "holder", NULL, chaos_holder_main },
 	{ "lab-switch", NULL, lab_switch_main },
 	{ "lab-control", NULL, lab_control_main },
+	{ "lab-relay", NULL, lab_relay_main },
 };
 
 #define COMMANDS_NR (sizeof commands / sizeof commands[0])

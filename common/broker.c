@@ -243,16 +243,28 @@ static int wait_until_ready(int notify, int pidfd, uint64_t deadline)
 	}
 }
 
+static int find_program(char *ret, size_t bytes, struct err *err)
+{
+	return exec_find("mosquitto", ret, bytes) < 0 ? err_set(err, -ENOPKG, "mosquitto is not installed: apt-get install mosquitto") : 0;
+}
+
+int broker_possible(struct err *err)
+{
+	char ignored[64];
+
+	return find_program(ignored, sizeof ignored, err);
+}
+
 int broker_start(const char *folder, uint64_t timeout_ns, struct broker *ret, struct err *err)
 {
 	char program[64], log[512], name[128];
 	const struct passwd *user = NULL;
 	struct broker b = BROKER_INIT;
 	pid_t parent = getpid();
-	int notify, rc;
+	int notify, rc = find_program(program, sizeof program, err);
 
-	if (exec_find("mosquitto", program, sizeof program) < 0)
-		return err_set(err, -ENOPKG, "mosquitto is not installed: apt-get install mosquitto");
+	if (rc < 0)
+		return rc;
 	(void)snprintf(log, sizeof log, "%s/log", folder);
 	if (geteuid() == 0) {
 		user = getpwnam(USER);

@@ -237,12 +237,21 @@ int certificate_authority(const char *folder, struct err *err)
 	return rc;
 }
 
-int certificate_issue(const char *authority, const char *name, enum certificate_use use, const char *address, const char *identity, struct err *err)
+/* As libcrypto reads them: "IP:A,IP:B". One that is cut off is no address. */
+static void name_addresses(const char *addresses, char *ret, size_t bytes)
+{
+	size_t used = 0;
+
+	for (const char *next = addresses; next && used < bytes; next = strchr(next, ',') ? strchr(next, ',') + 1 : NULL)
+		used += (size_t)snprintf(ret + used, bytes - used, "%sIP:%.*s", used > 0 ? "," : "", (int)strcspn(next, ","), next);
+}
+
+int certificate_issue(const char *authority, const char *name, enum certificate_use use, const char *addresses, const char *identity, struct err *err)
 {
 	struct authority a = { 0 };
 	EVP_PKEY *key = NULL;
 	X509 *x = NULL;
-	char alternative[64];
+	char alternative[128];
 	int rc;
 
 	if (!certificate_name_is_fine(name))
@@ -252,10 +261,10 @@ int certificate_issue(const char *authority, const char *name, enum certificate_
 		goto out;
 	key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
 	x = key ? certificate_new(name, key, X509_get_subject_name(a.certificate), YEAR) : NULL;
-	(void)snprintf(alternative, sizeof alternative, "IP:%s", address ? address : "");
+	name_addresses(addresses ? addresses : "", alternative, sizeof alternative);
 	if (!x || !extend(x, a.certificate, NID_basic_constraints, "critical,CA:FALSE") || !extend(x, a.certificate, NID_key_usage, "critical,digitalSignature") ||
 	    !extend(x, a.certificate, NID_ext_key_usage, use == CERTIFICATE_SERVER ? "serverAuth" : "clientAuth") ||
-	    (address && !extend(x, a.certificate, NID_subject_alt_name, alternative)) || !extend(x, a.certificate, NID_subject_key_identifier, "hash") ||
+	    (addresses && !extend(x, a.certificate, NID_subject_alt_name, alternative)) || !extend(x, a.certificate, NID_subject_key_identifier, "hash") ||
 	    !extend(x, a.certificate, NID_authority_key_identifier, "keyid") || X509_sign(x, a.key, NULL) <= 0) {
 		rc = failed(err, name);
 		goto out;

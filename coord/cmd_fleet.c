@@ -41,7 +41,7 @@ static const char help[] =
 
 static int do_init(const char *dir, const char *url, struct err *err)
 {
-	int rc = fleet_init(dir, url, err);
+	int rc = fleet_init(dir, url, NULL, err);
 
 	if (rc == 0)
 		printf("a fleet without hosts in %s, its broker at %s; squall fleet add %s NAME adds one\n", dir, url, dir);

@@ -97,7 +97,7 @@ static int load_record(struct run *run, const char *dir, struct run_options *opt
 	t0 = record_meta_get(run->record, "t0_ns");
 	if (complete)
 		rc = err_set(err, -EINVAL, "%s: there is nothing to collect, it is sealed; squall report shows it", dir);
-	else if (!on || strncmp(on, "fleet:", 6) != 0)
+	else if (!on || strcmp(on, "lab") == 0 || strncmp(on, "local:", 6) == 0)
 		rc = err_set(err, -EINVAL, "%s: only the agents of a fleet keep what is not in the record; squall report judges what is there", dir);
 	else if (!text || !name || !t0)
 		rc = err_set(err, -EINVAL, "%s: it died before the load began; there is nothing to collect", dir);

@@ -339,7 +339,7 @@ static int prepare_folder(struct deploy *d, struct err *err)
 
 	(void)snprintf(path, sizeof path, "%s/fleet.json", f->folder);
 	if (d->what == DEPLOY_PUT && lstat(path, &st) < 0 && errno == ENOENT)
-		rc = fleet_init(f->folder, f->url, err);
+		rc = fleet_init(f->folder, f->url, NULL, err);
 	if (rc == 0)
 		rc = fleet_file_folder(f, &d->fleet, err);
 	return rc < 0 ? rc : fleet_lock(&d->fleet, err);

@@ -51,16 +51,17 @@ static int write_json(const char *dir, const char *url, struct err *err)
 }
 
 /* Of the broker and the coordinator. */
-static int make_identities(const char *dir, const char *address, uint16_t port, struct err *err)
+static int make_identities(const char *dir, const char *address, const char *beside, uint16_t port, struct err *err)
 {
-	char ca[PATH_BYTES], broker[PATH_BYTES], coordinator[PATH_BYTES], agents[PATH_BYTES];
+	char ca[PATH_BYTES], broker[PATH_BYTES], coordinator[PATH_BYTES], agents[PATH_BYTES], addresses[40];
 	int rc;
 
+	(void)snprintf(addresses, sizeof addresses, "%s%s%s", address, beside ? "," : "", beside ? beside : "");
 	(void)in(ca, dir, "ca");
 	(void)in(broker, dir, BROKER);
 	rc = certificate_authority(ca, err);
 	if (rc == 0)
-		rc = certificate_issue(ca, BROKER, CERTIFICATE_SERVER, address, broker, err);
+		rc = certificate_issue(ca, BROKER, CERTIFICATE_SERVER, addresses, broker, err);
 	if (rc == 0)
 		rc = certificate_issue(ca, BUS_COORDINATOR, CERTIFICATE_CLIENT, NULL, in(coordinator, dir, BUS_COORDINATOR), err);
 	if (rc == 0)
@@ -72,7 +73,7 @@ static int make_identities(const char *dir, const char *address, uint16_t port, 
 	return rc;
 }
 
-int fleet_init(const char *dir, const char *url, struct err *err)
+int fleet_init(const char *dir, const char *url, const char *beside, struct err *err)
 {
 	char address[16];
 	uint16_t port;
@@ -84,7 +85,7 @@ int fleet_init(const char *dir, const char *url, struct err *err)
 		return err_set(err, -ENAMETOOLONG, "fleet init: %.40s...: more than %d bytes", dir, DIR_BYTES - 1);
 	if (mkdir(dir, 0700) < 0)
 		return err_set(err, -errno, "fleet init: %s: %s%s", dir, strerror(errno), errno == EEXIST ? "; a fleet wants a folder of its own" : "");
-	rc = make_identities(dir, address, port, err);
+	rc = make_identities(dir, address, beside, port, err);
 	return rc < 0 ? rc : write_json(dir, url, err);
 }
 

@@ -31,8 +31,12 @@ struct fleet {
 
 #define FLEET_INIT { .lock = -1 }
 
-/** Make a fleet without agents. @param url  "mqtts://ADDRESS:PORT", as agents reach the broker. Errors: -EINVAL, -EEXIST the folder is there */
-int fleet_init(const char *dir, const char *url, struct err *err);
+/**
+ * Make a fleet without agents.
+ * @param url     "mqtts://ADDRESS:PORT", where the broker is
+ * @param beside  another address under which agents reach it, or NULL. Errors: -EINVAL, -EEXIST the folder is there
+ */
+int fleet_init(const char *dir, const char *url, const char *beside, struct err *err);
 /** Make the identity of an agent. Errors: -EINVAL the name, -EEXIST */
 int fleet_add(const char *dir, const char *name, struct err *err);
 

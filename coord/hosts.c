@@ -23,7 +23,6 @@
 #include "lab.h"
 #include "run.h"
 
-#define CONNECT_NS (3 * NS_PER_S)
 #define REBOOT_SILENCE_NS (5 * NS_PER_S)
 #define PINGED_AT_ONCE 16
 
@@ -125,36 +124,11 @@ static int open_local(struct run *run, const char *dir, struct err *err)
 	return fork_agent(run, host, err);
 }
 
-/* The address of a broker leads to all, the name to one. */
-static int connect_to(struct run *run, struct host *host, uint64_t timeout_ns, struct err *err)
+static int join(struct run *run, struct host *host, struct err *err)
 {
-	int rc = run->fleet ? bus_join(run->bus, host->name, err) : bus_connect(run->bus, host->name, host->url, timeout_ns, err);
+	int rc = bus_join(run->bus, host->name, err);
 
 	host->connected = rc == 0;
-	return rc;
-}
-
-static void lab_says(const char *what, void *arg)
-{
-	progress_say(arg, "lab: %s", what);
-}
-
-static int open_lab(struct run *run, struct err *err)
-{
-	struct lab_info info = { 0 };
-	int rc = lab_fresh(&run->profile.lab, &run->profile.dataset, run->profile.seed, lab_says, run, &info, err);
-
-	if (rc < 0)
-		return rc;
-	for (unsigned int i = 0; i < info.nodes_nr && rc == 0; i++) {
-		struct host *host = &run->host[run->hosts_nr++];
-
-		(void)snprintf(host->name, sizeof host->name, "%s", info.nodes[i].name);
-		(void)snprintf(host->roles, sizeof host->roles, "%s", info.nodes[i].roles);
-		(void)snprintf(host->url, sizeof host->url, "%s", info.nodes[i].bus_url);
-		(void)snprintf(host->dir, sizeof host->dir, "%s", info.nodes[i].dir);
-		rc = connect_to(run, host, CONNECT_NS, err);
-	}
 	return rc;
 }
 
@@ -169,10 +143,77 @@ static int open_fleet(struct run *run, struct err *err)
 		struct host *host = &run->host[run->hosts_nr++];
 
 		(void)snprintf(host->name, sizeof host->name, "%s", run->fleet->agent[i]);
-		(void)snprintf(host->url, sizeof host->url, "%s", run->fleet->url);
-		rc = connect_to(run, host, 0, err);
+		rc = join(run, host, err);
 	}
 	return rc;
+}
+
+/* A file says which agents of its folder are meant, and who are peers. */
+static int load_fleet_file(struct fleet *fleet, const char *path, struct err *err)
+{
+	struct fleet_file file = { .hosts_nr = 0 };
+	int rc = fleet_file_load(path, &file, err);
+
+	if (rc == 0)
+		rc = fleet_file_folder(&file, fleet, err);
+	for (int i = 0; i < file.hosts_nr && rc == 0; i++)
+		if (!fleet_has(fleet, file.host[i].name))
+			rc = err_set(err, -EINVAL, "%s has no certificate yet; squall fleet deploy --on %s gives it one", file.host[i].name, path);
+	if (rc < 0)
+		return rc;
+	for (int i = 0; i < file.hosts_nr; i++)
+		memcpy(fleet->agent[i], file.host[i].name, sizeof fleet->agent[i]);
+	fleet->agents_nr = file.hosts_nr;
+	memcpy(fleet->pair, file.pair, sizeof fleet->pair);
+	fleet->pairs_nr = file.pairs_nr;
+	return 0;
+}
+
+static int load_fleet(struct run *run, const char *dir, struct err *err)
+{
+	run->fleet = calloc(1, sizeof *run->fleet);
+	if (!run->fleet)
+		return err_set(err, -ENOMEM, "run: no memory");
+	run->fleet->lock = -1;
+	return dir ? fleet_load(dir, run->fleet, err) : load_fleet_file(run->fleet, run->options->on, err);
+}
+
+/* The certificate comes last: the agent begins with it. */
+static int give_identity(const char *dir, const char *node, struct err *err)
+{
+	static const char *const files[] = { "ca.pem", "coordinator.pem", "key.pem", "cert.pem" };
+	int rc = fleet_add(dir, node, err);
+
+	for (size_t i = 0; i < sizeof files / sizeof files[0] && rc == 0; i++) {
+		char from[320], to[64];
+
+		(void)snprintf(from, sizeof from, "%s/agents/%s/%s", dir, node, files[i]);
+		(void)snprintf(to, sizeof to, LAB_IDENTITY "/%s", files[i]);
+		rc = lab_put(node, from, to, err);
+	}
+	return rc;
+}
+
+static void lab_says(const char *what, void *arg)
+{
+	progress_say(arg, "lab: %s", what);
+}
+
+/* A fleet for this run alone, and a lab that has nothing of any other. */
+static int open_lab(struct run *run, struct err *err)
+{
+	struct lab_info info = { 0 };
+	int rc = broker_possible(err);
+
+	if (rc == 0)
+		rc = lab_fresh(&run->profile.lab, &run->profile.dataset, run->profile.seed, lab_says, run, &info, err);
+	if (rc == 0)
+		rc = fleet_init(info.bus_dir, info.bus_url, LAB_BUS_ADDRESS, err);
+	for (unsigned int i = 0; i < info.nodes_nr && rc == 0; i++)
+		rc = give_identity(info.bus_dir, info.nodes[i].name, err);
+	if (rc == 0)
+		rc = load_fleet(run, info.bus_dir, err);
+	return rc < 0 ? rc : open_fleet(run, err);
 }
 
 static bool has_said_hello(const struct host *host)
@@ -222,36 +263,6 @@ static bool will_be_there(const struct run *run, const char *name)
 			return true;
 	}
 	return strcmp(name, "store-a") == 0 || strcmp(name, "store-b") == 0;
-}
-
-/* A file says which agents of its folder are meant, and who are peers. */
-static int load_fleet_file(struct fleet *fleet, const char *path, struct err *err)
-{
-	struct fleet_file file = { .hosts_nr = 0 };
-	int rc = fleet_file_load(path, &file, err);
-
-	if (rc == 0)
-		rc = fleet_file_folder(&file, fleet, err);
-	for (int i = 0; i < file.hosts_nr && rc == 0; i++)
-		if (!fleet_has(fleet, file.host[i].name))
-			rc = err_set(err, -EINVAL, "%s has no certificate yet; squall fleet deploy --on %s gives it one", file.host[i].name, path);
-	if (rc < 0)
-		return rc;
-	for (int i = 0; i < file.hosts_nr; i++)
-		memcpy(fleet->agent[i], file.host[i].name, sizeof fleet->agent[i]);
-	fleet->agents_nr = file.hosts_nr;
-	memcpy(fleet->pair, file.pair, sizeof fleet->pair);
-	fleet->pairs_nr = file.pairs_nr;
-	return 0;
-}
-
-static int load_fleet(struct run *run, const char *dir, struct err *err)
-{
-	run->fleet = calloc(1, sizeof *run->fleet);
-	if (!run->fleet)
-		return err_set(err, -ENOMEM, "run: no memory");
-	run->fleet->lock = -1;
-	return dir ? fleet_load(dir, run->fleet, err) : load_fleet_file(run->fleet, run->options->on, err);
 }
 
 static bool is_file(const char *on)
@@ -310,6 +321,7 @@ int hosts_connect(struct run *run, struct err *err)
 
 int hosts_open(struct run *run, struct err *err)
 {
+	bool lab = strcmp(run->options->on, "lab") == 0;
 	int rc = hosts_connect(run, err);
 
 	if (rc < 0)
@@ -317,7 +329,7 @@ int hosts_open(struct run *run, struct err *err)
 	rc = run_pump(run, all_said_hello, NULL, clock_mono_ns() + 20 * NS_PER_S, err);
 	if (rc == 0)
 		return err_set(err, -ETIMEDOUT, "the agent of %s did not answer within 20 s%s%s", silent_host(run, has_said_hello),
-			       run->fleet ? "; it belongs there: squall agent --bus " : "", run->fleet ? run->fleet->url : "");
+			       lab || !run->fleet ? "" : "; it belongs there: squall agent --bus ", lab || !run->fleet ? "" : run->fleet->url);
 	if (rc > 0)
 		rc = check_versions(run, err);
 	return rc < 0 ? rc : hosts_sync(run, err);
@@ -358,7 +370,7 @@ int hosts_sync(struct run *run, struct err *err)
 	return 0;
 }
 
-/* A host that was reset says no goodbye, and a forwarded port takes connections that no guest answers: silence ends a connection too. */
+/* A host that was reset says no goodbye, and the broker waits long for one: silence ends a connection too. */
 static void give_up_silent(struct run *run, struct host *host, uint64_t now)
 {
 	uint64_t limit = host->rebooting ? REBOOT_SILENCE_NS : AGENT_LEASE_NS;
@@ -388,12 +400,12 @@ void hosts_retry(struct run *run, uint64_t now)
 		struct host *host = &run->host[i];
 
 		give_up_silent(run, host, now);
-		if (host->connected || host->url[0] == '\0' || now < host->retry_ns)
+		if (host->connected || !run->fleet || now < host->retry_ns)
 			continue;
 		host->retry_ns = now + NS_PER_S;
 		bus_detach(run->bus, host->name);
 		host->heard_ns = now;
-		if (connect_to(run, host, NS_PER_S / 5, NULL) == 0)
+		if (join(run, host, NULL) == 0)
 			(void)bus_send(run->bus, host->name, "hello", NULL);
 	}
 }

@@ -48,8 +48,8 @@ struct run_options {
 };
 
 struct host {
-	char name[NAME_BYTES], roles[64], url[64], dir[256], boot[64], kernel[128], version[64];
-	pid_t pid;			/* of a forked agent; 0 in the lab */
+	char name[NAME_BYTES], roles[64], dir[256], boot[64], kernel[128], version[64];
+	pid_t pid;			/* of a forked agent, or 0 */
 	bool connected, rebooting, lost;	/* lost: gone in mid-run, and not heard of since */
 	bool frozen;			/* its clocks stand too: nobody waits for a word of it */
 	int64_t froze_ns, offset_before_ns;	/* its clock when it was last frozen, and its offset up to then */
@@ -96,7 +96,7 @@ struct run {
 	struct host host[HOSTS_MAX];
 	int hosts_nr;
 	struct bus *bus;
-	struct fleet *fleet;		/* NULL: none */
+	struct fleet *fleet;		/* whose agents these are; NULL: forked */
 	struct broker broker;		/* of the fleet, when this run has started it */
 	struct record *record;
 	char dir[512], final_dir[512], run_name[96];

@@ -33,6 +33,9 @@ int broker_revoked(const char *folder, const char *authority, struct err *err);
 /** Let the broker of this folder read the list again, if one runs on this host. @return 1 it does, 0 there is none, -errno */
 int broker_reload(const char *folder, struct err *err);
 
+/** Whether this host has what is started. Errors: -ENOPKG mosquitto is not installed */
+int broker_possible(struct err *err);
+
 /**
  * Start it and wait until it takes connections. Started by root it becomes the user mosquitto, who is given the folder.
  * Errors: -ENOPKG mosquitto is not installed, -EADDRINUSE, -EADDRNOTAVAIL, -EIO with what its log says last

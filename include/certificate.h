@@ -27,11 +27,11 @@ int certificate_authority(const char *folder, struct err *err);
 /**
  * Make a key and a certificate.
  * @param authority  folder of certificate_authority()
- * @param address    IPv4 address under which a server is connected to; NULL of a client
+ * @param addresses  IPv4 addresses under which a server is connected to, with commas between them; NULL of a client
  * @param identity   folder to write into; it is made
  * Errors: -EINVAL the name, -ENOENT no authority, -errno
  */
-int certificate_issue(const char *authority, const char *name, enum certificate_use use, const char *address, const char *identity, struct err *err);
+int certificate_issue(const char *authority, const char *name, enum certificate_use use, const char *addresses, const char *identity, struct err *err);
 
 /** Withdraw the certificate of an identity: crl.pem of the authority names it from now on. Once more is fine. */
 int certificate_revoke(const char *authority, const char *identity, struct err *err);

@@ -14,16 +14,25 @@ struct err;
 
 #define LAB_NODES_MAX 10
 
+/* Where the guests see the broker of a run: an address of their network to the host, behind which lab/relay.c is. */
+#define LAB_BUS_ADDRESS "10.0.9.100"
+#define LAB_BUS_PORT "8883"
+#define LAB_BUS_URL "mqtts://" LAB_BUS_ADDRESS ":" LAB_BUS_PORT
+
+/* Where the agent of a guest looks for its identity; it waits until there is cert.pem. */
+#define LAB_IDENTITY "/var/lib/squall/identity"
+
 struct lab_node {
 	char name[NAME_BYTES];	/* store-a, store-b, client-1, ... */
 	char roles[32];		/* "load,chaos,observe" or "chaos,observe" */
-	char bus_url[64];	/* tcp:127.0.0.1:PORT of the agent in the guest */
 	char dir[64];		/* where the dataset is seen in the guest: "/mnt/home" on clients, "/srv/home" on stores */
 };
 
 struct lab_info {
 	bool running;
 	bool kvm;
+	char bus_url[64];	/* mqtts://127.0.0.1:PORT, where LAB_BUS_URL leads to: the broker is the run's */
+	char bus_dir[128];	/* does not exist yet; what is put there ends with the lab */
 	struct lab_node nodes[LAB_NODES_MAX];
 	unsigned int nodes_nr;
 	uint64_t up_ns;		/* how long it took */
@@ -68,6 +77,9 @@ int lab_status(struct lab_info *ret_info, struct err *err);
 /** Run a command in a node through the control channel, its output to our stdout and stderr. @return its exit status, or -errno */
 int lab_exec(const char *node, char *const argv[], uint64_t timeout_ns, struct err *err);
 
+/** Write a file of this host into a node. */
+int lab_put(const char *node, const char *from, const char *to, struct err *err);
+
 /** Reset a node as its power button would. */
 int lab_reset(const char *node, struct err *err);
 
@@ -89,8 +101,9 @@ int lab_look_disk(const char *node, struct lab_disk *ret, struct err *err);
 /** End every process of the lab and remove everything but the cache. A lab that is not up is fine. */
 int lab_down(struct err *err);
 
-/* The hidden commands that run as processes of the lab: "lab-switch" (host), "lab-init" parts in the guest. @return exit status */
+/* The hidden commands that run as processes of the lab: "lab-switch" and "lab-relay" on the host, "lab-control" in the guest. @return exit status */
 int lab_switch_main(int argc, char **argv);
+int lab_relay_main(int argc, char **argv);
 int lab_control_main(int argc, char **argv);
 
 #endif

@@ -52,8 +52,8 @@ static int print_info(const struct lab_info *info, bool json)
 	int rc = 0;
 
 	for (unsigned int i = 0; i < info->nodes_nr; i++)
-		json_array_append_new(nodes, json_pack("{s:s, s:s, s:s, s:s}", "name", info->nodes[i].name, "roles", info->nodes[i].roles, "bus",
-						       info->nodes[i].bus_url, "dir", info->nodes[i].dir));
+		json_array_append_new(nodes, json_pack("{s:s, s:s, s:s}", "name", info->nodes[i].name, "roles", info->nodes[i].roles, "dir",
+						       info->nodes[i].dir));
 	all = json_pack("{s:b, s:b, s:o}", "running", info->running, "kvm", info->kvm, "nodes", nodes);
 	if (json)
 		rc = json_dumpf(all, stdout, JSON_INDENT(1)) < 0 || putchar('\n') == EOF ? -EIO : 0;
@@ -61,7 +61,7 @@ static int print_info(const struct lab_info *info, bool json)
 		puts(info->nodes_nr > 0 ? "the lab is not up (what an earlier one left is there; squall lab down removes it)" : "the lab is not up");
 	else
 		for (unsigned int i = 0; i < info->nodes_nr; i++)
-			printf("%-10s %-18s %s %s\n", info->nodes[i].name, info->nodes[i].roles, info->nodes[i].bus_url, info->nodes[i].dir);
+			printf("%-10s %-18s %s\n", info->nodes[i].name, info->nodes[i].roles, info->nodes[i].dir);
 	json_decref(all);
 	return rc;
 }

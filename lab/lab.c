@@ -29,6 +29,7 @@
 #define READY_NS (120 * NS_PER_S)
 #define DATASET_NS (600 * NS_PER_S)
 #define SAVED_KEPT 3
+#define PUT_BYTES_MAX (1u << 20)
 
 static void say_nothing(const char *what, void *arg)
 {
@@ -57,6 +58,8 @@ static int lock(const char *cache, struct err *err)
 static void fill_info(const struct lab_state *state, struct lab_info *ret)
 {
 	*ret = (struct lab_info){ .running = state->ready && state_is_alive(state), .kvm = state->kvm, .nodes_nr = state->vms_nr };
+	(void)snprintf(ret->bus_url, sizeof ret->bus_url, "mqtts://127.0.0.1:%u", state->bus);
+	(void)snprintf(ret->bus_dir, sizeof ret->bus_dir, "%s/bus", state->dir);
 	for (unsigned int i = 0; i < state->vms_nr; i++) {
 		bool store = strncmp(state->vm[i].name, "store-", 6) == 0;
 		struct lab_node *node = &ret->nodes[i];
@@ -64,7 +67,6 @@ static void fill_info(const struct lab_state *state, struct lab_info *ret)
 		(void)snprintf(node->name, sizeof node->name, "%s", state->vm[i].name);
 		(void)snprintf(node->roles, sizeof node->roles, "%s", store ? "chaos,observe" : "load,chaos,observe");
 		(void)snprintf(node->dir, sizeof node->dir, "%s", store ? "/srv/home" : "/mnt/home");
-		(void)snprintf(node->bus_url, sizeof node->bus_url, "tcp:127.0.0.1:%u", state->vm[i].bus);
 	}
 }
 
@@ -79,14 +81,8 @@ static void name_nodes(struct lab_state *state, unsigned int clients)
 
 static int start_lan(struct lab_state *state, struct err *err)
 {
-	const char *argv[LAB_NODES_MAX + 5] = { "/proc/self/exe", "lab-switch", state->dir };
-	char path[4096];
-	ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+	const char *argv[LAB_NODES_MAX + 5] = { state->program, "lab-switch", state->dir };
 
-	if (n > 0) {
-		path[n] = '\0';
-		argv[0] = path;
-	}
 	for (unsigned int i = 0; i < state->vms_nr; i++)
 		argv[i + 3] = state->vm[i].name;
 	return state_spawn(state, argv, NULL, "switch.log", &state->lan, err);
@@ -97,6 +93,7 @@ static int start_all(struct lab_state *state, const struct lab_spec *spec, const
 {
 	int rc = start_lan(state, err);
 
+	state->bus = vm_free_port();
 	if (rc == 0)
 		rc = state_save(state, err);
 	for (unsigned int i = 0; i < state->vms_nr && rc == 0; i++) {
@@ -396,6 +393,23 @@ int lab_exec(const char *node, char *const argv[], uint64_t timeout_ns, struct e
 
 	if (rc == 0)
 		rc = control_exec(vm->control, (const char *const *)argv, timeout_ns, STDOUT_FILENO, STDERR_FILENO, err);
+	free(state);
+	return rc;
+}
+
+int lab_put(const char *node, const char *from, const char *to, struct err *err)
+{
+	struct lab_state *state = calloc(1, sizeof *state);
+	const struct lab_vm *vm = NULL;
+	char *data = NULL;
+	size_t bytes = 0;
+	int rc = state ? find_node(node, state, &vm, err) : err_set(err, -ENOMEM, "lab: no memory");
+
+	if (rc == 0)
+		rc = file_read(from, PUT_BYTES_MAX, &data, &bytes, err);
+	if (rc == 0)
+		rc = control_put(vm->control, to, data, bytes, err);
+	free(data);
 	free(state);
 	return rc;
 }

@@ -14,7 +14,7 @@
 
 void lab_needs(const struct lab_spec *spec, struct lab_needs *ret)
 {
-	static const struct lab_program programs[] = { { "qemu-system-x86_64", "qemu-system-x86" }, { "apt-get", "apt" }, { "dpkg-deb", "dpkg" } };
+	static const struct lab_program programs[] = { { "qemu-system-x86_64", "qemu-system-x86" }, { "mosquitto", "mosquitto" }, { "apt-get", "apt" }, { "dpkg-deb", "dpkg" } };
 	char path[128];
 
 	*ret = (struct lab_needs){ .disk_bytes = DISK_BYTES_NEEDED };

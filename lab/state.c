@@ -50,12 +50,27 @@ static int check_owner(const char *dir, struct err *err)
 	return 0;
 }
 
+/* QEMU, which starts it too, reads a comma as the end of its name, and a quotation mark as the beginning of another. */
+static int find_program(char *ret, size_t bytes, struct err *err)
+{
+	ssize_t n = readlink("/proc/self/exe", ret, bytes - 1);
+
+	if (n < 0)
+		return err_set(err, -errno, "/proc/self/exe: %s", strerror(errno));
+	ret[n] = '\0';
+	if ((size_t)n == bytes - 1 || strpbrk(ret, ",'\"\\"))
+		return err_set(err, -EINVAL, "the lab cannot run %s: its path is longer than %zu bytes, or has one of , ' \" \\ in it", ret, bytes - 2);
+	return 0;
+}
+
 int state_new(struct lab_state *state, struct err *err)
 {
 	int rc;
 
 	*state = (struct lab_state){ 0 };
-	rc = state_dir(state->dir, sizeof state->dir, err);
+	rc = find_program(state->program, sizeof state->program, err);
+	if (rc == 0)
+		rc = state_dir(state->dir, sizeof state->dir, err);
 	if (rc == 0 && mkdir(state->dir, 0700) < 0 && errno != EEXIST)
 		rc = err_set(err, -errno, "%s: %s", state->dir, strerror(errno));
 	return rc == 0 ? check_owner(state->dir, err) : rc;
@@ -110,9 +125,9 @@ int state_save(const struct lab_state *state, struct err *err)
 	int rc;
 
 	for (unsigned int i = 0; i < state->vms_nr; i++)
-		json_array_append_new(vms, json_pack("{s:s, s:o, s:i, s:i}", "name", state->vm[i].name, "process", process_to_json(&state->vm[i].process),
-						     "control", state->vm[i].control, "bus", state->vm[i].bus));
-	json = json_pack("{s:s, s:b, s:b, s:o, s:o}", "key", state->key, "kvm", state->kvm, "ready", state->ready, "lan", process_to_json(&state->lan), "vms",
+		json_array_append_new(vms, json_pack("{s:s, s:o, s:i}", "name", state->vm[i].name, "process", process_to_json(&state->vm[i].process),
+						     "control", state->vm[i].control));
+	json = json_pack("{s:s, s:b, s:b, s:i, s:o, s:o}", "key", state->key, "kvm", state->kvm, "ready", state->ready, "bus", state->bus, "lan", process_to_json(&state->lan), "vms",
 			 vms);
 	text = json ? json_text(json, JSON_INDENT(1)) : NULL;
 	(void)snprintf(path, sizeof path, "%s/state.json", state->dir);
@@ -146,6 +161,7 @@ int state_load(struct lab_state *ret, struct err *err)
 	(void)snprintf(ret->key, sizeof ret->key, "%s", json_is_string(json_object_get(json, "key")) ? json_string_value(json_object_get(json, "key")) : "");
 	ret->kvm = json_is_true(json_object_get(json, "kvm"));
 	ret->ready = json_is_true(json_object_get(json, "ready"));
+	ret->bus = (uint16_t)json_integer_value(json_object_get(json, "bus"));
 	ret->lan = process_from_json(json_object_get(json, "lan"));
 	json_array_foreach(json_object_get(json, "vms"), i, vm) {
 		const char *name = json_string_value(json_object_get(vm, "name"));
@@ -156,7 +172,6 @@ int state_load(struct lab_state *ret, struct err *err)
 		(void)snprintf(to->name, sizeof to->name, "%s", name);
 		to->process = process_from_json(json_object_get(vm, "process"));
 		to->control = (uint16_t)json_integer_value(json_object_get(vm, "control"));
-		to->bus = (uint16_t)json_integer_value(json_object_get(vm, "bus"));
 		ret->vms_nr++;
 	}
 	json_decref(json);

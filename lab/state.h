@@ -22,14 +22,16 @@ struct lab_process {
 struct lab_vm {
 	char name[NAME_BYTES];
 	struct lab_process process;
-	uint16_t control, bus;	/* ports of this host */
+	uint16_t control;	/* port of this host */
 };
 
 struct lab_state {
 	char dir[96];		/* sockets, consoles, disks: short, for the sockets' sake */
+	char program[512];	/* this one, for the processes of it that the lab has; known to the command alone that starts them */
 	char key[384];		/* what was asked for: another key is another lab */
 	bool kvm, ready;
 	bool memory_on_file;	/* it is to be saved; known to the command alone that boots it */
+	uint16_t bus;		/* port of this host where a run's broker is to be */
 	struct lab_process lan;
 	struct lab_vm vm[LAB_NODES_MAX];
 	unsigned int vms_nr;

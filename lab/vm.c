@@ -2,7 +2,7 @@
 /*
  * vm.c - the command line of QEMU, the consoles, and saving and restoring a whole lab.
  *
- * Networks: eth0 is QEMU's own (the host's way in, restricted: nothing goes out), eth1 the storage network through the switch, eth2 of the storage
+ * Networks: eth0 is QEMU's own (the host's way in, and the way to the broker; restricted: nothing else goes out), eth1 the storage network through the switch, eth2 of the storage
  * nodes a point-to-point link for replication.
  */
 #include "vm.h"
@@ -94,10 +94,12 @@ static void add_nic(struct command *c, int idx, int node, const char *netdev)
 static void add_networks(struct command *c, const struct lab_state *state, const struct lab_vm *vm)
 {
 	int node = (int)(vm - state->vm);
-	char text[512], own[160];
+	char text[1024], own[160];
 
-	(void)snprintf(text, sizeof text, "user,id=n0,restrict=on,net=10.0.9.0/24,hostfwd=tcp:127.0.0.1:%u-10.0.9.15:2222,hostfwd=tcp:127.0.0.1:%u-10.0.9.15:2223",
-		       vm->control, vm->bus);
+	(void)snprintf(text, sizeof text,
+		       "user,id=n0,restrict=on,net=10.0.9.0/24,hostfwd=tcp:127.0.0.1:%u-10.0.9.15:2222,"
+		       "guestfwd=tcp:" LAB_BUS_ADDRESS ":" LAB_BUS_PORT "-cmd:'%s' lab-relay %u",
+		       vm->control, state->program, state->bus);
 	add_nic(c, 0, node, text);
 	(void)snprintf(own, sizeof own, "%s/san.%s", state->dir, vm->name);
 	(void)snprintf(text, sizeof text, "dgram,id=n1,local.type=unix,local.path=%s.vm,remote.type=unix,remote.path=%s.sw", own, own);
@@ -143,8 +145,7 @@ static int make_disk(const struct lab_state *state, const struct lab_vm *vm, con
 	return rc;
 }
 
-/* A port that is free now. Somebody may take it until QEMU does: then QEMU says so, and the lab is started again. */
-static uint16_t free_port(void)
+uint16_t vm_free_port(void)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t bytes = sizeof at;
@@ -164,7 +165,8 @@ static void add_kernel_line(struct command *c, const struct lab_vm *vm, const st
 	if (!kvm && tsc_khz() > 0)
 		(void)snprintf(tsc, sizeof tsc, " tsc_early_khz=%u", tsc_khz());
 	add(c, "-append");
-	add(c, KERNEL_LINE "%s squall.node=%s squall.clients=%u squall.nfsd=%u squall.fs=%s%s%s", tsc, vm->name, spec->clients, spec->nfsd_threads, spec->filesystem,
+	add(c, KERNEL_LINE "%s squall.node=%s squall.bus=" LAB_BUS_URL " squall.identity=" LAB_IDENTITY " squall.clients=%u squall.nfsd=%u squall.fs=%s%s%s", tsc,
+	    vm->name, spec->clients, spec->nfsd_threads, spec->filesystem,
 	    spec->mount_options[0] != '\0' ? " squall.mount=" : "", spec->mount_options);
 }
 
@@ -207,8 +209,7 @@ int vm_start(struct lab_state *state, struct lab_vm *vm, const struct lab_spec *
 		free(c);
 		return err_set(err, rc, "lab: no memory");
 	}
-	vm->control = free_port();
-	vm->bus = free_port();
+	vm->control = vm_free_port();
 	add_machine(c, vm->name, state->kvm, store ? STORE_MIB : CLIENT_MIB, image);
 	if (saved || state->memory_on_file)
 		add_memory(c, folder, vm, store ? STORE_MIB : CLIENT_MIB, saved != NULL);

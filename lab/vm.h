@@ -19,6 +19,9 @@ bool vm_kvm_works(const struct lab_state *state, const char *cache, const struct
 /** What vm_kvm_works() found since the boot of this host. */
 enum lab_kvm vm_kvm_known(const char *cache);
 
+/** A port of this host that is free now. Somebody may take it until it is used: who uses it says so. 0 = none */
+uint16_t vm_free_port(void);
+
 /** Of two stores and so many clients. */
 uint64_t vm_memory_bytes(unsigned int clients);
 
