@@ -217,8 +217,9 @@ int bus_flush(struct bus *bus, uint64_t deadline_ns)
 	return 0;
 }
 
-int bus_parse_url(const char *url, const char *scheme, char *ret_address, uint16_t *ret_port)
+int bus_parse_url(const char *url, char *ret_address, uint16_t *ret_port)
 {
+	static const char scheme[] = "mqtts://";
 	const char *from, *colon;
 	struct in_addr ignored;
 	char *end;

@@ -2,10 +2,8 @@
 /*
  * bus_stream.c - links over connected stream sockets: a message is a line of JSON.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,48 +197,5 @@ int bus_attach(struct bus *bus, const char *peer, int fd, struct err *err)
 		rc = bus_add(bus, peer, &s->link, err);
 	if (rc < 0)
 		free(s);
-	return rc;
-}
-
-static int connect_within(int fd, const struct sockaddr_in *to, uint64_t timeout_ns)
-{
-	struct pollfd wait = { .fd = fd, .events = POLLOUT };
-	int problem = 0;
-	socklen_t bytes = sizeof problem;
-
-	if (connect(fd, (const struct sockaddr *)to, sizeof *to) == 0)
-		return 0;
-	if (errno != EINPROGRESS)
-		return -errno;
-	if (poll(&wait, 1, (int)(timeout_ns / NS_PER_MS)) <= 0)
-		return -ETIMEDOUT;
-	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &problem, &bytes) < 0)
-		return -errno;
-	return -problem;
-}
-
-int bus_connect(struct bus *bus, const char *peer, const char *url, uint64_t timeout_ns, struct err *err)
-{
-	struct sockaddr_in to = { .sin_family = AF_INET };
-	char address[INET_ADDRSTRLEN];
-	uint16_t port;
-	int fd, rc, on = 1;
-
-	if (bus_parse_url(url, "tcp:", address, &port) < 0)
-		return err_set(err, -EINVAL, "bus: '%s' is no address; write tcp:ADDRESS:PORT", url);
-	(void)inet_pton(AF_INET, address, &to.sin_addr);
-	to.sin_port = htons(port);
-	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return err_set(err, -errno, "bus: socket: %s", strerror(errno));
-	rc = connect_within(fd, &to, timeout_ns);
-	if (rc < 0) {
-		close(fd);
-		return err_set(err, rc, "%s: cannot connect to %s: %s", peer, url, strerror(-rc));
-	}
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	rc = bus_attach(bus, peer, fd, err);
-	if (rc < 0)
-		close(fd);
 	return rc;
 }

@@ -254,7 +254,7 @@ int client_new(const struct client_options *options, struct client **ret, struct
 	c->options = *options;
 	c->down_ns = clock_mono_ns();
 	c->backoff_ns = RETRY_NS;
-	rc = bus_parse_url(options->url, "mqtts://", c->address, &c->port);
+	rc = bus_parse_url(options->url, c->address, &c->port);
 	if (rc < 0)
 		(void)err_set(err, rc, "bus: '%s' is no address of a broker; write mqtts://ADDRESS:PORT, with an IPv4 address", options->url);
 	if (rc == 0) {

@@ -2,17 +2,14 @@
 /*
  * cmd_agent.c - `squall agent`: serve a coordinator on this host.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "agent.h"
@@ -32,35 +29,11 @@ static const char help[] =
 	"  --bus mqtts://ADDRESS:PORT\n"
 	"                      wait for a coordinator on a broker, for ever\n"
 	"  --identity DIR      of a broker: key.pem, cert.pem and ca.pem, as squall fleet add makes them; the name is the certificate's\n"
-	"  --bus listen:PORT   wait for a coordinator on a TCP port; for the lab alone: nothing asks who it is\n"
 	"  --bus fd:N          a connected socket that was inherited (squall run uses this on its own host)\n"
 	"  --role LIST         load,chaos,observe or some of them\n"
 	"  --name NAME         what the record calls this host (default: local); not with --identity\n"
 	"  --dir DIR           the dataset as this host sees it; needed by the role load\n"
 	"  --help              this text\n";
-
-static int listen_on(const char *port_text, struct err *err)
-{
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_ANY) };
-	char *end;
-	long port = strtol(port_text, &end, 10);
-	int fd, on = 1;
-
-	if (*port_text < '0' || *port_text > '9' || *end != '\0' || port < 1 || port > 65535)
-		return err_set(err, -EINVAL, "agent: --bus listen:%s is no port; write a number from 1 to 65535", port_text);
-	at.sin_port = htons((uint16_t)port);
-	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return err_set(err, -errno, "agent: socket: %s", strerror(errno));
-	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	if (bind(fd, (struct sockaddr *)&at, sizeof at) < 0 || listen(fd, 4) < 0) {
-		int rc = -errno;
-
-		close(fd);
-		return err_set(err, rc, "agent: port %ld: %s%s", port, strerror(-rc), rc == -EADDRINUSE ? "; another agent may be there, or take another port" : "");
-	}
-	return fd;
-}
 
 static int serve_socket(const struct agent_options *options, int fd, struct err *err)
 {
@@ -73,27 +46,6 @@ static int serve_socket(const struct agent_options *options, int fd, struct err 
 		rc = agent_serve(options, bus, err);
 	bus_free(bus);
 	return rc;
-}
-
-/* One coordinator at a time; when it goes, everything is ended and healed, and the next may come. */
-static int serve_port(const struct agent_options *options, const char *port, struct err *err)
-{
-	int listener = listen_on(port, err);
-
-	if (listener < 0)
-		return listener;
-	for (;;) {
-		struct err said = ERR_INIT;
-		int on = 1, fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-
-		if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
-			continue;
-		if (fd < 0)
-			return err_set(err, -errno, "agent: accept: %s", strerror(errno));
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-		if (serve_socket(options, fd, &said) < 0)
-			fprintf(stderr, "squall: %s\n", said.text);
-	}
 }
 
 static int check_roles(const char *list, struct err *err)
@@ -177,9 +129,7 @@ static int serve(struct agent_options *options, const char *bus, const char *ide
 		options->name = "local";
 	if (strncmp(bus, "fd:", 3) == 0)
 		return serve_descriptor(options, bus + 3, err);
-	if (strncmp(bus, "listen:", 7) == 0)
-		return serve_port(options, bus + 7, err);
-	return err_set(err, -EINVAL, "agent: --bus %s; write mqtts://ADDRESS:PORT", *bus ? "is none of mqtts://ADDRESS:PORT, listen:PORT and fd:N" : "is missing");
+	return err_set(err, -EINVAL, "agent: --bus %s; write mqtts://ADDRESS:PORT", *bus ? "is neither mqtts://ADDRESS:PORT nor fd:N" : "is missing");
 }
 
 int cmd_agent(int argc, char **argv)

@@ -77,7 +77,7 @@ int fleet_init(const char *dir, const char *url, const char *beside, struct err 
 {
 	char address[16];
 	uint16_t port;
-	int rc = bus_parse_url(url, "mqtts://", address, &port);
+	int rc = bus_parse_url(url, address, &port);
 
 	if (rc < 0)
 		return err_set(err, rc, "fleet init: '%s' is no address of a broker; write mqtts://ADDRESS:PORT, with an IPv4 address", url);

@@ -170,7 +170,7 @@ static int parse(struct fleet_file *f, const struct yaml *tree, struct err *err)
 		rc = take_path(tree, "folder", "the folder of its certificates, which squall makes", f->folder, err);
 	if (rc == 0)
 		rc = take(tree, "bus", ":/.", "mqtts://ADDRESS:PORT, where all reach the broker", f->url, sizeof f->url, err);
-	if (rc == 0 && bus_parse_url(f->url, "mqtts://", address, &port) < 0)
+	if (rc == 0 && bus_parse_url(f->url, address, &port) < 0)
 		rc = yaml_error(yaml_get(tree, "bus"), err, "'%s' is no address of a broker; write mqtts://ADDRESS:PORT, with an IPv4 address", f->url);
 	if (rc == 0 && yaml_get(tree, "ssh_config"))
 		rc = take_path(tree, "ssh_config", "the path of a file as of ssh -F", f->ssh_config, err);

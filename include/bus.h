@@ -4,8 +4,7 @@
  *
  * A message is {"kind": "...", ...}, sent from one named peer to another, in order, with bounded queues. Nothing blocks: sending puts into a queue,
  * and a peer whose queue is full or whose connection ends is gone, which its counterpart learns as a message of kind "gone".
- * Implementations: a socket pair to a forked agent (one host), a TCP connection through the lab's control channel, and a broker. No module but
- * common/bus*.c knows which.
+ * Implementations: a socket pair to a forked agent (one host), and a broker. No module but common/bus*.c knows which.
  */
 #ifndef SQUALL_BUS_H
 #define SQUALL_BUS_H
@@ -42,9 +41,6 @@ void bus_free(struct bus *bus);
 /** Add a peer on a connected stream socket, whose ownership passes. Errors: -EMFILE too many peers, -EEXIST the name is taken. */
 int bus_attach(struct bus *bus, const char *peer, int fd, struct err *err);
 
-/** Connect to "tcp:127.0.0.1:PORT" within a deadline, and attach. Errors: -ECONNREFUSED and others, with the address. */
-int bus_connect(struct bus *bus, const char *peer, const char *url, uint64_t timeout_ns, struct err *err);
-
 /**
  * Connect to a broker, "mqtts://ADDRESS:PORT", and stay so: a connection that ends is made again. Once a bus.
  * @param identity    folder of certificate_issue(); the name of its certificate is ours, one process at a time
@@ -54,10 +50,10 @@ int bus_connect(struct bus *bus, const char *peer, const char *url, uint64_t tim
 int bus_open(struct bus *bus, const char *url, const char *identity, uint64_t timeout_ns, struct err *err);
 
 /**
- * The parts of a URL of that scheme ("tcp:", "mqtts://"), ADDRESS:PORT after it. Names are not looked up, for that has no deadline.
+ * The parts of "mqtts://ADDRESS:PORT". Names are not looked up, for that has no deadline.
  * @param ret_address 16 bytes. Errors: -EINVAL
  */
-int bus_parse_url(const char *url, const char *scheme, char *ret_address, uint16_t *ret_port);
+int bus_parse_url(const char *url, char *ret_address, uint16_t *ret_port);
 
 /** Why there is no connection to the broker now. @return 0 there is, else as of bus_open() */
 int bus_problem(const struct bus *bus, struct err *err);

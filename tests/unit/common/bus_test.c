@@ -2,7 +2,6 @@
 /*
  * bus_test.c - the bus over each way to a peer: order, limits, and what a peer learns when the other has gone.
  */
-#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <signal.h>
@@ -19,7 +18,7 @@
 #include "exec.h"
 #include "file.h"
 
-enum way { SOCKET_PAIR, TCP, MQTT };
+enum way { SOCKET_PAIR, MQTT };
 
 /* A claim is tested on each way. */
 #define BUS_TEST(claim) \
@@ -27,10 +26,6 @@ enum way { SOCKET_PAIR, TCP, MQTT };
 	Test(bus, claim##_on_a_socket_pair) \
 	{ \
 		claim(SOCKET_PAIR); \
-	} \
-	Test(bus, claim##_over_tcp) \
-	{ \
-		claim(TCP); \
 	} \
 	Test(bus, claim##_over_mqtt) \
 	{ \
@@ -45,25 +40,6 @@ static void join_by_socket_pair(struct bus *a, struct bus *b)
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
 	cr_assert_eq(bus_attach(a, "agent", fd[0], NULL), 0);
 	cr_assert_eq(bus_attach(b, "coordinator", fd[1], NULL), 0);
-}
-
-static void join_by_tcp(struct bus *a, struct bus *b)
-{
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t bytes = sizeof at;
-	struct err err = ERR_INIT;
-	int listener = socket(AF_INET, SOCK_STREAM, 0), fd;
-	char at_port[64];
-
-	cr_assert_eq(bind(listener, (struct sockaddr *)&at, sizeof at), 0);
-	cr_assert_eq(listen(listener, 1), 0);
-	cr_assert_eq(getsockname(listener, (struct sockaddr *)&at, &bytes), 0);
-	(void)snprintf(at_port, sizeof at_port, "tcp:127.0.0.1:%u", ntohs(at.sin_port));
-	cr_assert_eq(bus_connect(a, "agent", at_port, 5 * NS_PER_S, &err), 0, "%s", err.text);
-	fd = accept(listener, NULL, NULL);
-	cr_assert_geq(fd, 0);
-	cr_assert_eq(bus_attach(b, "coordinator", fd, NULL), 0);
-	close(listener);
 }
 
 TestSuite(bus, .fini = fixture_end);
@@ -116,10 +92,7 @@ static void make_pair(enum way way, struct bus **ret_a, struct bus **ret_b)
 	}
 	*ret_a = bus_new();
 	*ret_b = bus_new();
-	if (way == TCP)
-		join_by_tcp(*ret_a, *ret_b);
-	else
-		join_by_socket_pair(*ret_a, *ret_b);
+	join_by_socket_pair(*ret_a, *ret_b);
 }
 
 /* The next message of one bus, while the other, which is served by nobody else, does its part. */
@@ -220,27 +193,17 @@ BUS_TEST(a_peer_that_reads_nothing_is_gone_at_the_limit_and_blocks_nobody)
 
 Test(bus, an_address_is_whole_or_refused)
 {
-	static const char *const wrong[] = { "", "tcp", "tcp:", "tcp:127.0.0.1", "tcp:127.0.0.1:", "tcp:127.0.0.1:0", "tcp:127.0.0.1:65536",
-					     "tcp:127.0.0.1:-1", "tcp:127.0.0.1: 1", "tcp:127.0.0.1:1x", "tcp:1.2.3:1", "tcp:1.2.3.4.5.6.7.8.9:1",
-					     "tcp:localhost:1", "tcp:[::1]:1", "udp:127.0.0.1:1" };
+	static const char *const wrong[] = { "", "mqtts:", "mqtts://", "mqtts://127.0.0.1", "mqtts://127.0.0.1:", "mqtts://127.0.0.1:0", "mqtts://127.0.0.1:65536",
+					     "mqtts://127.0.0.1:-1", "mqtts://127.0.0.1: 1", "mqtts://127.0.0.1:1x", "mqtts://1.2.3:1", "mqtts://1.2.3.4.5.6.7.8.9:1",
+					     "mqtts://localhost:1", "mqtts://[::1]:1", "mqtt://127.0.0.1:1" };
 	char address[16];
 	uint16_t port;
 
-	cr_assert_eq(bus_parse_url("tcp:192.168.100.200:65535", "tcp:", address, &port), 0);
+	cr_assert_eq(bus_parse_url("mqtts://192.168.100.200:65535", address, &port), 0);
 	cr_expect_str_eq(address, "192.168.100.200");
 	cr_expect_eq(port, 65535);
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-		cr_expect_eq(bus_parse_url(wrong[i], "tcp:", address, &port), -EINVAL, "%s", wrong[i]);
-}
-
-Test(bus, an_address_is_checked)
-{
-	struct bus *bus = bus_new();
-	struct err err = ERR_INIT;
-
-	cr_assert_eq(bus_connect(bus, "x", "tcp:localhost:0", NS_PER_S, &err), -EINVAL);
-	cr_assert_not_null(strstr(err.text, "tcp:localhost:0"));
-	bus_free(bus);
+		cr_expect_eq(bus_parse_url(wrong[i], address, &port), -EINVAL, "%s", wrong[i]);
 }
 
 static void expect_gone(struct bus *bus, const char *peer, uint64_t within_ns)
