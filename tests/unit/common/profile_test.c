@@ -32,7 +32,7 @@ Test(profile, the_first_case_says_what_was_meant)
 	cr_assert_eq(visitors->page_nr, 10u);
 	cr_assert_eq(visitors->arrival.kind, ARRIVAL_POISSON);
 	cr_assert_eq(visitors->arrival.pieces[0].from.kind, RATE_CAPACITY);
-	cr_assert_float_eq(visitors->arrival.pieces[0].from.value, 0.1, 1e-9);
+	cr_assert_float_eq(visitors->arrival.pieces[0].from.value, 0.12, 1e-9);
 	cr_assert_eq(visitors->timeout_ns, 30000000000u);
 	cr_assert_eq(crawl->order, ORDER_WALK);
 	cr_assert_eq(crawl->phases, 4u);
