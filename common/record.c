@@ -396,6 +396,23 @@ sqlite3 *record_db(struct record *r)
 	return r->db;
 }
 
+int record_query(struct record *r, const char *text, const char *const texts[], int (*take)(void *row, void *arg), void *arg, struct err *err)
+{
+	sqlite3_stmt *s = NULL;
+	int rc = 0, step = SQLITE_DONE;
+
+	if (sqlite3_prepare_v2(r->db, text, -1, &s, NULL) != SQLITE_OK)
+		return err_set(err, -EIO, "the record cannot be read: %s", sqlite3_errmsg(r->db));
+	for (int i = 0; texts && texts[i]; i++)
+		(void)sqlite3_bind_text(s, i + 1, texts[i], -1, SQLITE_STATIC);
+	while (rc == 0 && (step = sqlite3_step(s)) == SQLITE_ROW)
+		rc = take(s, arg);
+	if (rc == 0 && step != SQLITE_DONE)
+		rc = err_set(err, -EIO, "the record cannot be read: %s", sqlite3_errmsg(r->db));
+	(void)sqlite3_finalize(s);
+	return rc;
+}
+
 int record_begin(struct record *r, struct err *err)
 {
 	r->failed = 0;

@@ -17,70 +17,53 @@
 
 #define COLLECT_NS (20 * NS_PER_S)	/* without a word that is new */
 
-static void text_of(sqlite3_stmt *s, int column, char *ret, size_t bytes)
+static int64_t number_of(void *row, int column, int64_t otherwise)
 {
-	const char *text = (const char *)sqlite3_column_text(s, column);
-
-	(void)snprintf(ret, bytes, "%s", text ? text : "");
+	return sqlite3_column_type(row, column) == SQLITE_NULL ? otherwise : sqlite3_column_int64(row, column);
 }
 
-static int64_t number_of(sqlite3_stmt *s, int column, int64_t otherwise)
+static void copy_text(void *row, int column, char *ret, size_t bytes)
 {
-	return sqlite3_column_type(s, column) == SQLITE_NULL ? otherwise : sqlite3_column_int64(s, column);
-}
-
-static int query(struct run *run, const char *sql, void (*take)(struct run *run, sqlite3_stmt *row), struct err *err)
-{
-	sqlite3 *db = record_db(run->record);
-	sqlite3_stmt *s = NULL;
-	int code = sqlite3_prepare_v2(db, sql, -1, &s, NULL);
-
-	while (code == SQLITE_OK && (code = sqlite3_step(s)) == SQLITE_ROW) {
-		take(run, s);
-		code = SQLITE_OK;
-	}
-	(void)sqlite3_finalize(s);
-	return code == SQLITE_DONE ? 0 : err_set(err, -EIO, "%s: %s", run->dir, sqlite3_errmsg(db));
+	(void)snprintf(ret, bytes, "%s", record_text(row, column));
 }
 
 /* host, offset_ns */
-static void take_host(struct run *run, sqlite3_stmt *row)
+static int take_host(void *row, void *arg)
 {
-	char name[NAME_BYTES], key[NAME_BYTES + 8], *told;
-	struct host *host;
+	struct run *run = arg;
+	struct host *host = hosts_find(run, record_text(row, 0));
+	char key[NAME_BYTES + 8], *told;
 
-	text_of(row, 0, name, sizeof name);
-	host = hosts_find(run, name);
 	if (!host)
-		return;
+		return 0;
 	host->offset_ns = number_of(row, 1, 0);
-	(void)snprintf(key, sizeof key, "told.%s", name);
+	(void)snprintf(key, sizeof key, "told.%s", host->name);
 	told = record_meta_get(run->record, key);
 	host->told = host->kept = told ? strtoull(told, NULL, 10) : 0;
 	free(told);
+	return 0;
 }
 
 /* idx, host, verified, healed, inject_ns, heal_ns, healed_by, evidence. One that was in force was so on a host that has lost its coordinator. */
-static void take_fault(struct run *run, sqlite3_stmt *row)
+static int take_fault(void *row, void *arg)
 {
+	struct run *run = arg;
+	struct host *host = hosts_find(run, record_text(row, 1));
 	int64_t idx = number_of(row, 0, -1);
-	char name[NAME_BYTES];
 	struct run_fault *f;
-	struct host *host;
 
 	if (idx < 0 || idx >= (int64_t)run->profile.faults_nr)
-		return;
+		return 0;
 	f = &run->fault[idx];
-	text_of(row, 1, name, sizeof name);
-	host = hosts_find(run, name);
 	f->host = host ? (int)(host - run->host) : -1;
-	text_of(row, 2, f->verified, sizeof f->verified);
-	text_of(row, 3, f->healed, sizeof f->healed);
+	copy_text(row, 2, f->verified, sizeof f->verified);
+	copy_text(row, 3, f->healed, sizeof f->healed);
 	f->inject_ns = number_of(row, 4, -1);
 	f->heal_ns = number_of(row, 5, -1);
-	text_of(row, 6, f->healed_by, sizeof f->healed_by);
-	text_of(row, 7, f->evidence, sizeof f->evidence);
+	copy_text(row, 6, f->healed_by, sizeof f->healed_by);
+	copy_text(row, 7, f->evidence, sizeof f->evidence);
 	f->state = host && f->inject_ns >= 0 && f->heal_ns < 0 ? FAULT_LOST : FAULT_OVER;
+	return 0;
 }
 
 static int load_record(struct run *run, const char *dir, struct run_options *options, struct err *err)
@@ -129,17 +112,25 @@ struct progress {
 	uint64_t told, at_ns;
 };
 
+/* How many messages of all hosts are in the record. */
+static uint64_t told_of(const struct run *run)
+{
+	uint64_t told = 0;
+
+	for (int i = 0; i < run->hosts_nr; i++)
+		told += run->host[i].told;
+	return told;
+}
+
 /* @return true: all are, or nothing new has come for so long */
 static bool is_over(struct run *run, void *arg)
 {
 	struct progress *p = arg;
-	uint64_t told = 0;
+	uint64_t told = told_of(run);
 	bool all = true;
 
-	for (int i = 0; i < run->hosts_nr; i++) {
-		told += run->host[i].told;
-		all &= is_collected(run, &run->host[i]);
-	}
+	for (int i = 0; i < run->hosts_nr && all; i++)
+		all = is_collected(run, &run->host[i]);
 	if (told != p->told)
 		*p = (struct progress){ told, clock_mono_ns() };
 	return all || clock_mono_ns() > p->at_ns + COLLECT_NS;
@@ -160,24 +151,21 @@ static int check_all(const struct run *run, struct err *err)
 static int collect(struct run *run, struct err *err)
 {
 	struct progress progress = { 0, clock_mono_ns() };
-	uint64_t before = 0, after = 0;
+	uint64_t before;
 	int rc = hosts_check(run, err);
 
 	if (rc == 0)
 		rc = hosts_connect(run, err);
 	if (rc == 0)
-		rc = query(run, "SELECT host, offset_ns FROM hosts", take_host, err);
+		rc = record_query(run->record, "SELECT host, offset_ns FROM hosts", NULL, take_host, run, err);
 	if (rc == 0)
-		rc = query(run, "SELECT idx, host, verified, healed, inject_ns, heal_ns, healed_by, evidence FROM faults", take_fault, err);
-	for (int i = 0; i < run->hosts_nr; i++)
-		before += run->host[i].told;
+		rc = record_query(run->record, "SELECT idx, host, verified, healed, inject_ns, heal_ns, healed_by, evidence FROM faults", NULL, take_fault, run, err);
+	before = told_of(run);
 	if (rc == 0)
 		rc = run_pump(run, is_over, &progress, UINT64_MAX, err);
-	for (int i = 0; i < run->hosts_nr; i++)
-		after += run->host[i].told;
 	if (rc < 0)
 		return rc;
-	progress_say(run, "%llu messages of %d agents were not in the record", (unsigned long long)(after - before), run->hosts_nr);
+	progress_say(run, "%llu messages of %d agents were not in the record", (unsigned long long)(told_of(run) - before), run->hosts_nr);
 	return check_all(run, err);
 }
 

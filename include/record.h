@@ -44,8 +44,23 @@ int record_open(const char *dir, bool write, struct record **ret_record, struct 
 int record_seal(struct record *record, struct err *err);
 void record_close(struct record *record);
 
-/** For readers and their SELECTs. */
+/** For readers whose SELECTs need more than record_query(). */
 sqlite3 *record_db(struct record *record);
+
+/**
+ * Call back with each row of a SELECT.
+ * @param texts  bound to ?1, ?2, ...; NULL-terminated, or NULL. @param take  what it returns below 0 ends the query
+ * @return 0 or what take() returned below 0, or -EIO
+ */
+int record_query(struct record *record, const char *sql, const char *const texts[], int (*take)(void *row, void *arg), void *arg, struct err *err);
+
+/** A text of such a row; "" when it is NULL. */
+static inline const char *record_text(void *row, int column)
+{
+	const unsigned char *text = sqlite3_column_text((sqlite3_stmt *)row, column);
+
+	return text ? (const char *)text : "";
+}
 
 /** Group writes: everything between is one transaction. */
 int record_begin(struct record *record, struct err *err);

@@ -43,7 +43,7 @@ int judge_clients(struct record *record, int64_t act_ns, json_t *verdict, struct
 
 	(void)snprintf(text, sizeof text, sql, (long long)act_ns, (long long)act_ns);
 	if (act_ns >= 0)
-		rc = judge_query(record, text, NULL, add_client, &c, err);
+		rc = record_query(record, text, NULL, add_client, &c, err);
 	json_object_set_new(verdict, "clients", c.list);
 	return rc;
 }

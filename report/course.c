@@ -161,9 +161,9 @@ static int herd(struct record *record, struct metrics *metrics, const struct ins
 
 		(void)snprintf(mean, sizeof mean, "SELECT 0, AVG(n) FROM (SELECT * FROM (%s) WHERE s > 0 AND s < %lld)", sql[i],
 			       (long long)(metrics_baseline_end(metrics) / SECOND));
-		rc = judge_query(record, mean, NULL, look_peak, &base, err);
+		rc = record_query(record, mean, NULL, look_peak, &base, err);
 		if (rc == 0)
-			rc = judge_query(record, sql[i], NULL, look_peak, &peak, err);
+			rc = record_query(record, sql[i], NULL, look_peak, &peak, err);
 		json_object_set_new(json, keys[i], at->first_ns >= 0 && base.value > 0 ? json_real(peak.value / base.value) : json_null());
 		if (i == 0)
 			json_object_set_new(json, "at_ns", at->first_ns >= 0 ? json_integer(peak.at) : json_null());
@@ -186,10 +186,10 @@ int judge_course(struct record *record, struct metrics *metrics, json_t *verdict
 				   " AND good.done_ns BETWEEN bad.done_ns - 10000000000 AND bad.done_ns)";
 	struct instants at = { .first_ns = -1, .act_ns = -1 };
 	int64_t failed = 0;
-	int rc = judge_query(record, faults, NULL, look_fault, &at, err);
+	int rc = record_query(record, faults, NULL, look_fault, &at, err);
 
 	if (rc == 0)
-		rc = judge_query(record, both, NULL, count, &failed, err);
+		rc = record_query(record, both, NULL, count, &failed, err);
 	if (rc == 0)
 		rc = herd(record, metrics, &at, verdict, err);
 	if (rc == 0)

@@ -105,7 +105,7 @@ int report_csv(struct record *record, const json_t *verdict, FILE *out, struct e
 
 	(void)verdict;
 	if (rc == 0)
-		rc = judge_query(record, "SELECT name, start_ns, end_ns FROM phases ORDER BY idx", NULL, add_phase, t.phases, err);
+		rc = record_query(record, "SELECT name, start_ns, end_ns FROM phases ORDER BY idx", NULL, add_phase, t.phases, err);
 	if (rc < 0)
 		goto out;
 	(void)fputs("second,phase,job,op,ok,errors,unknown,p50_ns,p99_ns,max_ns,due_total,not_issued_total,in_flight,waiting,oldest_in_flight_ns", out);

@@ -70,11 +70,11 @@ int gap_find(struct record *record, struct metrics *metrics, const struct signat
 	     struct err *err)
 {
 	struct course c = { .reboots_nr = 0 };
-	int rc = judge_query(record, "SELECT MAX(end_ns) FROM phases", NULL, take_end, &c, err);
+	int rc = record_query(record, "SELECT MAX(end_ns) FROM phases", NULL, take_end, &c, err);
 
 	ret[0] = '\0';
 	if (rc == 0)
-		rc = judge_query(record, "SELECT inject_ns, heal_ns FROM faults WHERE fault IN ('host-reboot', 'host-crash') AND inject_ns IS NOT NULL", NULL, take_reboot, &c, err);
+		rc = record_query(record, "SELECT inject_ns, heal_ns FROM faults WHERE fault IN ('host-reboot', 'host-crash') AND inject_ns IS NOT NULL", NULL, take_reboot, &c, err);
 	if (rc < 0)
 		return rc;
 	to_ns = to_ns < c.load_end ? to_ns : c.load_end;

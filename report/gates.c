@@ -36,7 +36,7 @@ void judge_because(json_t *list, const char *format, ...)
 static int check_complete(void *row, void *arg)
 {
 	struct gate *g = arg;
-	const char *complete = judge_text(row, 0), *stopped = judge_text(row, 1), *by = judge_text(row, 2);
+	const char *complete = record_text(row, 0), *stopped = record_text(row, 1), *by = record_text(row, 2);
 
 	if (strcmp(by, "guard") == 0)
 		judge_because(g->doubts, "the run was stopped by its guard: %s", stopped);
@@ -52,14 +52,14 @@ static int add_reason(void *row, void *arg)
 {
 	struct gate *g = arg;
 
-	judge_because(g->reasons, "%s", judge_text(row, 0));
+	judge_because(g->reasons, "%s", record_text(row, 0));
 	return 0;
 }
 
 static int check_lag(void *row, void *arg)
 {
 	struct gate *g = arg;
-	struct selection what = { .op = "", .phase = judge_text(row, 1) };
+	struct selection what = { .op = "", .phase = record_text(row, 1) };
 	int64_t lag = sqlite3_column_int64(row, 2), hiccup = sqlite3_column_int64(row, 3), worst = lag > hiccup ? lag : hiccup;
 	json_t *response = NULL, *service = NULL;
 	char a[24], b[24];
@@ -71,7 +71,7 @@ static int check_lag(void *row, void *arg)
 	limit = p99 / LAG_SHARE > LAG_MIN_NS ? p99 / LAG_SHARE : LAG_MIN_NS;
 	if ((uint64_t)worst > limit)
 		judge_because(g->reasons, "%s could not keep the schedule in phase %s: %s p99 %s, more than %s; lower the rate, or use a host with more processors",
-			      judge_text(row, 0), judge_text(row, 1), lag >= hiccup ? "lag" : "hiccup", units_format_ns((uint64_t)worst, a, sizeof a),
+			      record_text(row, 0), record_text(row, 1), lag >= hiccup ? "lag" : "hiccup", units_format_ns((uint64_t)worst, a, sizeof a),
 			      units_format_ns(limit, b, sizeof b));
 	json_decref(response);
 	json_decref(service);
@@ -81,7 +81,7 @@ static int check_lag(void *row, void *arg)
 static int check_fault(void *row, void *arg)
 {
 	struct gate *g = arg;
-	const char *fault = judge_text(row, 0), *host = judge_text(row, 1), *verified = judge_text(row, 2), *healed = judge_text(row, 3), *evidence = judge_text(row, 5);
+	const char *fault = record_text(row, 0), *host = record_text(row, 1), *verified = record_text(row, 2), *healed = record_text(row, 3), *evidence = record_text(row, 5);
 
 	if (sqlite3_column_type(row, 4) == SQLITE_NULL)
 		judge_because(g->reasons, "%s on %s was never injected%s%s", fault, host, *evidence ? ": " : "", evidence);
@@ -127,6 +127,6 @@ int judge_gates(struct record *record, const struct profile *profile, const json
 	int rc = 0;
 
 	for (size_t i = 0; i < sizeof gates / sizeof gates[0] && rc == 0; i++)
-		rc = judge_query(record, gates[i].sql, NULL, gates[i].take, &g, err);
+		rc = record_query(record, gates[i].sql, NULL, gates[i].take, &g, err);
 	return rc < 0 ? rc : judge_whole(record, verdict, profile, reasons, err);
 }

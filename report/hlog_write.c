@@ -98,7 +98,7 @@ int report_hlog(struct record *record, const json_t *verdict, FILE *out, struct 
 		      "#[Tags: JOB or JOB.OP, a line a second; JOB:in_flight, JOB:unknown, JOB:not_issued are ages of what never ended, of the whole run]\n"
 		      "\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n",
 		      start_s, date, start_s);
-	rc = judge_query(record, ages, NULL, put_ages, &log, err);
+	rc = record_query(record, ages, NULL, put_ages, &log, err);
 	if (rc == 0)
 		rc = intervals_walk(record, BY_SECOND, put_interval, &log, err);
 	return rc < 0 ? rc : fflush(out) != 0 || ferror(out) ? -EIO : 0;

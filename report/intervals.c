@@ -43,14 +43,14 @@ static uint64_t number_of(sqlite3_stmt *s, int column)
 
 static bool is_same(const struct walk *w, sqlite3_stmt *s)
 {
-	return w->any && sqlite3_column_int64(s, 0) == w->now.second && strcmp(judge_text(s, 1), w->job) == 0 && strcmp(judge_text(s, 2), w->op) == 0;
+	return w->any && sqlite3_column_int64(s, 0) == w->now.second && strcmp(record_text(s, 1), w->job) == 0 && strcmp(record_text(s, 2), w->op) == 0;
 }
 
 /* The columns that are the same in all rows of one second, job and op. */
 static void begin(struct walk *w, sqlite3_stmt *s)
 {
-	(void)snprintf(w->job, sizeof w->job, "%s", judge_text(s, 1));
-	(void)snprintf(w->op, sizeof w->op, "%s", judge_text(s, 2));
+	(void)snprintf(w->job, sizeof w->job, "%s", record_text(s, 1));
+	(void)snprintf(w->op, sizeof w->op, "%s", record_text(s, 2));
 	hist_clear(w->response);
 	w->now = (struct interval){ .second = sqlite3_column_int64(s, 0), .job = w->job, .op = w->op, .response = w->response, .errors = number_of(s, 6),
 				    .has_gauges = sqlite3_column_type(s, 7) != SQLITE_NULL, .due_total = number_of(s, 7), .not_issued_total = number_of(s, 8),

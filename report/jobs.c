@@ -12,23 +12,6 @@
 #include "percentiles.h"
 #include "record.h"
 
-int judge_query(struct record *record, const char *sql, const char *const texts[], int (*take)(void *row, void *arg), void *arg, struct err *err)
-{
-	sqlite3_stmt *s = NULL;
-	int rc = 0, step = SQLITE_DONE;
-
-	if (sqlite3_prepare_v2(record_db(record), sql, -1, &s, NULL) != SQLITE_OK)
-		return err_set(err, -EIO, "the record cannot be read: %s", sqlite3_errmsg(record_db(record)));
-	for (int i = 0; texts && texts[i]; i++)
-		(void)sqlite3_bind_text(s, i + 1, texts[i], -1, SQLITE_STATIC);
-	while (rc == 0 && (step = sqlite3_step(s)) == SQLITE_ROW)
-		rc = take(s, arg);
-	if (rc == 0 && step != SQLITE_DONE)
-		rc = err_set(err, -EIO, "the record cannot be read: %s", sqlite3_errmsg(record_db(record)));
-	(void)sqlite3_finalize(s);
-	return rc;
-}
-
 static void add_to(json_t *object, const char *key, int64_t nr)
 {
 	json_object_set_new(object, key, json_integer(json_integer_value(json_object_get(object, key)) + nr));
@@ -43,12 +26,12 @@ static json_t *new_counts(void)
 static int add_total(void *row, void *arg)
 {
 	static const char *const keys[] = { "due", "ok", NULL, "unknown", "in_flight", "not_issued" };
-	json_t *jobs = arg, *job = json_object_get(jobs, judge_text(row, 0)), *errors = json_loads(judge_text(row, 3), 0, NULL), *nr;
+	json_t *jobs = arg, *job = json_object_get(jobs, record_text(row, 0)), *errors = json_loads(record_text(row, 3), 0, NULL), *nr;
 	const char *name;
 
 	if (!job) {
 		job = new_counts();
-		json_object_set_new(jobs, judge_text(row, 0), job);
+		json_object_set_new(jobs, record_text(row, 0), job);
 	}
 	for (int i = 0; i < 6; i++)
 		if (keys[i])
@@ -78,7 +61,7 @@ static int add_error(void *row, void *arg)
 {
 	struct part *p = arg;
 
-	add_to(json_object_get(p->counts, "errors"), judge_text(row, 0), sqlite3_column_int64(row, 1));
+	add_to(json_object_get(p->counts, "errors"), record_text(row, 0), sqlite3_column_int64(row, 1));
 	add_to(p->counts, "due", sqlite3_column_int64(row, 1));
 	return 0;
 }
@@ -95,8 +78,8 @@ static int add_censored(void *row, void *arg)
 		if (blob[i] < 128)
 			break;
 	}
-	if (strcmp(judge_text(row, 0), "unknown") != 0) {
-		add_to(p->counts, judge_text(row, 0), nr);
+	if (strcmp(record_text(row, 0), "unknown") != 0) {
+		add_to(p->counts, record_text(row, 0), nr);
 		add_to(p->counts, "due", nr);
 	}
 	return 0;
@@ -111,11 +94,11 @@ static int add_part(struct record *record, const char *const texts[], json_t *in
 	int rc;
 
 #define PART " WHERE job = ?1 AND op = ?2 AND (?3 IS NULL OR phase = ?3)"
-	rc = judge_query(record, "SELECT SUM(ok), SUM(unknown) FROM intervals" PART, texts, add_done, &p, err);
+	rc = record_query(record, "SELECT SUM(ok), SUM(unknown) FROM intervals" PART, texts, add_done, &p, err);
 	if (rc == 0)
-		rc = judge_query(record, "SELECT errno, SUM(nr) FROM errors" PART " GROUP BY errno", texts, add_error, &p, err);
+		rc = record_query(record, "SELECT errno, SUM(nr) FROM errors" PART " GROUP BY errno", texts, add_error, &p, err);
 	if (rc == 0)
-		rc = judge_query(record, "SELECT kind, ages FROM censored" PART, texts, add_censored, &p, err);
+		rc = record_query(record, "SELECT kind, ages FROM censored" PART, texts, add_censored, &p, err);
 	if (rc == 0)
 		rc = percentiles_read(record, &what, &response, &service, err);
 	if (rc < 0) {
@@ -130,7 +113,7 @@ static int add_part(struct record *record, const char *const texts[], json_t *in
 
 static int add_name(void *row, void *arg)
 {
-	json_array_append_new(arg, json_string(judge_text(row, 0)));
+	json_array_append_new(arg, json_string(record_text(row, 0)));
 	return 0;
 }
 
@@ -144,9 +127,9 @@ static int fill_job(struct record *record, const char *name, json_t *job, struct
 	json_object_set_new(job, "response", response);
 	json_object_set_new(job, "service", service);
 	if (rc == 0)
-		rc = judge_query(record, "SELECT name FROM phases ORDER BY idx", NULL, add_name, phases, err);
+		rc = record_query(record, "SELECT name FROM phases ORDER BY idx", NULL, add_name, phases, err);
 	if (rc == 0)
-		rc = judge_query(record, "SELECT DISTINCT op FROM intervals WHERE job = ?1 AND op != '' ORDER BY op", (const char *const[]){ name, NULL }, add_name,
+		rc = record_query(record, "SELECT DISTINCT op FROM intervals WHERE job = ?1 AND op != '' ORDER BY op", (const char *const[]){ name, NULL }, add_name,
 				 ops, err);
 	json_array_foreach(phases, i, word)
 		if (rc == 0)
@@ -164,14 +147,14 @@ static int fill_job(struct record *record, const char *name, json_t *job, struct
 /* engines.HOST of the record: which engine did the job, into "engines" of each */
 static int add_engines(void *row, void *arg)
 {
-	json_t *engines = json_loads(judge_text(row, 1), 0, NULL), *engine, *job;
+	json_t *engines = json_loads(record_text(row, 1), 0, NULL), *engine, *job;
 	const char *name;
 
 	json_object_foreach(engines, name, engine) {
 		job = json_object_get(arg, name);
 		if (job && !json_object_get(job, "engines"))
 			json_object_set_new(job, "engines", json_object());
-		json_object_set(json_object_get(job, "engines"), judge_text(row, 0), engine);
+		json_object_set(json_object_get(job, "engines"), record_text(row, 0), engine);
 	}
 	json_decref(engines);
 	return 0;
@@ -196,7 +179,7 @@ static void add_attempts(json_t *into, const json_t *part)
 /* retries.HOST of the record, into "retry" of each job and each of its phases */
 static int add_retries(void *row, void *arg)
 {
-	json_t *retries = json_loads(judge_text(row, 0), 0, NULL), *list, *job, *part;
+	json_t *retries = json_loads(record_text(row, 0), 0, NULL), *list, *job, *part;
 	const char *name, *phase;
 	size_t i;
 
@@ -230,7 +213,7 @@ static void amplify(const json_t *counts)
 
 static int fill_retries(struct record *record, json_t *jobs, struct err *err)
 {
-	int rc = judge_query(record, "SELECT value FROM meta WHERE key LIKE 'retries.%' ORDER BY key", NULL, add_retries, jobs, err);
+	int rc = record_query(record, "SELECT value FROM meta WHERE key LIKE 'retries.%' ORDER BY key", NULL, add_retries, jobs, err);
 	json_t *job, *part;
 	const char *name, *phase;
 
@@ -246,10 +229,10 @@ int judge_jobs(struct record *record, json_t **ret, struct err *err)
 {
 	json_t *jobs = json_object(), *job;
 	const char *name;
-	int rc = judge_query(record, "SELECT job, due, ok, errors, unknown, in_flight, not_issued FROM totals ORDER BY rowid", NULL, add_total, jobs, err);
+	int rc = record_query(record, "SELECT job, due, ok, errors, unknown, in_flight, not_issued FROM totals ORDER BY rowid", NULL, add_total, jobs, err);
 
 	if (rc == 0)
-		rc = judge_query(record, "SELECT substr(key, 9), value FROM meta WHERE key LIKE 'engines.%' ORDER BY key", NULL, add_engines, jobs, err);
+		rc = record_query(record, "SELECT substr(key, 9), value FROM meta WHERE key LIKE 'engines.%' ORDER BY key", NULL, add_engines, jobs, err);
 	json_object_foreach(jobs, name, job)
 		if (rc == 0)
 			rc = fill_job(record, name, job, err);

@@ -23,19 +23,19 @@ static json_t *integer_or_null(void *row, int column)
 
 static int add_fault(void *row, void *arg)
 {
-	json_array_append_new(arg, json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:s, s:s}", "fault", judge_text(row, 0), "host", judge_text(row, 1), "verified", judge_text(row, 2),
-					     "healed", judge_text(row, 3), "inject_ns", integer_or_null(row, 4), "heal_ns", integer_or_null(row, 5), "healed_by",
-					     judge_text(row, 6), "evidence", judge_text(row, 7)));
+	json_array_append_new(arg, json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:s, s:s}", "fault", record_text(row, 0), "host", record_text(row, 1), "verified", record_text(row, 2),
+					     "healed", record_text(row, 3), "inject_ns", integer_or_null(row, 4), "heal_ns", integer_or_null(row, 5), "healed_by",
+					     record_text(row, 6), "evidence", record_text(row, 7)));
 	return 0;
 }
 
 static int add_hung(void *row, void *arg)
 {
-	json_t *stack = json_loads(judge_text(row, 7), 0, NULL);
+	json_t *stack = json_loads(record_text(row, 7), 0, NULL);
 
-	json_array_append_new(arg, json_pack("{s:s, s:I, s:I, s:s, s:s, s:I, s:s, s:o}", "host", judge_text(row, 0), "pid", (json_int_t)sqlite3_column_int64(row, 1), "tid",
-					     (json_int_t)sqlite3_column_int64(row, 2), "op", judge_text(row, 3), "path", judge_text(row, 4), "age_ns",
-					     (json_int_t)sqlite3_column_int64(row, 5), "wchan", judge_text(row, 6), "stack", stack ? stack : json_array()));
+	json_array_append_new(arg, json_pack("{s:s, s:I, s:I, s:s, s:s, s:I, s:s, s:o}", "host", record_text(row, 0), "pid", (json_int_t)sqlite3_column_int64(row, 1), "tid",
+					     (json_int_t)sqlite3_column_int64(row, 2), "op", record_text(row, 3), "path", record_text(row, 4), "age_ns",
+					     (json_int_t)sqlite3_column_int64(row, 5), "wchan", record_text(row, 6), "stack", stack ? stack : json_array()));
 	return 0;
 }
 
@@ -53,7 +53,7 @@ static json_t *split_roles(const char *text)
 
 static int add_host(void *row, void *arg)
 {
-	json_array_append_new(arg, json_pack("{s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "name", judge_text(row, 0), "roles", split_roles(judge_text(row, 1)), "offset_ns",
+	json_array_append_new(arg, json_pack("{s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "name", record_text(row, 0), "roles", split_roles(record_text(row, 1)), "offset_ns",
 					     (json_int_t)sqlite3_column_int64(row, 2), "offset_error_ns", (json_int_t)sqlite3_column_int64(row, 3), "start_skew_ns",
 					     (json_int_t)sqlite3_column_int64(row, 4), "lag_p99_ns", integer_or_null(row, 6), "lost_at_ns",
 					     integer_or_null(row, 5), "memory_bytes", integer_or_null(row, 7), "cached_at_start_bytes", integer_or_null(row, 8)));
@@ -130,7 +130,7 @@ static int add_tables(struct record *record, json_t *verdict, struct err *err)
 	for (size_t i = 0; i < sizeof tables / sizeof tables[0] && rc == 0; i++) {
 		json_t *list = json_array();
 
-		rc = judge_query(record, tables[i].sql, NULL, tables[i].take, list, err);
+		rc = record_query(record, tables[i].sql, NULL, tables[i].take, list, err);
 		json_object_set_new(verdict, tables[i].key, list);
 	}
 	return rc;
@@ -139,13 +139,13 @@ static int add_tables(struct record *record, json_t *verdict, struct err *err)
 /* meta damage.HOST: what checks of reads found on a host. */
 static int add_damage(void *row, void *arg)
 {
-	json_t *damage = arg, *all = json_object_get(damage, "first"), *of_host = json_loads(judge_text(row, 1), 0, NULL), *item;
+	json_t *damage = arg, *all = json_object_get(damage, "first"), *of_host = json_loads(record_text(row, 1), 0, NULL), *item;
 	json_int_t ops = json_integer_value(json_object_get(damage, "ops")) + json_integer_value(json_object_get(of_host, "ops"));
 	size_t i;
 
 	json_object_set_new(damage, "ops", json_integer(ops));
 	json_array_foreach(json_object_get(of_host, "first"), i, item) {
-		json_object_set_new(item, "host", json_string(judge_text(row, 0)));
+		json_object_set_new(item, "host", json_string(record_text(row, 0)));
 		json_array_append(all, item);
 	}
 	json_decref(of_host);
@@ -157,7 +157,7 @@ static int judge_damage(struct record *record, json_t *verdict, struct err *err)
 	json_t *damage = json_pack("{s:i, s:[]}", "ops", 0, "first");
 
 	json_object_set_new(verdict, "damage", damage);
-	return judge_query(record, "SELECT substr(key, 8), value FROM meta WHERE key LIKE 'damage.%' ORDER BY key", NULL, add_damage, damage, err);
+	return record_query(record, "SELECT substr(key, 8), value FROM meta WHERE key LIKE 'damage.%' ORDER BY key", NULL, add_damage, damage, err);
 }
 
 static void add_sites(struct metrics *metrics, json_t *verdict)

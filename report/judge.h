@@ -57,15 +57,4 @@ int judge_clients(struct record *record, int64_t act_ns, json_t *verdict, struct
  */
 int judge_wire(struct record *record, json_t *verdict, struct err *err);
 
-/** A text of a row; "" when it is NULL. */
-static inline const char *judge_text(void *row, int column)
-{
-	const unsigned char *text = sqlite3_column_text(row, column);
-
-	return text ? (const char *)text : "";
-}
-
-/** Call back with each row of a query. @return 0 or what take() returned below 0, or -EIO */
-int judge_query(struct record *record, const char *sql, const char *const texts[], int (*take)(void *row, void *arg), void *arg, struct err *err);
-
 #endif

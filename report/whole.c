@@ -50,12 +50,12 @@ static int64_t sum_of(const json_t *object)
 static int check_total(void *row, void *arg)
 {
 	struct whole *w = arg;
-	json_t *errors = json_loads(judge_text(row, 4), 0, NULL);
+	json_t *errors = json_loads(record_text(row, 4), 0, NULL);
 	int64_t due = sqlite3_column_int64(row, 2), sum = sqlite3_column_int64(row, 3) + sum_of(errors);
 
 	json_decref(errors);
 	if (sum != due)
-		judge_because(w->reasons, "job %s on %s does not add up: %lld were due, %lld are accounted for", judge_text(row, 1), judge_text(row, 0), (long long)due,
+		judge_because(w->reasons, "job %s on %s does not add up: %lld were due, %lld are accounted for", record_text(row, 1), record_text(row, 0), (long long)due,
 			      (long long)sum);
 	return 0;
 }
@@ -104,7 +104,7 @@ static int take_number(void *row, void *arg)
 
 static int ask(struct whole *w, const char *sql, const char *job, int64_t *ret, struct err *err)
 {
-	return judge_query(w->record, sql, (const char *const[]){ job, NULL }, take_number, ret, err);
+	return record_query(w->record, sql, (const char *const[]){ job, NULL }, take_number, ret, err);
 }
 
 static int check_pages(struct whole *w, const char *name, const json_t *job, struct err *err)
@@ -178,10 +178,10 @@ int judge_whole(struct record *record, const json_t *verdict, const struct profi
 	struct whole w = { .record = record, .profile = profile, .reasons = reasons };
 	const json_t *jobs = json_object_get(verdict, "jobs"), *job;
 	const char *name;
-	int rc = judge_query(record, totals, NULL, check_total, &w, err);
+	int rc = record_query(record, totals, NULL, check_total, &w, err);
 
 	if (rc == 0)
-		rc = judge_query(record, "SELECT 1 FROM meta WHERE key = 'stopped'", NULL, take_number, &w.is_cut, err);
+		rc = record_query(record, "SELECT 1 FROM meta WHERE key = 'stopped'", NULL, take_number, &w.is_cut, err);
 	if (json_object_size(jobs) == 0)
 		judge_because(reasons, "no host told how its load ended");
 	/* What follows from another reason is not one of its own. */

@@ -41,12 +41,12 @@ static void add(json_t *host, const char *key, json_int_t nr)
 /* host, RPC, calls */
 static int add_calls(void *row, void *arg)
 {
-	json_t *host = find_or_add_host(arg, judge_text(row, 0));
+	json_t *host = find_or_add_host(arg, record_text(row, 0));
 	json_int_t nr = sqlite3_column_int64(row, 2);
 
 	add(host, "rpcs", nr);
-	json_object_set_new(json_object_get(host, "by_rpc"), judge_text(row, 1), json_integer(nr));
-	if (strcmp(judge_text(row, 1), "READ") == 0 || strcmp(judge_text(row, 1), "READ_PLUS") == 0)
+	json_object_set_new(json_object_get(host, "by_rpc"), record_text(row, 1), json_integer(nr));
+	if (strcmp(record_text(row, 1), "READ") == 0 || strcmp(record_text(row, 1), "READ_PLUS") == 0)
 		add(host, "read_rpcs", nr);
 	return 0;
 }
@@ -54,7 +54,7 @@ static int add_calls(void *row, void *arg)
 /* host, ops that were done, reads among them; of a host without counters there is nothing to compare */
 static int add_ops(void *row, void *arg)
 {
-	json_t *host = find_host(arg, judge_text(row, 0));
+	json_t *host = find_host(arg, record_text(row, 0));
 
 	if (!host)
 		return 0;
@@ -73,10 +73,10 @@ int judge_wire(struct record *record, json_t *verdict, struct err *err)
 		" FROM samples AS s WHERE metric = 'mount.ops' AND t_ns >= 0) GROUP BY host, label HAVING nr > 0 ORDER BY host, nr DESC";
 	static const char ops[] = "SELECT host, SUM(ok), SUM(CASE WHEN op IN ('read', 'pread', 'first_byte') THEN ok ELSE 0 END) FROM intervals WHERE op <> '' GROUP BY host";
 	json_t *wire = json_array();
-	int rc = judge_query(record, calls, NULL, add_calls, wire, err);
+	int rc = record_query(record, calls, NULL, add_calls, wire, err);
 
 	if (rc == 0)
-		rc = judge_query(record, ops, NULL, add_ops, wire, err);
+		rc = record_query(record, ops, NULL, add_ops, wire, err);
 	json_object_set_new(verdict, "wire", wire);
 	return rc;
 }
