@@ -40,6 +40,20 @@ int err_prefix(struct err *err, int rc, const char *format, ...)
 	return rc;
 }
 
+void err_list(char *list, size_t bytes, const char *format, ...)
+{
+	size_t used = strlen(list);
+	va_list args;
+
+	if (used > 0 && used < bytes)
+		used += (size_t)snprintf(list + used, bytes - used, ", ");
+	if (used >= bytes)
+		return;
+	va_start(args, format);
+	(void)vsnprintf(list + used, bytes - used, format, args);
+	va_end(args);
+}
+
 enum exit_status err_exit_status(int rc)
 {
 	if (rc >= 0)

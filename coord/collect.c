@@ -139,12 +139,11 @@ static bool is_over(struct run *run, void *arg)
 static int check_all(const struct run *run, struct err *err)
 {
 	char missing[ERR_TEXT_BYTES - 160] = "";
-	size_t used = 0;
 
 	for (int i = 0; i < run->hosts_nr; i++)
-		if (!is_collected(run, &run->host[i]) && used < sizeof missing)
-			used += (size_t)snprintf(missing + used, sizeof missing - used, "%s%s", used > 0 ? ", " : "", run->host[i].name);
-	return used > 0 ? err_set(err, -ETIMEDOUT, "no word from %s; what the others had is in the record: try again when it is there, or squall report judges what there is",
+		if (!is_collected(run, &run->host[i]))
+			err_list(missing, sizeof missing, "%s", run->host[i].name);
+	return *missing ? err_set(err, -ETIMEDOUT, "no word from %s; what the others had is in the record: try again when it is there, or squall report judges what there is",
 				  missing) : 0;
 }
 

@@ -376,27 +376,25 @@ static int prepare_program(struct deploy *d, struct err *err)
 	return symlink(program, d->link) < 0 ? err_set(err, -errno, "%s: %s", d->link, strerror(errno)) : 0;
 }
 
-/* "a is 0.1 x, b is 0.1 y" of those that have another version. @return bytes */
-static size_t list_others(const struct deploy *d, char *ret, size_t bytes)
+/* "a is 0.1 x, b is 0.1 y" of those that have another version. @param ret  "" before */
+static void list_others(const struct deploy *d, char *ret, size_t bytes)
 {
-	size_t used = 0;
-
-	ret[0] = '\0';
 	for (int i = 0; i < d->file->hosts_nr; i++) {
 		const struct task *t = &d->task[i];
 
-		if (t->version[0] != '\0' && strcmp(t->version, agent_version()) != 0 && used < bytes)
-			used += (size_t)snprintf(ret + used, bytes - used, "%s%s is %s", used > 0 ? ", " : "", t->host->name, t->version);
+		if (t->version[0] != '\0' && strcmp(t->version, agent_version()) != 0)
+			err_list(ret, bytes, "%s is %s", t->host->name, t->version);
 	}
-	return used;
 }
 
 /* After the hosts were asked: whose turn it is not, and whether it may be anybody's. */
 static int choose(struct deploy *d, struct err *err)
 {
-	char others[ERR_TEXT_BYTES - 128];
+	char others[ERR_TEXT_BYTES - 128] = "";
 
-	if (d->what == DEPLOY_PUT && list_others(d, others, sizeof others) > 0)
+	if (d->what == DEPLOY_PUT)
+		list_others(d, others, sizeof others);
+	if (*others)
 		return err_set(err, -EPROTO, "this is squall %s, but %s: squall fleet upgrade makes them the same; nothing was changed", agent_version(), others);
 	for (int i = 0; i < d->file->hosts_nr; i++) {
 		struct task *t = &d->task[i];
@@ -416,13 +414,11 @@ static int choose(struct deploy *d, struct err *err)
 static int report_failed(const struct deploy *d, struct err *err)
 {
 	char names[ERR_TEXT_BYTES - 128] = "";
-	size_t used = 0;
 	int nr = 0;
 
 	for (int i = 0; i < d->file->hosts_nr; i++)
 		if (d->task[i].failed) {
-			if (used < sizeof names)
-				used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", nr > 0 ? ", " : "", d->task[i].host->name);
+			err_list(names, sizeof names, "%s", d->task[i].host->name);
 			nr++;
 		}
 	return nr == 0 ? 0 : err_set(err, -EIO, "not done on %d of %d hosts: %s", nr, d->file->hosts_nr, names);

@@ -207,9 +207,8 @@ static void look_modules(json_t *checks)
 	(void)file_read(path, 8u << 20, &builtin, &bytes, NULL);
 	for (const char *const *m = modules; *m; m++) {
 		char *to = module_is_loaded(*m) || module_is_in(builtin, *m) ? loaded : module_is_in(dep, *m) ? there : none;
-		size_t used = strlen(to);
 
-		(void)snprintf(to + used, 256 - used, "%s%s", used ? ", " : "", *m);
+		err_list(to, 256, "%s", *m);
 	}
 	add(checks, "kernel modules", DOCTOR_CHAOS, DOCTOR_NOTE, *none ? dep ? "faults that need them cannot be injected with this kernel" :
 	    "the folder of this kernel's modules is not there (a container?): load them on the host" : "", "loaded: %s; can be loaded: %s; not there: %s",
@@ -226,11 +225,11 @@ static void look_programs(json_t *checks)
 	char path[128], missing[256] = "", next[256] = "";
 
 	for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++) {
-		size_t used = strlen(missing), next_used = strlen(next);
+		size_t next_used = strlen(next);
 
 		if (exec_find(programs[i].program, path, sizeof path) == 0)
 			continue;
-		(void)snprintf(missing + used, sizeof missing - used, "%s%s", used ? ", " : "", programs[i].program);
+		err_list(missing, sizeof missing, "%s", programs[i].program);
 		if (!strstr(next, programs[i].package))
 			(void)snprintf(next + next_used, sizeof next - next_used, "%s%s", next_used ? " " : "apt-get install ", programs[i].package);
 	}
@@ -263,14 +262,13 @@ static void look_faults(json_t *checks)
 
 	json_array_foreach(faults, i, f) {
 		const char *fault = json_string_value(json_object_get(f, "fault"));
-		size_t used = strlen(can);
 
 		(void)snprintf(name, sizeof name, "fault %s", fault);
 		(void)snprintf(next, sizeof next, "NEEDS of squall-%s(7)", fault);
 		if (strcmp(fault, "none") == 0)
 			continue;
 		if (json_is_true(json_object_get(f, "available")))
-			(void)snprintf(can + used, sizeof can - used, "%s%s", used ? ", " : "", fault);
+			err_list(can, sizeof can, "%s", fault);
 		else if (!one_reason)
 			add(checks, name, DOCTOR_CHAOS, DOCTOR_NOTE, next, "not here: %s", json_string_value(json_object_get(f, "reason")));
 	}

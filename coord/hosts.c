@@ -298,15 +298,14 @@ int hosts_check(struct run *run, struct err *err)
 static int check_versions(const struct run *run, struct err *err)
 {
 	char others[ERR_TEXT_BYTES - 128] = "";
-	size_t used = 0;
 
 	for (int i = 0; i < run->hosts_nr; i++) {
 		const struct host *host = &run->host[i];
 
-		if (strcmp(host->version, agent_version()) != 0 && used < sizeof others)
-			used += (size_t)snprintf(others + used, sizeof others - used, "%s%s is %s", used > 0 ? ", " : "", host->name, host->version);
+		if (strcmp(host->version, agent_version()) != 0)
+			err_list(others, sizeof others, "%s is %s", host->name, host->version);
 	}
-	return used > 0 ? err_set(err, -EPROTO, "this is squall %s, but %s: all must be the same", agent_version(), others) : 0;
+	return *others ? err_set(err, -EPROTO, "this is squall %s, but %s: all must be the same", agent_version(), others) : 0;
 }
 
 int hosts_connect(struct run *run, struct err *err)

@@ -8,6 +8,8 @@
 #ifndef SQUALL_ERR_H
 #define SQUALL_ERR_H
 
+#include <stddef.h>
+
 #define ERR_TEXT_BYTES 512
 
 /* The sentence. Caller's storage, empty at the start, written at most once on the way of a failure. */
@@ -40,6 +42,9 @@ int err_set(struct err *err, int rc, const char *format, ...) __attribute__((for
  * @return rc
  */
 int err_prefix(struct err *err, int rc, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/** Add to a list for a sentence: "a, b". @param list  a text of some bytes, "" at first; what does not fit is left out */
+void err_list(char *list, size_t bytes, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /** The exit status that a negative errno of a command stands for; 0 and counts give EXIT_AS_EXPECTED. */
 enum exit_status err_exit_status(int rc);

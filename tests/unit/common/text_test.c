@@ -190,3 +190,15 @@ Test(rng, one_seed_gives_one_stream_and_another_name_another)
 	for (int i = 0; i < 1000; i++)
 		cr_assert_lt(rng_below(&a, 3), 3u);
 }
+
+Test(err, a_list_for_a_sentence_leaves_out_what_does_not_fit)
+{
+	char list[12] = "";
+
+	err_list(list, sizeof list, "%s is %d", "a", 1);
+	cr_assert_str_eq(list, "a is 1");
+	err_list(list, sizeof list, "%s", "bcdef");
+	cr_assert_str_eq(list, "a is 1, bcd");
+	err_list(list, sizeof list, "%s", "g");
+	cr_assert_str_eq(list, "a is 1, bcd");
+}
