@@ -5,19 +5,11 @@
  * Within a host there is no such cap for what matters here: io.max of a cgroup does not bind threads of the kernel, such as nfsd's and DRBD's.
  * Source: the kernel's block/blk-throttle.c, the file is not there in the root group, where those threads are.
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "err.h"
 #include "faults.h"
 #include "plan.h"
-
-static int probe(const struct allow *allow, struct err *err)
-{
-	(void)allow;
-	return err_set(err, -ENOPKG, "io.max of a cgroup binds neither nfsd nor DRBD, so only a hypervisor caps the disk of a host: squall run --on lab does; here disk-slow comes nearest");
-}
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
@@ -25,13 +17,6 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 
 	(void)snprintf(text, sizeof text, "block_set_io_throttle of the disk under DRBD to %" PRIu64 " requests/s, by QMP", fault_arg_u64(run, "iops"));
 	return plan_add_hold(plan, text, "", err);
-}
-
-static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t bytes)
-{
-	(void)run;
-	(void)snprintf(evidence, bytes, "a host does not see the cap of its disk");
-	return FAULT_MISMATCH;
 }
 
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
@@ -54,11 +39,10 @@ const struct fault fault_disk_cap = {
 	.page = "docs/faults/disk-cap.scd",
 	.heal_class = HEAL_H2,
 	.outside = "block_set_io_throttle of the disk to no cap, by QMP",
+	.not_here = "io.max of a cgroup binds neither nfsd nor DRBD, so only a hypervisor caps the disk of a host: squall run --on lab does; here disk-slow comes nearest",
 	.allowed = ALLOW_RESOURCE,
 	.args = args,
 	.needs = needs,
-	.probe = probe,
 	.plan = plan,
-	.verify = verify,
 	.foresee = foresee,
 };

@@ -2,30 +2,15 @@
 /*
  * fault_host_freeze.c - stops the processors of a host of the lab, as a hypervisor does that is itself held up, and lets them go on. The host cannot tell.
  */
-#include <errno.h>
 #include <stdio.h>
 
-#include "err.h"
 #include "faults.h"
 #include "plan.h"
-
-static int probe(const struct allow *allow, struct err *err)
-{
-	(void)allow;
-	return err_set(err, -ENOPKG, "only a hypervisor stops a host and lets it go on: squall run --on lab does; here client-pause stops processes, disk-freeze a disk, net-cut the network");
-}
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
 	(void)run;
 	return plan_add_hold(plan, "stop of the virtual machine, by QMP", "", err);
-}
-
-static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t bytes)
-{
-	(void)run;
-	(void)snprintf(evidence, bytes, "who asks is not stopped");
-	return FAULT_MISMATCH;
 }
 
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
@@ -46,11 +31,10 @@ const struct fault fault_host_freeze = {
 	.page = "docs/faults/host-freeze.scd",
 	.heal_class = HEAL_H2,
 	.outside = "cont of the virtual machine, by QMP; its time of day is set",
+	.not_here = "only a hypervisor stops a host and lets it go on: squall run --on lab does; here client-pause stops processes, disk-freeze a disk, net-cut the network",
 	.allowed = ALLOW_RESOURCE,
 	.args = args,
 	.needs = needs,
-	.probe = probe,
 	.plan = plan,
-	.verify = verify,
 	.foresee = foresee,
 };

@@ -2,19 +2,8 @@
 /*
  * fault_power_cut.c - takes the power from a host of the lab and gives it back at once: its hypervisor resets the machine, however the guest is.
  */
-#include <errno.h>
-#include <stdio.h>
-
-#include "err.h"
 #include "plan.h"
-
 #include "sysrq.h"
-
-static int probe(const struct allow *allow, struct err *err)
-{
-	(void)allow;
-	return err_set(err, -ENOPKG, "only a hypervisor takes the power from a host: squall run --on lab does; here host-reboot comes nearest, and host-crash");
-}
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
@@ -34,10 +23,9 @@ const struct fault fault_power_cut = {
 	.instant = true,
 	.takes_host = true,
 	.outside = "nothing: it is over with the boot",
+	.not_here = "only a hypervisor takes the power from a host: squall run --on lab does; here host-reboot comes nearest, and host-crash",
 	.args = args,
 	.needs = needs,
-	.probe = probe,
 	.plan = plan,
-	.verify = sysrq_verify,
 	.foresee = sysrq_foresee_reset,
 };

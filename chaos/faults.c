@@ -334,6 +334,8 @@ int fault_probe(const struct fault *fault, struct allow *ret_allow, struct err *
 		if (exec_find(fault->needs[i], path, sizeof path) < 0)
 			return err_set(err, -ENOPKG, "%s needs the program %s; squall doctor names its package", fault->name, fault->needs[i]);
 	rc = check_allowed(fault, ret_allow, err);
+	if (rc == 0 && fault->outside)
+		rc = err_set(err, -ENOPKG, "%s", fault->not_here);
 	if (rc == 0 && fault->probe)
 		rc = fault->probe(ret_allow, err);
 	return rc < 0 ? err_prefix(err, rc, "%s", fault->name) : 0;

@@ -63,7 +63,8 @@ struct fault {
 	enum heal_class heal_class;
 	bool instant;			/* it is done when it is injected */
 	bool takes_host;		/* an instant after which there is no holder to prove it */
-	const char *outside;		/* done to the host by its hypervisor, in a run; how that takes it back. No holder does it, and its probe says so */
+	const char *outside;		/* done to the host by its hypervisor, in a run; how that takes it back. No holder does it, so it has no verify() */
+	const char *not_here;		/* of such: what to do on a host instead; one sentence */
 	unsigned int allowed;		/* what the allow file must name one of: ALLOW_... */
 	uint64_t capabilities;		/* that its holder keeps beside CONFINE_BASE: CONFINE_CAP(...) of what it does and undoes */
 	const struct fault_arg *args;	/* ends with name NULL */
