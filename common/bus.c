@@ -153,6 +153,7 @@ static int serve(struct bus *bus, int timeout_ms)
 {
 	struct pollfd fds[BUS_PEERS_MAX + 1];
 	struct bus_link *of[BUS_PEERS_MAX + 1];
+	int patience_ms = bus_patience_ms(bus);
 	nfds_t nr = 0;
 
 	for (int i = 0; i < bus->nr; i++)
@@ -160,8 +161,8 @@ static int serve(struct bus *bus, int timeout_ms)
 			of[nr++] = bus->link[i];
 	if (bus->mqtt && !mqtt_pollfd(bus->mqtt, &fds[nr]))
 		fds[nr].fd = -1;
-	if (timeout_ms > bus_patience_ms(bus))
-		timeout_ms = bus_patience_ms(bus);
+	if (timeout_ms > patience_ms)
+		timeout_ms = patience_ms;
 	if (poll(fds, nr + (bus->mqtt != NULL), timeout_ms) < 0)
 		return errno == EINTR ? 0 : -errno;
 	for (nfds_t i = 0; i < nr; i++)

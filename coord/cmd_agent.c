@@ -96,8 +96,7 @@ static int serve_broker(struct agent_options *options, const char *url, const ch
 		return rc;
 	options->name = name;
 	(void)snprintf(spool, sizeof spool, "%s/spool", identity);
-	if (!options->spool)
-		options->spool = spool;
+	options->spool = spool;
 	bus = bus_new();
 	rc = bus ? bus_open(bus, url, identity, 0, err) : err_set(err, -ENOMEM, "agent: no memory");
 	while (rc >= 0) {

@@ -348,11 +348,10 @@ static int prepare_folder(struct deploy *d, struct err *err)
 static int prepare_host(struct deploy *d, const struct fleet_host *h, struct err *err)
 {
 	char path[PATH_BYTES], unit[64], *text;
-	int rc = 0;
+	int rc = d->what == DEPLOY_PUT && !fleet_has(&d->fleet, h->name) ? fleet_add(d->file->folder, h->name, err) : 0;
 
-	if (!fleet_has(&d->fleet, h->name))
-		rc = d->what == DEPLOY_PUT ? fleet_add(d->file->folder, h->name, err)
-					   : err_set(err, -EINVAL, "%s has no certificate yet; squall fleet deploy --on %s gives it one", h->name, d->file->path);
+	if (rc == 0 && d->what != DEPLOY_PUT)
+		rc = fleet_file_check_host(d->file, &d->fleet, h, err);
 	if (rc < 0)
 		return rc;
 	text = deploy_unit(h, d->file->url);

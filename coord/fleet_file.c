@@ -211,3 +211,9 @@ int fleet_file_folder(const struct fleet_file *f, struct fleet *ret, struct err 
 		rc = err_set(err, -EINVAL, "%s says %s, but the fleet in %s was made for %s", f->path, f->url, f->folder, ret->url);
 	return rc;
 }
+
+int fleet_file_check_host(const struct fleet_file *f, const struct fleet *fleet, const struct fleet_host *host, struct err *err)
+{
+	return fleet_has(fleet, host->name) ? 0 :
+		err_set(err, -EINVAL, "%s has no certificate yet; squall fleet deploy --on %s gives it one", host->name, f->path);
+}

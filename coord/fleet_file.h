@@ -50,4 +50,7 @@ int fleet_file_load(const char *path, struct fleet_file *ret, struct err *err);
 /** fleet_load() of its folder. Errors: -EINVAL also when that was made for another broker */
 int fleet_file_folder(const struct fleet_file *file, struct fleet *ret, struct err *err);
 
+/** Whether a host of the file has a certificate in its folder. Errors: -EINVAL it has none yet */
+int fleet_file_check_host(const struct fleet_file *file, const struct fleet *fleet, const struct fleet_host *host, struct err *err);
+
 #endif

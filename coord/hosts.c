@@ -157,8 +157,7 @@ static int load_fleet_file(struct fleet *fleet, const char *path, struct err *er
 	if (rc == 0)
 		rc = fleet_file_folder(&file, fleet, err);
 	for (int i = 0; i < file.hosts_nr && rc == 0; i++)
-		if (!fleet_has(fleet, file.host[i].name))
-			rc = err_set(err, -EINVAL, "%s has no certificate yet; squall fleet deploy --on %s gives it one", file.host[i].name, path);
+		rc = fleet_file_check_host(&file, fleet, &file.host[i], err);
 	if (rc < 0)
 		return rc;
 	for (int i = 0; i < file.hosts_nr; i++)

@@ -15,17 +15,23 @@
 
 #define AGAIN_BYTES (1u << 20)	/* of messages at once */
 
-int told_begin(struct told *t, const char *run, struct err *err)
+/* The spool of a run, unless it is the one that is open. @param how  spool_open() or spool_find() */
+static int change_to(struct told *t, const char *run, int (*how)(const char *dir, const char *run, struct spool **ret, struct err *err), struct err *err)
 {
 	int rc;
 
-	if (!t->dir || (t->spool && strcmp(t->run, run) == 0))
+	if (t->spool && strcmp(t->run, run) == 0)
 		return 0;
 	told_end(t);
-	rc = spool_open(t->dir, run, &t->spool, err);
+	rc = how(t->dir, run, &t->spool, err);
 	if (rc == 0)
 		(void)snprintf(t->run, sizeof t->run, "%s", run);
 	return rc;
+}
+
+int told_begin(struct told *t, const char *run, struct err *err)
+{
+	return t->dir ? change_to(t, run, spool_open, err) : 0;
 }
 
 void told_number(struct told *t, const char *kind, json_t *body)
@@ -80,15 +86,9 @@ json_t *told_again(struct told *t, const char *run, uint64_t after)
 	int rc = 0;
 
 	if (!t->dir)
-		rc = err_set(&err, -ENOENT, "the agent has no spool");
-	if (rc == 0 && (!t->spool || strcmp(t->run, run) != 0)) {
-		told_end(t);
-		rc = spool_find(t->dir, run, &t->spool, &err);
-		if (rc == 0)
-			(void)snprintf(t->run, sizeof t->run, "%s", run);
-		else if (rc == -ENOENT)
-			rc = 0;		/* all of it was kept */
-	}
+		(void)err_set(&err, -ENOENT, "the agent has no spool");
+	else
+		rc = change_to(t, run, spool_find, &err);
 	if (rc == 0 && t->spool) {
 		rc = spool_walk(t->spool, after, add, &again);
 		if (rc < 0)

@@ -385,11 +385,18 @@ static int find_node(const char *node, struct lab_state *ret, const struct lab_v
 	return err_set(err, -EINVAL, "the lab has no node '%s'; squall lab status names them", node);
 }
 
+/* @param ret_state  to be freed, whatever is returned */
+static int open_node(const char *node, struct lab_state **ret_state, const struct lab_vm **ret_vm, struct err *err)
+{
+	*ret_state = calloc(1, sizeof **ret_state);
+	return *ret_state ? find_node(node, *ret_state, ret_vm, err) : err_set(err, -ENOMEM, "lab: no memory");
+}
+
 int lab_exec(const char *node, char *const argv[], uint64_t timeout_ns, struct err *err)
 {
-	struct lab_state *state = calloc(1, sizeof *state);
-	const struct lab_vm *vm = NULL;
-	int rc = state ? find_node(node, state, &vm, err) : err_set(err, -ENOMEM, "lab: no memory");
+	struct lab_state *state;
+	const struct lab_vm *vm;
+	int rc = open_node(node, &state, &vm, err);
 
 	if (rc == 0)
 		rc = control_exec(vm->control, (const char *const *)argv, timeout_ns, STDOUT_FILENO, STDERR_FILENO, err);
@@ -399,11 +406,11 @@ int lab_exec(const char *node, char *const argv[], uint64_t timeout_ns, struct e
 
 int lab_put(const char *node, const char *from, const char *to, struct err *err)
 {
-	struct lab_state *state = calloc(1, sizeof *state);
-	const struct lab_vm *vm = NULL;
+	struct lab_state *state;
+	const struct lab_vm *vm;
 	char *data = NULL;
 	size_t bytes = 0;
-	int rc = state ? find_node(node, state, &vm, err) : err_set(err, -ENOMEM, "lab: no memory");
+	int rc = open_node(node, &state, &vm, err);
 
 	if (rc == 0)
 		rc = file_read(from, PUT_BYTES_MAX, &data, &bytes, err);
@@ -412,13 +419,6 @@ int lab_put(const char *node, const char *from, const char *to, struct err *err)
 	free(data);
 	free(state);
 	return rc;
-}
-
-/* @param ret_state  to be freed, whatever is returned */
-static int open_node(const char *node, struct lab_state **ret_state, const struct lab_vm **ret_vm, struct err *err)
-{
-	*ret_state = calloc(1, sizeof **ret_state);
-	return *ret_state ? find_node(node, *ret_state, ret_vm, err) : err_set(err, -ENOMEM, "lab: no memory");
 }
 
 int lab_reset(const char *node, struct err *err)
