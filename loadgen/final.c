@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "as_json.h"
 #include "clock.h"
 #include "dataset.h"
 #include "exec.h"

@@ -72,10 +72,4 @@ bool collect_job(struct load *load, unsigned int idx, bool freeze);
 /** The JSON of an interval, of jobs that have been collected. Moves on: `last` becomes `now`, buffers are emptied. */
 json_t *interval_json(struct load *load, uint64_t end_ns);
 
-/** A histogram as base64. */
-json_t *hist_to_json(const struct hist *h);
-/** "EIO" */
-json_t *errors_to_json(const uint64_t *now, const uint64_t *last);
-const char *errno_name(int error, char *out, size_t out_bytes);
-
 #endif

@@ -10,9 +10,9 @@
 #include <string.h>
 
 #include "../../loadgen/arrivals.h"
+#include "../../loadgen/as_json.h"
 #include "clock.h"
 #include "err.h"
-#include "file.h"
 #include "hist.h"
 #include "load.h"
 
@@ -136,23 +136,11 @@ static void go_on(struct sim_job *sim, uint64_t end_ns)
 	}
 }
 
-static json_t *hist_json(const struct hist *h)
-{
-	uint8_t *bytes = NULL;
-	size_t size = 0;
-	char *text = hist_encode(h, &bytes, &size) == 0 ? base64_encode(bytes, size) : NULL;
-	json_t *json = json_string(text);
-
-	free(text);
-	free(bytes);
-	return json;
-}
-
 /* The op, and the job, which is the same. */
 static void add_hists(const struct load *load, struct sim_job *sim, unsigned int phase, json_t *list)
 {
 	const char *const names[] = { op_of(sim->job), "" };
-	json_t *hist = hist_json(sim->response[phase]);
+	json_t *hist = hist_to_json(sim->response[phase]);
 
 	for (size_t i = 0; i < sizeof names / sizeof *names && sim->phase_ok[phase] > 0; i++)
 		json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:{}, s:I, s:O, s:O}", "op", names[i], "phase", load->plan.phases[phase].name, "ok",
