@@ -89,6 +89,8 @@ json_t *told_again(struct told *t, const char *run, uint64_t after)
 		(void)err_set(&err, -ENOENT, "the agent has no spool");
 	else
 		rc = change_to(t, run, spool_find, &err);
+	if (rc == -ENOENT)
+		err.text[0] = '\0';	/* all of it was kept, and its files are gone */
 	if (rc == 0 && t->spool) {
 		rc = spool_walk(t->spool, after, add, &again);
 		if (rc < 0)
