@@ -319,15 +319,16 @@ int hosts_connect(struct run *run, struct err *err)
 
 int hosts_open(struct run *run, struct err *err)
 {
-	bool lab = strcmp(run->options->on, "lab") == 0;
 	int rc = hosts_connect(run, err);
+	const char *url;
 
 	if (rc < 0)
 		return rc;
+	url = run->fleet && strcmp(run->options->on, "lab") != 0 ? run->fleet->url : "";	/* in the lab nobody starts an agent by hand */
 	rc = run_pump(run, all_said_hello, NULL, clock_mono_ns() + 20 * NS_PER_S, err);
 	if (rc == 0)
 		return err_set(err, -ETIMEDOUT, "the agent of %s did not answer within 20 s%s%s", silent_host(run, has_said_hello),
-			       lab || !run->fleet ? "" : "; it belongs there: squall agent --bus ", lab || !run->fleet ? "" : run->fleet->url);
+			       *url ? "; it belongs there: squall agent --bus " : "", url);
 	if (rc > 0)
 		rc = check_versions(run, err);
 	return rc < 0 ? rc : hosts_sync(run, err);
