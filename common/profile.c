@@ -142,13 +142,12 @@ static int parse_phases(struct profile *p, const struct yaml *node, struct err *
 	return rc;
 }
 
-static int check_kind(const struct yaml *node, enum yaml_kind kind, const char *wanted, struct err *err)
+int profile_check_kind(const struct yaml *node, enum yaml_kind kind, const char *wanted, struct err *err)
 {
 	return node->kind == kind ? 0 : yaml_error(node, err, "%s", wanted);
 }
 
-/* "LINE: text" pairs of a mapping, or the texts of a list. */
-static int parse_lines(const struct yaml *node, struct named_line *to, unsigned int max, unsigned int *ret_nr, struct err *err)
+int profile_parse_lines(const struct yaml *node, struct named_line *to, unsigned int max, unsigned int *ret_nr, struct err *err)
 {
 	for (const struct yaml *c = node->child; c; c = c->next) {
 		struct named_line *line = &to[*ret_nr];
@@ -178,34 +177,10 @@ static int parse_guards(struct profile *p, const struct yaml *node, struct err *
 	if (rc == 0 && yaml_get(node, "max_run"))
 		rc = yaml_to_duration(yaml_get(node, "max_run"), &p->max_run_ns, err);
 	if (rc == 0 && yaml_get(node, "stop_if"))
-		rc = check_kind(yaml_get(node, "stop_if"), YAML_SEQUENCE, "stop_if is a list of conditions: [\"sites.down_ratio > 0.9 for 120s\"]", err);
+		rc = profile_check_kind(yaml_get(node, "stop_if"), YAML_SEQUENCE, "stop_if is a list of conditions: [\"sites.down_ratio > 0.9 for 120s\"]", err);
 	if (rc == 0 && yaml_get(node, "stop_if"))
-		rc = parse_lines(yaml_get(node, "stop_if"), p->guards, GUARDS_MAX, &p->guards_nr, err);
+		rc = profile_parse_lines(yaml_get(node, "stop_if"), p->guards, GUARDS_MAX, &p->guards_nr, err);
 	return rc;
-}
-
-static int parse_arms(struct profile *p, const struct yaml *node, struct err *err)
-{
-	int wrong = node ? check_kind(node, YAML_MAPPING, "arms is a mapping of names and changes: {no-fault: [\"faults=[]\"]}", err) : 0;
-
-	if (wrong < 0)
-		return wrong;
-	for (const struct yaml *c = node ? node->child : NULL; c; c = c->next) {
-		struct arm *arm = &p->arms[p->arms_nr];
-		int rc;
-
-		if (p->arms_nr == ARMS_MAX || c->kind != YAML_SEQUENCE || !c->key || strlen(c->key) >= sizeof arm->name)
-			return yaml_error(c, err, "an arm is a name and a list of changes: {no-fault: [\"faults=[]\"]}; at most %d", ARMS_MAX);
-		memcpy(arm->name, c->key, strlen(c->key) + 1);
-		rc = parse_lines(c, arm->set, sizeof arm->set / sizeof arm->set[0], &arm->set_nr, err);
-		for (unsigned int i = 0; i < arm->set_nr && rc == 0; i++)
-			if (!strchr(arm->set[i].text, '='))
-				rc = yaml_error(c, err, "'%s' of the arm '%s' changes nothing; write KEY=VALUE, as of --set", arm->set[i].text, arm->name);
-		if (rc < 0)
-			return rc;
-		p->arms_nr++;
-	}
-	return 0;
 }
 
 static int parse_jobs_and_faults(struct profile *p, struct err *err)
@@ -235,7 +210,7 @@ static int parse_jobs_and_faults(struct profile *p, struct err *err)
 static int parse_head(struct profile *p, struct err *err)
 {
 	static const char *const keys[] = { "name",   "seed",	   "dataset", "lab",	"jobs", "phases",
-					    "faults", "signature", "expect",  "guards", "arms", "pages", "random_faults", NULL };
+					    "faults", "signature", "expect",  "guards", "arms", "sweep", "pages", "random_faults", NULL };
 	static const char *const expects[] = { "reproduced", "absent", NULL };
 	unsigned int expect = 1;
 	int rc = yaml_check_keys(p->tree, "the profile", keys, err);
@@ -270,13 +245,13 @@ static int parse_tree(struct profile *p, struct err *err)
 	if (rc == 0)
 		rc = parse_jobs_and_faults(p, err);
 	if (rc == 0 && yaml_get(p->tree, "signature"))
-		rc = check_kind(yaml_get(p->tree, "signature"), YAML_MAPPING, "signature is a mapping of names and conditions: {hung: nfsd.hung_ratio >= 0.5 for 10s}",
+		rc = profile_check_kind(yaml_get(p->tree, "signature"), YAML_MAPPING, "signature is a mapping of names and conditions: {hung: nfsd.hung_ratio >= 0.5 for 10s}",
 				err);
 	if (rc == 0 && yaml_get(p->tree, "signature"))
-		rc = parse_lines(yaml_get(p->tree, "signature"), p->signature, SIGNATURE_MAX, &p->signature_nr, err);
+		rc = profile_parse_lines(yaml_get(p->tree, "signature"), p->signature, SIGNATURE_MAX, &p->signature_nr, err);
 	if (rc == 0)
 		rc = parse_guards(p, yaml_get(p->tree, "guards"), err);
-	return rc == 0 ? parse_arms(p, yaml_get(p->tree, "arms"), err) : rc;
+	return rc == 0 ? profile_parse_arms(p, err) : rc;
 }
 
 /* A default, written where the profile is silent. */
@@ -422,7 +397,9 @@ void profile_release(struct profile *profile)
 		profile->jobs[i].arrival.pieces = NULL;
 		trace_release(&profile->jobs[i].trace);
 	}
+	free(profile->arms);
 	yaml_tree_free(profile->tree);
+	profile->arms = NULL;
 	profile->tree = NULL;
 }
 

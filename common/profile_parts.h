@@ -8,6 +8,10 @@
 #include "profile.h"
 #include "yaml.h"
 
+/** -EINVAL with the sentence when a node is of another kind. */
+int profile_check_kind(const struct yaml *node, enum yaml_kind kind, const char *sentence, struct err *err);
+/** The texts of a list, or of a mapping with their keys as names. */
+int profile_parse_lines(const struct yaml *node, struct named_line *to, unsigned int max, unsigned int *ret_nr, struct err *err);
 int profile_parse_job(struct profile *p, const struct yaml *node, struct job *ret, struct err *err);
 /**
  * The arrival of a job: its timeline, of which the pieces are malloc'ed.
@@ -33,6 +37,8 @@ int profile_parse_choice(const struct yaml *node, struct fault_plan *ret, uint64
 int profile_parse_when(const struct profile *p, const struct yaml *node, struct when *ret, struct err *err);
 /** Once the listed faults are known: those that `repeat` and `random_faults` add, the same for the same seed. */
 int profile_expand_faults(struct profile *p, struct err *err);
+/** `arms`, and those of `sweep`. */
+int profile_parse_arms(struct profile *p, struct err *err);
 /** Once all faults are known: what their instants name must exist. */
 int profile_check_times(struct profile *p, struct err *err);
 /** @return index of a phase by name, or -1. */

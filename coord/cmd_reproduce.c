@@ -11,6 +11,7 @@
 #include "command.h"
 #include "err.h"
 #include "report.h"
+#include "rng.h"
 #include "run.h"
 #include "units.h"
 
@@ -19,8 +20,8 @@ static const char help[] =
 	"\n"
 	"Run a profile, then each of its arms (the same profile with something changed), and print the verdicts side by side.\n"
 	"\n"
-	"  --trials N          run the profile and each arm N times (default: 1), arms in turn, so that a drift of the host hits all alike;\n"
-	"                      a void run is listed, does not count, and is run once again in its place\n"
+	"  --trials N          rounds (default: 1), in each of which the profile and every arm are run once, in an order drawn from the seed, so\n"
+	"                      that a drift of the host hits all alike; a void run is listed, does not count, and is run once again in its place\n"
 	"  --arms LIST         the arms to run, with commas between them; '' for none (default: all)\n"
 	"  --on, --seed, --set, --out, --allow-reboot, --dry-run, --json    as of squall run\n"
 	"\n"
@@ -243,13 +244,32 @@ static int run_trusted(struct session *s, const struct arm *arm, struct err *err
 	return rc;
 }
 
+/* Fisher and Yates: what drifts, and what one run leaves to the next, is the same for all arms on the average. The very first run is the profile's own. */
+static void draw_order(const struct session *s, unsigned int round, const struct arm **ret_order)
+{
+	struct rng rng;
+
+	rng_init(&rng, rng_subseed(s->profile.seed, "order of the arms"), round);
+	memcpy(ret_order, s->arms, s->arms_nr * sizeof(const struct arm *));
+	for (unsigned int first = round == 0, i = s->arms_nr; i > first + 1; i--) {
+		unsigned int k = first + (unsigned int)rng_below(&rng, i - first);
+		const struct arm *drawn = ret_order[k];
+
+		ret_order[k] = ret_order[i - 1];
+		ret_order[i - 1] = drawn;
+	}
+}
+
 static int reproduce(struct session *s, struct err *err)
 {
+	const struct arm *order[ARMS_MAX + 1];
 	int rc = choose_arms(s, err);
 
-	for (unsigned int turn = 0; rc == 0 && turn < s->options.trials; turn++)
+	for (unsigned int round = 0; rc == 0 && round < s->options.trials; round++) {
+		draw_order(s, round, order);
 		for (unsigned int a = 0; rc == 0 && !run_was_stopped() && a < s->arms_nr; a++)
-			rc = run_trusted(s, s->arms[a], err);
+			rc = run_trusted(s, order[a], err);
+	}
 	if (rc == 0 && s->options.json)
 		rc = print_json(s);
 	else if (rc == 0)

@@ -22,7 +22,7 @@ struct yaml;
 #define FAULTS_MAX 64		/* of a profile, with those that `repeat` and `random_faults` make */
 #define SIGNATURE_MAX 32
 #define GUARDS_MAX 16
-#define ARMS_MAX 16
+#define ARMS_MAX 64
 #define PAGE_OPS_MAX 1024
 #define SLOTS_MAX 16384		/* ops in flight of a job on a host; an engine may take fewer */
 #define LINE_BYTES 256		/* of a signature line or an override */
@@ -250,7 +250,7 @@ struct profile {
 	unsigned int signature_nr;
 	struct named_line guards[GUARDS_MAX];
 	unsigned int guards_nr;
-	struct arm arms[ARMS_MAX];
+	struct arm *arms;		/* owned; those of `arms`, then a combination of the values of `sweep` each */
 	unsigned int arms_nr;
 	uint64_t max_run_ns;
 	enum verdict expect;		/* reproduced or absent */

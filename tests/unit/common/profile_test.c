@@ -49,6 +49,24 @@ Test(profile, the_first_case_says_what_was_meant)
 	profile_release(&p);
 }
 
+Test(profile, a_sweep_is_every_combination_and_comes_behind_the_arms)
+{
+	static const char *const sets[] = { "arms={a: [seed=9]}", "sweep={phases.0.for: [1s, 2s], jobs.reads.slots: [1, 2, 4], dataset.for: [x]}", NULL };
+	static const char *const names[] = { "a", "phases.0.for=1s slots=1 dataset.for=x", "phases.0.for=1s slots=2 dataset.for=x", "phases.0.for=1s slots=4 dataset.for=x",
+					     "phases.0.for=2s slots=1 dataset.for=x", "phases.0.for=2s slots=2 dataset.for=x", "phases.0.for=2s slots=4 dataset.for=x" };
+	struct profile p = PROFILE_INIT;
+	struct err err = ERR_INIT;
+
+	cr_assert_eq(profile_parse(good, "g.yaml", sets, &p, &err), 0, "%s", err.text);
+	cr_assert_eq(p.arms_nr, sizeof names / sizeof names[0]);
+	for (size_t i = 0; i < p.arms_nr; i++)
+		cr_assert_str_eq(p.arms[i].name, names[i]);
+	cr_assert_eq(p.arms[6].set_nr, 3u);
+	cr_assert_str_eq(p.arms[6].set[0].text, "phases.0.for=2s");
+	cr_assert_str_eq(p.arms[6].set[1].text, "jobs.reads.slots=4");
+	profile_release(&p);
+}
+
 Test(profile, what_is_printed_reads_back_with_every_default_written_out)
 {
 	static const char *const sets[] = { "jobs.reads.retry={after: 2s}", NULL };
