@@ -168,9 +168,19 @@ int profile_parse_lines(const struct yaml *node, struct named_line *to, unsigned
 	return 0;
 }
 
+static int check_read_only(const struct profile *p, struct err *err)
+{
+	for (unsigned int i = 0; i < p->jobs_nr; i++)
+		for (int k = 0; k < OP_NR; k++)
+			if (op_writes((enum op_kind)k) && job_has(&p->jobs[i], (enum op_kind)k))
+				return err_set(err, -EINVAL, "%s:%u: the job '%s' does %s, which writes to the dataset; guards.read_only forbids it", p->file,
+					       p->jobs[i].line, p->jobs[i].name, op_kind_names[k]);
+	return 0;
+}
+
 static int parse_guards(struct profile *p, const struct yaml *node, struct err *err)
 {
-	static const char *const keys[] = { "stop_if", "max_run", NULL };
+	static const char *const keys[] = { "stop_if", "max_run", "read_only", NULL };
 	int rc = node ? yaml_check_keys(node, "guards", keys, err) : 0;
 
 	p->max_run_ns = 900 * 1000000000ull;
@@ -180,7 +190,9 @@ static int parse_guards(struct profile *p, const struct yaml *node, struct err *
 		rc = profile_check_kind(yaml_get(node, "stop_if"), YAML_SEQUENCE, "stop_if is a list of conditions: [\"sites.down_ratio > 0.9 for 120s\"]", err);
 	if (rc == 0 && yaml_get(node, "stop_if"))
 		rc = profile_parse_lines(yaml_get(node, "stop_if"), p->guards, GUARDS_MAX, &p->guards_nr, err);
-	return rc;
+	if (rc == 0 && yaml_get(node, "read_only"))
+		rc = yaml_to_bool(yaml_get(node, "read_only"), &p->read_only, err);
+	return rc == 0 && p->read_only ? check_read_only(p, err) : rc;
 }
 
 static int parse_jobs_and_faults(struct profile *p, struct err *err)
@@ -322,6 +334,7 @@ static int fill_defaults(struct profile *p, struct err *err)
 
 	rc = rc ? rc : fill(p, err, "expect=%s", verdict_names[p->expect]);
 	rc = rc ? rc : fill(p, err, "guards.max_run=%llus", (unsigned long long)(p->max_run_ns / 1000000000));
+	rc = rc ? rc : fill(p, err, "guards.read_only=%s", p->read_only ? "true" : "false");
 	rc = rc ? rc : fill(p, err, "dataset.cache=%s", p->cold ? "cold" : "as-is");
 	rc = rc ? rc : fill(p, err, "lab.clients=%u", p->lab.clients);
 	rc = rc ? rc : fill(p, err, "lab.nfsd_threads=%u", p->lab.nfsd_threads);

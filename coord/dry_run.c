@@ -66,7 +66,7 @@ static void print_where(FILE *f, const struct run *run)
 		fprintf(f, "where:   this host (%s): it raises the load%s\n", o->on, p->faults_nr > 0 ? ", and the faults are injected INTO IT" : "");
 	fprintf(f, "dataset: %u sites with %u files each, %s%" PRIu64 " bytes a file; %s%s\n", d->sites, d->files_per_site,
 		d->lognormal ? "log-normal sizes up to " : "", d->size_bytes,
-		run->fleet ? "it must be there" : "built when it is not there", p->cold ? "; before the load all hosts drop their caches" : "");
+		p->read_only ? "it must be there, and nothing is written to it (guards.read_only)" : run->fleet ? "it must be there" : "built when it is not there", p->cold ? "; before the load all hosts drop their caches" : "");
 	fprintf(f, "record:  %s/%s/UTC-%" PRIu64 "\n", o->out, p->name, p->seed);
 }
 

@@ -113,7 +113,7 @@ static int build_dataset(struct run *run, const char *dir, struct err *err)
 static int open_local(struct run *run, const char *dir, struct err *err)
 {
 	struct host *host = &run->host[0];
-	int rc = build_dataset(run, dir, err);
+	int rc = run->profile.read_only ? 0 : build_dataset(run, dir, err);
 
 	if (rc < 0)
 		return rc;

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct err;
 struct yaml;
@@ -51,6 +52,12 @@ enum op_kind {
 	OP_NR
 };
 extern const char *const op_kind_names[OP_NR + 1];	/* NULL-terminated */
+
+/** @return whether it changes the tree, or needs something that was written there for it. */
+static inline bool op_writes(enum op_kind kind)
+{
+	return kind == OP_APPEND_FSYNC || kind >= OP_READLINK;
+}
 
 /*
  * What a profile must know of an engine: the code itself is loadgen's, and its tests hold this table against the engines.
@@ -175,6 +182,12 @@ struct job {
 	unsigned int line;
 };
 
+/** @return whether the job does ops of this kind. */
+static inline bool job_has(const struct job *job, enum op_kind kind)
+{
+	return job->is_page ? memchr(job->page, (int)kind, job->page_nr) != NULL : job->mix[kind] > 0;
+}
+
 /** @return the age at which an arrival becomes unknown [ns]; of a job with a retry at the earliest; 0: it never does. */
 uint64_t job_gives_up_ns(const struct job *job);
 
@@ -253,6 +266,7 @@ struct profile {
 	struct arm *arms;		/* owned; those of `arms`, then a combination of the values of `sweep` each */
 	unsigned int arms_nr;
 	uint64_t max_run_ns;
+	bool read_only;			/* guards.read_only: no job has an op that writes, and no dataset is built where the load runs */
 	enum verdict expect;		/* reproduced or absent */
 	struct yaml *tree;		/* owned; the effective profile */
 };

@@ -15,7 +15,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "profile.h"
 
@@ -91,12 +90,6 @@ struct engine {
 static inline bool engine_is_async(const struct engine *e)
 {
 	return e->submit != NULL;
-}
-
-/** @return whether the job does ops of this kind. */
-static inline bool job_has(const struct job *job, enum op_kind kind)
-{
-	return job->is_page ? memchr(job->page, (int)kind, job->page_nr) != NULL : job->mix[kind] > 0;
 }
 
 extern const struct engine *const engines[];	/* NULL-terminated */

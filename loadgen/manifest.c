@@ -144,6 +144,8 @@ static ssize_t read_at(int root, const char *dir, const char *name, void *out, s
 	size_t used = 0;
 	char more;
 
+	if (fd < 0 && errno == ENOENT)
+		return err_set(err, -ENOENT, "%s is no dataset of squall: it has no %s; squall dataset build makes one", dir, name);
 	if (fd < 0)
 		return err_set(err, -errno, "%s/%s: %s", dir, name, strerror(errno));
 	while (rc == 0) {
