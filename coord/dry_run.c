@@ -56,6 +56,8 @@ static void print_where(FILE *f, const struct run *run)
 	const struct profile *p = &run->profile;
 	const struct run_options *o = run->options;
 	const struct dataset_spec *d = &p->dataset;
+	const char *who_builds = p->read_only ? "it must be there, and nothing is written to it (guards.read_only)" :
+				 run->fleet ? "it must be there" : "built when it is not there";
 
 	if (strcmp(o->on, "lab") == 0)
 		fprintf(f, "where:   the VM lab: storage nodes store-a and store-b, %u client%s, %u nfsd threads, %s; nothing outside of the guests is touched\n",
@@ -66,7 +68,7 @@ static void print_where(FILE *f, const struct run *run)
 		fprintf(f, "where:   this host (%s): it raises the load%s\n", o->on, p->faults_nr > 0 ? ", and the faults are injected INTO IT" : "");
 	fprintf(f, "dataset: %u sites with %u files each, %s%" PRIu64 " bytes a file; %s%s\n", d->sites, d->files_per_site,
 		d->lognormal ? "log-normal sizes up to " : "", d->size_bytes,
-		p->read_only ? "it must be there, and nothing is written to it (guards.read_only)" : run->fleet ? "it must be there" : "built when it is not there", p->cold ? "; before the load all hosts drop their caches" : "");
+		who_builds, p->cold ? "; before the load all hosts drop their caches" : "");
 	fprintf(f, "record:  %s/%s/UTC-%" PRIu64 "\n", o->out, p->name, p->seed);
 }
 
