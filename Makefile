@@ -175,6 +175,11 @@ check-chaos: deps ## every fault in the lab, with each of those killed that hold
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)mkdir -p results && tests/lab/faults $(BUILD)/squall --out results/check-chaos.json
 
+.PHONY: check-fleet
+check-fleet: deps ## agents, broker, coordinator and network cut off or killed in a run, claim by claim, on this host; results/check-fleet.json
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)mkdir -p results && tools/check-fleet $(BUILD)/squall results/check-fleet.json
+
 .PHONY: check-source
 check-source: ## headers stand alone, layers hold, plug-ins listed, banned calls, long functions
 	$(Q)tools/test-check-source && tools/check-source
