@@ -479,10 +479,10 @@ Test(engines, a_stall_of_the_device_is_in_the_percentiles_in_full)
 	each_engine(check_outage);
 }
 
-/* A stall that ends 50 ms late on a busy machine has a quarter more of all that is asked for here. */
+/* On a busy machine a stall that ends 50 ms late has a quarter more of what is asked for here, and attempts that are given up so late a quarter less. */
 static void assert_near(uint64_t got, uint64_t want, const struct engine *e, const char *what)
 {
-	cr_assert(got * 10 >= want * 9 && got * 4 <= want * 5, "%s: %lu %s, not %lu", e->name, got, what, want);
+	cr_assert(got * 4 >= want * 3 && got * 4 <= want * 5, "%s: %lu %s, not %lu", e->name, got, what, want);
 }
 
 /*
