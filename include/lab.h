@@ -61,13 +61,13 @@ typedef void (*lab_progress)(const char *what, void *arg);
 
 /**
  * Boot the lab, or find the one that runs with the same spec.
- * Errors: -ENOPKG a program or package that the host lacks; -ETIMEDOUT with the node and its last console line; -errno.
+ * Errors: -ENOPKG a program or package that the host lacks; -EBUSY a run that goes on has it; -ETIMEDOUT with the node and its last console line; -errno.
  */
 int lab_up(const struct lab_spec *spec, lab_progress progress, void *arg, struct lab_info *ret_info, struct err *err);
 
 /**
  * A fresh and identical lab for a run: built, filled with the dataset and saved once per (spec, dataset, seed, program); restored from then on.
- * What runs now is taken down first.
+ * What runs now is taken down first, and from then on it is the lab of this process: nobody else takes it down unasked. Errors: as above.
  */
 int lab_fresh(const struct lab_spec *spec, const struct dataset_spec *dataset, uint64_t seed, lab_progress progress, void *arg,
 	      struct lab_info *ret_info, struct err *err);
@@ -98,7 +98,7 @@ struct lab_disk {
 int lab_cap_disk(const char *node, uint64_t iops, struct err *err);
 int lab_look_disk(const char *node, struct lab_disk *ret, struct err *err);
 
-/** End every process of the lab and remove everything but the cache. A lab that is not up is fine. */
+/** End every process of the lab, of a run that goes on too, and remove everything but the cache. A lab that is not up is fine. */
 int lab_down(struct err *err);
 
 /* The hidden commands that run as processes of the lab: "lab-switch" and "lab-relay" on the host, "lab-control" in the guest. @return exit status */

@@ -111,12 +111,16 @@ struct opening {
 	int lock;
 };
 
-static int down(struct err *err)
+/* @param forced  also the lab of a run that goes on */
+static int down(bool forced, struct err *err)
 {
 	struct lab_state *old = calloc(1, sizeof *old);
 	int rc = old ? state_load(old, err) : err_set(err, -ENOMEM, "lab: no memory");
 
-	if (rc == 1)
+	if (rc == 1 && !forced && state_is_taken(old))
+		rc = err_set(err, -EBUSY, "the lab is in use by squall run (process %d): wait for its end, or set XDG_RUNTIME_DIR to another folder for a lab beside it",
+			     (int)old->run.pid);
+	else if (rc == 1)
 		rc = state_end(old, err);
 	free(old);
 	return rc;
@@ -144,7 +148,7 @@ static void spec_key(const struct lab_spec *spec, const struct lab_image *image,
 /* A lab from nothing; after a failure nothing of it is left. */
 static int boot(struct opening *o, const struct lab_spec *spec, bool memory_on_file, lab_progress progress, void *arg, struct err *err)
 {
-	int rc = down(err);
+	int rc = down(false, err);
 
 	if (rc == 0)
 		rc = state_new(&o->state, err);
@@ -262,7 +266,7 @@ static int restore(struct opening *o, const struct lab_spec *spec, const char *s
 	uint64_t begin_ns = clock_mono_ns();
 	bool kvm = o->state.kvm;
 	char text[64], took[24];
-	int rc = down(err);
+	int rc = down(false, err);
 
 	if (rc == 0)
 		rc = state_new(&o->state, err);
@@ -282,6 +286,7 @@ static int restore(struct opening *o, const struct lab_spec *spec, const char *s
 		rc = control_set_clock(o->state.vm[i].control, err);
 	if (rc == 0) {
 		o->state.ready = true;
+		state_take(&o->state);
 		rc = state_save(&o->state, err);
 	}
 	if (rc < 0)
@@ -309,7 +314,7 @@ static void saved_path(const struct opening *o, const struct lab_spec *spec, con
 static int fresh(struct opening *o, const struct lab_spec *spec, const struct dataset_spec *d, uint64_t seed, lab_progress progress, void *arg, struct err *err)
 {
 	char saved[4200];
-	int rc = down(err);
+	int rc = down(false, err);
 
 	if (rc == 0)
 		rc = state_new(&o->state, err);
@@ -503,7 +508,7 @@ int lab_down(struct err *err)
 	if (rc < 0)
 		return rc;
 	fd = lock(cache, err);
-	rc = fd < 0 ? fd : down(err);
+	rc = fd < 0 ? fd : down(true, err);
 	if (fd >= 0)
 		close(fd);
 	return rc;

@@ -107,6 +107,16 @@ bool state_is_alive(const struct lab_state *state)
 	return state->vms_nr > 0 && is_alive(&state->lan);
 }
 
+bool state_is_taken(const struct lab_state *state)
+{
+	return state->run.pid != getpid() && is_alive(&state->run);
+}
+
+void state_take(struct lab_state *state)
+{
+	state->run = (struct lab_process){ .pid = getpid(), .start = start_time(getpid()) };
+}
+
 static json_t *process_to_json(const struct lab_process *p)
 {
 	return json_pack("{s:i, s:I}", "pid", (int)p->pid, "start", (json_int_t)p->start);
@@ -127,8 +137,8 @@ int state_save(const struct lab_state *state, struct err *err)
 	for (unsigned int i = 0; i < state->vms_nr; i++)
 		json_array_append_new(vms, json_pack("{s:s, s:o, s:i}", "name", state->vm[i].name, "process", process_to_json(&state->vm[i].process),
 						     "control", state->vm[i].control));
-	json = json_pack("{s:s, s:b, s:b, s:i, s:o, s:o}", "key", state->key, "kvm", state->kvm, "ready", state->ready, "bus", state->bus, "lan", process_to_json(&state->lan), "vms",
-			 vms);
+	json = json_pack("{s:s, s:b, s:b, s:i, s:o, s:o, s:o}", "key", state->key, "kvm", state->kvm, "ready", state->ready, "bus", state->bus, "run",
+			 process_to_json(&state->run), "lan", process_to_json(&state->lan), "vms", vms);
 	text = json ? json_text(json, JSON_INDENT(1)) : NULL;
 	(void)snprintf(path, sizeof path, "%s/state.json", state->dir);
 	rc = text ? file_write(path, text, strlen(text), 0600, err) : err_set(err, -ENOMEM, "lab: no memory");
@@ -162,6 +172,7 @@ int state_load(struct lab_state *ret, struct err *err)
 	ret->kvm = json_is_true(json_object_get(json, "kvm"));
 	ret->ready = json_is_true(json_object_get(json, "ready"));
 	ret->bus = (uint16_t)json_integer_value(json_object_get(json, "bus"));
+	ret->run = process_from_json(json_object_get(json, "run"));
 	ret->lan = process_from_json(json_object_get(json, "lan"));
 	json_array_foreach(json_object_get(json, "vms"), i, vm) {
 		const char *name = json_string_value(json_object_get(vm, "name"));

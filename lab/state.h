@@ -32,6 +32,7 @@ struct lab_state {
 	bool kvm, ready;
 	bool memory_on_file;	/* it is to be saved; known to the command alone that boots it */
 	uint16_t bus;		/* port of this host where a run's broker is to be */
+	struct lab_process run;	/* the run that it was restored for; pid 0 = nobody's */
 	struct lab_process lan;
 	struct lab_vm vm[LAB_NODES_MAX];
 	unsigned int vms_nr;
@@ -46,6 +47,12 @@ int state_save(const struct lab_state *state, struct err *err);
 
 /** Whether every process of the state still runs. */
 bool state_is_alive(const struct lab_state *state);
+
+/** Whether it is the lab of a run that goes on, and not of this process. */
+bool state_is_taken(const struct lab_state *state);
+
+/** It is the lab of this process's run. */
+void state_take(struct lab_state *state);
 
 /** End what still runs, and remove the folder. */
 int state_end(struct lab_state *state, struct err *err);
