@@ -20,6 +20,7 @@
 #include "../../../loadgen/engine.h"
 #include "../../../loadgen/files.h"
 #include "../../../loadgen/scratch.h"
+#include "../../../loadgen/supervisor.h"
 #include "device.h"
 #include "fixture.h"
 #include "nfs_server.h"
@@ -555,12 +556,19 @@ Test(engines, who_has_had_all_attempts_is_unknown_at_the_age_of_all_of_them)
 	each_engine(check_last_tries);
 }
 
+/* A run of at most 2 s by its plan; the rest is for a machine that does other things besides. */
+static void assert_on_time(const struct fixture *f, const struct engine *e)
+{
+	uint64_t took_ms = (clock_mono_ns() - f->t0_ns) / NS_PER_MS;
+
+	cr_assert_lt(took_ms, 8000, "%s: the run took %lu ms", e->name, took_ms);
+}
+
 /* One file of ten hangs: what hangs is listed, and the load on the others goes on to its end. */
 static void check_never(const struct engine *e)
 {
 	const json_t *hung;
 	struct fixture f;
-	uint64_t from;
 
 	if (!reads_files(e))
 		return;
@@ -571,9 +579,7 @@ static void check_never(const struct engine *e)
 	f.profile.jobs[0].slots = 600;
 	dead(&f, e, 0, -1, "/f00003");
 	fixture_run(&f, 100 * NS_PER_MS);
-	from = clock_mono_ns();
-	/* 0.5 s by the plan; the rest is for a machine that does other things besides */
-	cr_assert_lt(from, f.t0_ns + 8 * NS_PER_S, "%s: the run ended %lu ms late", e->name, (uint64_t)((from - f.t0_ns) / NS_PER_MS - 500));
+	assert_on_time(&f, e);
 	hung = json_object_get(f.final, "hung");
 	cr_assert_gt(fixture_count(&f, "in_flight"), 10);
 	cr_assert_eq(json_array_size(hung), fixture_count(&f, "in_flight"));
@@ -601,6 +607,7 @@ static void check_many(const struct engine *e)
 	fixture_rate(&f, ARRIVAL_CONSTANT, 60000);
 	dead(&f, e, 0, -1, f.dir);
 	fixture_run(&f, 500 * NS_PER_MS);
+	assert_on_time(&f, e);
 	cr_assert_eq(fixture_count(&f, "in_flight"), 10000, "%s: %lu", e->name, fixture_count(&f, "in_flight"));
 	cr_assert_eq(fixture_count(&f, "not_issued"), 2000, "%s: %lu of %lu were not issued, %lu ok, %lu errors", e->name, fixture_count(&f, "not_issued"),
 		     fixture_count(&f, "due"), fixture_count(&f, "ok"), fixture_count(&f, "errors"));
@@ -612,6 +619,93 @@ static void check_many(const struct engine *e)
 Test(engines, an_asynchronous_one_has_10000_ops_in_flight_on_a_dead_device)
 {
 	each_engine(check_many);
+}
+
+/* A job has 4,096 threads at the most. Conservation is checked in each interval, of each job. */
+Test(engines, threads_of_three_jobs_have_10200_ops_in_flight_on_a_dead_device)
+{
+	const struct engine *e = engine_find("sync");
+	struct fixture f;
+
+	fixture_engine(&f, e, OP_PREAD);
+	f.profile.jobs[0].slots = 3400;
+	fixture_rate(&f, ARRIVAL_CONSTANT, 4000);
+	fixture_phase(&f, 0, "all", 0, NS_PER_S);
+	f.profile.jobs_nr = f.plan.jobs_nr = 3;
+	for (unsigned int i = 1; i < 3; i++) {
+		f.profile.jobs[i] = f.profile.jobs[0];
+		(void)snprintf(f.profile.jobs[i].name, sizeof f.profile.jobs[i].name, "job%u", i);
+		f.plan.jobs[i] = f.plan.jobs[0];
+		f.plan.jobs[i].job_idx = i;
+	}
+	dead(&f, e, 0, -1, f.dir);
+	fixture_run(&f, NS_PER_S);
+	assert_on_time(&f, e);
+	for (unsigned int i = 0; i < 3; i++) {
+		const json_t *job = json_array_get(json_object_get(f.final, "jobs"), i);
+
+		cr_assert_eq(json_u64(job, "due"), 4000);
+		cr_assert_eq(json_u64(job, "in_flight"), 3400, "job %u: %lu", i, json_u64(job, "in_flight"));
+		cr_assert_eq(json_u64(job, "not_issued"), 600, "job %u: %lu", i, json_u64(job, "not_issued"));
+	}
+	cr_assert_eq(json_array_size(json_object_get(f.final, "hung")), 10200);
+	fixture_release(&f);
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define WORKER_KIB_MAX (4u << 20)	/* which have memory of their own */
+#else
+#define WORKER_KIB_MAX (64u << 10)
+#endif
+
+/* The most that was ever resident of a process. */
+static unsigned long peak_kib(pid_t pid)
+{
+	char name[32], text[4096];
+	unsigned long kib = 0;
+	const char *line;
+	ssize_t n;
+	int fd;
+
+	(void)snprintf(name, sizeof name, "/proc/%d/status", (int)pid);
+	fd = open(name, O_RDONLY);
+	n = read(fd, text, sizeof text - 1);
+	cr_assert_gt(n, 0, "%s", name);
+	close(fd);
+	text[n] = '\0';
+	line = strstr(text, "VmHWM:");
+	cr_assert(line && sscanf(line, "VmHWM: %lu kB", &kib) == 1, "%s", text);
+	return kib;
+}
+
+/* Each slot has had an op in flight at the same time, and has got its 4 KiB. */
+static void check_memory(const struct engine *e)
+{
+	unsigned long kib;
+	struct fixture f;
+
+	fixture_engine(&f, e, OP_PREAD);
+	fixture_phase(&f, 0, "all", 0, 800 * NS_PER_MS);
+	f.profile.jobs[0].slots = 1000;
+	f.profile.jobs[0].queue_max = 10000;
+	fixture_rate(&f, ARRIVAL_CONSTANT, 5000);
+	if (reads_files(e))
+		dead(&f, e, 0, 600, f.dir);
+	fixture_start(&f);
+	fixture_watch(&f, 500 * NS_PER_MS);
+	if (reads_files(e))
+		cr_assert_eq(load_in_flight(f.load), 1000, "%s: %lu", e->name, (uint64_t)load_in_flight(f.load));
+	fixture_watch(&f, 800 * NS_PER_MS);
+	kib = peak_kib(f.load->worker);
+	fixture_finish(&f, 4 * NS_PER_S);
+	cr_assert_eq(fixture_count(&f, "ok"), 4000, "%s: %lu", e->name, fixture_count(&f, "ok"));
+	cr_assert_leq(kib, WORKER_KIB_MAX, "%s: %lu KiB", e->name, kib);
+	fixture_release(&f);
+}
+
+Test(engines, a_worker_of_1000_slots_takes_at_most_64_MiB)
+{
+	each_engine(check_memory);
 }
 
 /* As a container's filter does it. */
