@@ -460,7 +460,8 @@ int agent_serve(const struct agent_options *options, struct bus *bus, struct err
 			on_message(&a, &m);
 			json_decref(m.body);
 		}
-		tick(&a, clock_mono_ns());
+		if (!a.gone)
+			tick(&a, clock_mono_ns());
 	}
 	for (int i = 0; i < HOLDS_MAX; i++)
 		if (a.holds[i].idx >= 0)

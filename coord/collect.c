@@ -177,6 +177,7 @@ static int seal(struct run *run, json_t **ret_verdict, struct err *err)
 	rc = report_judge(run->record, ret_verdict, err);
 	if (rc == 0)
 		rc = record_seal(run->record, err);
+	run->sealed = rc == 0;
 	if (rc == 0)
 		rc = report_write(run->dir, *ret_verdict, err);
 	return rc < 0 ? rc : report_leave(run->dir, run->record, *ret_verdict, err);

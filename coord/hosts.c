@@ -429,7 +429,7 @@ void hosts_close(struct run *run)
 	for (int i = 0; i < FAULTS_MAX; i++)
 		outside_close(&run->fault[i].outside);
 	for (int i = 0; i < run->hosts_nr; i++)
-		(void)bus_send(run->bus, run->host[i].name, "bye", json_pack("{s:I}", "kept", (json_int_t)run->host[i].kept));
+		(void)bus_send(run->bus, run->host[i].name, "bye", json_pack("{s:I}", "kept", run->sealed ? INT64_MAX : (json_int_t)run->host[i].kept));
 	(void)bus_flush(run->bus, clock_mono_ns() + 2 * NS_PER_S);
 	for (int i = 0; i < run->hosts_nr; i++) {
 		bus_detach(run->bus, run->host[i].name);

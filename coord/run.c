@@ -190,6 +190,7 @@ static int judge(struct run *run, bool complete, json_t **ret_verdict, struct er
 
 	if (rc == 0)
 		rc = record_seal(run->record, err);
+	run->sealed = rc == 0;
 	if (rc == 0)
 		rc = report_write(run->dir, *ret_verdict, err);
 	if (rc == 0)

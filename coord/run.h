@@ -104,6 +104,7 @@ struct run {
 	uint64_t next_progress_ns;
 	struct load_plan plan;
 	double capacity[JOBS_MAX];
+	bool sealed;			/* nothing more of it will be kept */
 	bool collecting;		/* the run is over; what its agents have kept of it is asked for */
 	bool calibrating, began;	/* began: there is something measured to keep */
 	int phase;

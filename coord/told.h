@@ -8,7 +8,7 @@
  *	<------------------ lease {kept: 7}	what is committed is forgotten here
  *	<------- collect {run, after: 7} ---	from a coordinator that was away, or another one
  *	collected {messages: [...], more} -->
- *	<-------------------- bye {kept: 9}	the run is over
+ *	<-------------------- bye {kept: 9}	the run is over; all is kept when its record is sealed
  */
 #ifndef SQUALL_COORD_TOLD_H
 #define SQUALL_COORD_TOLD_H

@@ -32,6 +32,13 @@ until_said() { # SECONDS PATTERN FILE
 	problem "not within $1 s: \"$2\" in $3: $(cat "$3" 2>&1)"
 	return 1
 }
+keeps_nothing() { # SPOOL...: an agent removes its files when it has heard that all is in the record
+	for _ in $(seq 30); do
+		[ -n "$(find "$@" -type f)" ] || return 0
+		pause 0.1
+	done
+	problem "what is in the record is still kept: $(ls "$@")"
+}
 free_port() { # this test's own, from the range that the kernel gives to nobody
 	local port
 	for _ in $(seq 50); do
