@@ -57,6 +57,8 @@ struct agent {
 	struct hold holds[HOLDS_MAX];
 	struct errand errand[ERRANDS_NR];
 	struct told told;
+	bool in_run;			/* since it was named; told has its spool */
+	bool alone;			/* the coordinator of the run has gone; what it has begun goes on until the lease is over */
 	bool gone;
 };
 
@@ -65,10 +67,20 @@ static bool has_role(const struct agent *a, const char *role)
 	return strstr(a->options->roles, role) != NULL;
 }
 
+/* It may be back before the lease is over, and go on with the run. */
+static void lose_coordinator(struct agent *a)
+{
+	bus_detach(a->bus, BUS_COORDINATOR);
+	a->alone = a->in_run;
+	a->gone = !a->alone;
+}
+
 static void say(struct agent *a, const char *kind, json_t *body)
 {
-	if (bus_send(a->bus, BUS_COORDINATOR, kind, body) < 0)
-		a->gone = true;
+	if (a->alone)
+		json_decref(body);
+	else if (bus_send(a->bus, BUS_COORDINATOR, kind, body) < 0)
+		lose_coordinator(a);
 }
 
 /* What is to be kept, whichever of us ends before it is. */
@@ -115,8 +127,8 @@ static void on_hello(struct agent *a)
 	(void)uname(&u);
 	if (file_read("/proc/sys/kernel/random/boot_id", 4096, &boot, NULL, NULL) == 0)
 		boot[strcspn(boot, "\n")] = '\0';
-	say(a, "hello", json_pack("{s:s, s:s, s:s, s:s, s:s, s:I}", "name", a->options->name, "roles", a->options->roles, "boot", boot ? boot : "",
-				  "kernel", u.release, "version", agent_version(), "mono_ns", (json_int_t)clock_mono_ns()));
+	say(a, "hello", json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I}", "name", a->options->name, "roles", a->options->roles, "boot", boot ? boot : "",
+				  "kernel", u.release, "version", agent_version(), "run", a->in_run ? a->told.run : "", "mono_ns", (json_int_t)clock_mono_ns()));
 	free(boot);
 }
 
@@ -206,8 +218,10 @@ static int take_start(struct agent *a, const json_t *body, struct err *err)
 static int take_keep(struct agent *a, const json_t *body, struct err *err)
 {
 	const char *run = json_string_value(json_object_get(body, "run"));
+	int rc = run ? told_begin(&a->told, run, err) : err_set(err, -EBADMSG, "agent: a run without its name");
 
-	return run ? told_begin(&a->told, run, err) : err_set(err, -EBADMSG, "agent: a run without its name");
+	a->in_run = rc == 0 && a->told.spool != NULL;
+	return rc;
 }
 
 static void take_collect(struct agent *a, const json_t *body)
@@ -231,9 +245,13 @@ static int hold_fault(struct agent *a, const json_t *body, struct err *err)
 	const char *fault = json_string_value(json_object_get(body, "fault"));
 	const json_t *args = json_object_get(body, "args");
 	uint64_t max_ns = (uint64_t)json_integer_value(json_object_get(body, "max_ns"));
+	int idx = (int)json_integer_value(json_object_get(body, "idx"));
 
 	if (!fault || !has_role(a, "chaos"))
 		return err_set(err, -EINVAL, "agent: this host does not have the role chaos");
+	for (int i = 0; i < HOLDS_MAX; i++)
+		if (a->holds[i].idx == idx)
+			return 0;	/* who goes on with a run does not know whether it was ordered */
 	for (int i = 0; i < HOLDS_MAX; i++) {
 		struct hold *h = &a->holds[i];
 		int rc;
@@ -242,7 +260,7 @@ static int hold_fault(struct agent *a, const json_t *body, struct err *err)
 			continue;
 		rc = chaos_hold_start(fault, args, AGENT_LEASE_NS, max_ns, "agent", &h->hold, err);
 		if (rc == 0) {
-			h->idx = (int)json_integer_value(json_object_get(body, "idx"));
+			h->idx = idx;
 			h->bytes = 0;
 		}
 		return rc;
@@ -256,8 +274,8 @@ static void take_fault(struct agent *a, const json_t *body)
 	struct err err = ERR_INIT;
 
 	if (hold_fault(a, body, &err) < 0)
-		say(a, "fault-event", json_pack("{s:O, s:{s:s, s:I, s:s}}", "idx", json_object_get(body, "idx"), "event", "event", "failed", "t_ns",
-						(json_int_t)clock_mono_ns(), "error", err.text));
+		tell(a, "fault-event", json_pack("{s:O, s:{s:s, s:I, s:s}}", "idx", json_object_get(body, "idx"), "event", "event", "failed", "t_ns",
+						 (json_int_t)clock_mono_ns(), "error", err.text));
 }
 
 static void take_heal(struct agent *a, const json_t *body)
@@ -321,7 +339,8 @@ static void on_message(struct agent *a, const struct bus_message *m)
 	} asked[] = { { "profile", take_profile }, { "start", take_start }, { "observe", take_observe }, { "keep", take_keep } };
 	struct err err = ERR_INIT;
 
-	a->heard_ns = clock_mono_ns();
+	if (strcmp(m->kind, "gone") != 0)
+		a->heard_ns = clock_mono_ns();
 	for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++)
 		if (strcmp(m->kind, asked[i].kind) == 0) {
 			int rc = asked[i].take(a, m->body, &err);
@@ -346,7 +365,9 @@ static void on_message(struct agent *a, const struct bus_message *m)
 	else if (strcmp(m->kind, "stop") == 0 && a->load && !a->load_begins && a->cutoff_ns == 0) {
 		load_stop(a->load);
 		a->cutoff_ns = clock_mono_ns() + STOP_GRACE_NS;
-	} else if (strcmp(m->kind, "gone") == 0 || strcmp(m->kind, "bye") == 0) {
+	} else if (strcmp(m->kind, "gone") == 0) {
+		lose_coordinator(a);
+	} else if (strcmp(m->kind, "bye") == 0) {
 		told_kept(&a->told, (uint64_t)json_integer_value(json_object_get(m->body, "kept")));
 		a->gone = true;
 	}
@@ -384,7 +405,7 @@ static void read_events(struct agent *a, struct hold *h)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
-		say(a, "fault-end", json_pack("{s:i}", "idx", h->idx));
+		tell(a, "fault-end", json_pack("{s:i}", "idx", h->idx));
 		chaos_hold_close(&h->hold);
 		h->idx = -1;
 		return;
@@ -397,7 +418,7 @@ static void read_events(struct agent *a, struct hold *h)
 		*newline = '\0';
 		event = json_loads(line, 0, NULL);
 		if (event)
-			say(a, "fault-event", json_pack("{s:i, s:o}", "idx", h->idx, "event", event));
+			tell(a, "fault-event", json_pack("{s:i, s:o}", "idx", h->idx, "event", event));
 		line = newline + 1;
 	}
 	h->bytes -= (size_t)(line - h->text);
@@ -441,6 +462,62 @@ static int wait_for_anything(struct agent *a)
 	return 0;
 }
 
+/* All that was begun for a run ends. What is told of that is kept, for nobody hears it. */
+static void let_go(struct agent *a)
+{
+	for (int i = 0; i < HOLDS_MAX; i++)
+		if (a->holds[i].idx >= 0) {
+			chaos_hold_close(&a->holds[i].hold);	/* heals */
+			a->holds[i].idx = -1;
+		}
+	if (a->load && a->next_interval_ns != 0 && a->told.spool) {
+		load_stop(a->load);
+		tell_final(a);
+	}
+	told_end(&a->told);
+	a->in_run = false;
+	for (int i = 0; i < ERRANDS_NR; i++)
+		errand_release(&a->errand[i]);
+	end_load(a);
+	if (a->observe)
+		observe_stop(a->observe);
+	a->observe = NULL;
+	if (a->has_profile)
+		profile_release(&a->profile);
+	a->has_profile = false;
+}
+
+/* All that it has not kept, before anything that is told from now on. */
+static void tell_again(struct agent *a, uint64_t after)
+{
+	json_t *again;
+	bool more = true;
+
+	while (more && (again = told_again(&a->told, a->told.run, after))) {
+		const json_t *messages = json_object_get(again, "messages");
+		uint64_t last = (uint64_t)json_integer_value(json_object_get(json_array_get(messages, json_array_size(messages) - 1), "n"));
+
+		more = json_is_true(json_object_get(again, "more")) && last > after;
+		after = last;
+		say(a, "collected", again);
+	}
+}
+
+/* The first word of a coordinator while a run goes on without one: it goes on with this run, or finds an agent that does nothing. */
+static void meet(struct agent *a, const struct bus_message *m)
+{
+	const char *run = json_string_value(json_object_get(m->body, "run"));
+	bool goes_on = run && strcmp(m->kind, "hello") == 0 && strcmp(run, a->told.run) == 0;
+
+	if (strcmp(m->kind, "gone") == 0)
+		return;
+	if (!goes_on)
+		let_go(a);
+	a->alone = false;
+	if (goes_on)
+		tell_again(a, (uint64_t)json_integer_value(json_object_get(m->body, "after")));
+}
+
 int agent_serve(const struct agent_options *options, struct bus *bus, struct err *err)
 {
 	struct agent a = { .options = options, .bus = bus, .profile = PROFILE_INIT, .heard_ns = clock_mono_ns(), .told = { .dir = options->spool } };
@@ -456,27 +533,18 @@ int agent_serve(const struct agent_options *options, struct bus *bus, struct err
 		rc = wait_for_anything(&a);
 		if (rc < 0)
 			(void)err_set(err, rc, "agent: poll: %s", strerror(-rc));
+		if (a.alone)
+			(void)bus_accept(a.bus, 0, NULL);
 		while (rc == 0 && !a.gone && bus_next(a.bus, 0, &m) == 1) {
+			if (a.alone)
+				meet(&a, &m);
 			on_message(&a, &m);
 			json_decref(m.body);
 		}
 		if (!a.gone)
 			tick(&a, clock_mono_ns());
 	}
-	for (int i = 0; i < HOLDS_MAX; i++)
-		if (a.holds[i].idx >= 0)
-			chaos_hold_close(&a.holds[i].hold);	/* heals */
-	if (a.load && a.next_interval_ns != 0 && a.told.spool) {	/* nobody hears it now; who comes to collect it will */
-		load_stop(a.load);
-		tell_final(&a);
-	}
-	told_end(&a.told);
-	for (int i = 0; i < ERRANDS_NR; i++)
-		errand_release(&a.errand[i]);
-	end_load(&a);
-	if (a.observe)
-		observe_stop(a.observe);
-	if (a.has_profile)
-		profile_release(&a.profile);
+	a.alone = true;		/* nobody hears the rest, but who comes to collect it */
+	let_go(&a);
 	return rc;
 }

@@ -3,7 +3,9 @@
  * agent.h - what one host does for a coordinator: load, faults and probes, over a bus.
  *
  *	connected ──profile──> ready ──load, start──> running ──stop──> final ──> ready
- *	    any state ──connection ends, or silence for the lease──> load ended, faults healed
+ *	    any state ──silence for the lease, or another run──> load ended, faults healed
+ *
+ * A connection that ends in a run leaves it alone until then: who takes the run up is told what it has missed. Without a spool it ends the run.
  *
  * One thread; it never opens anything on the storage under test.
  */

@@ -14,6 +14,7 @@
 
 static const char help[] =
 	"Usage: squall run PROFILE [--on lab|local:DIR|fleet:DIR|FLEET.yaml] [--seed N] [--set KEY=VALUE]... [--out DIR] [--dry-run] [--json]\n"
+	"       squall run --resume RUN [--json]\n"
 	"\n"
 	"Run a profile once, print the verdict, and leave the record in DIR/PROFILE/TIME-SEED.\n"
 	"\n"
@@ -26,6 +27,7 @@ static const char help[] =
 	"  --out DIR           instead of results\n"
 	"  --allow-reboot      faults that only a reboot heals; implied in the lab\n"
 	"  --dry-run           print what would be done, as comments before the effective profile, and do nothing\n"
+	"  --resume RUN        resume a run on a fleet whose squall run died less than 10 s ago; RUN is the folder that ends in .partial\n"
 	"  --json              print verdict.json instead of text; of --dry-run the plan\n"
 	"\n"
 	"Exit status: 0 as expected, 1 not as expected, 2 usage or profile error, 3 broken, 4 inconclusive or void, 77 needs missing.\n";

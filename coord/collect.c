@@ -17,87 +17,11 @@
 
 #define COLLECT_NS (20 * NS_PER_S)	/* without a word that is new */
 
-static int64_t number_of(void *row, int column, int64_t otherwise)
+/* A fault that was in force was so on a host that has lost its coordinator. One that had not begun does not any more. */
+static void end_faults(struct run *run)
 {
-	return sqlite3_column_type(row, column) == SQLITE_NULL ? otherwise : sqlite3_column_int64(row, column);
-}
-
-static void copy_text(void *row, int column, char *ret, size_t bytes)
-{
-	(void)snprintf(ret, bytes, "%s", record_text(row, column));
-}
-
-/* host, offset_ns */
-static int take_host(void *row, void *arg)
-{
-	struct run *run = arg;
-	struct host *host = hosts_find(run, record_text(row, 0));
-	char key[NAME_BYTES + 8], *told;
-
-	if (!host)
-		return 0;
-	host->offset_ns = number_of(row, 1, 0);
-	(void)snprintf(key, sizeof key, "told.%s", host->name);
-	told = record_meta_get(run->record, key);
-	host->told = host->kept = told ? strtoull(told, NULL, 10) : 0;
-	free(told);
-	return 0;
-}
-
-/* idx, host, verified, healed, inject_ns, heal_ns, healed_by, evidence. One that was in force was so on a host that has lost its coordinator. */
-static int take_fault(void *row, void *arg)
-{
-	struct run *run = arg;
-	struct host *host = hosts_find(run, record_text(row, 1));
-	int64_t idx = number_of(row, 0, -1);
-	struct run_fault *f;
-
-	if (idx < 0 || idx >= (int64_t)run->profile.faults_nr)
-		return 0;
-	f = &run->fault[idx];
-	f->host = host ? (int)(host - run->host) : -1;
-	copy_text(row, 2, f->verified, sizeof f->verified);
-	copy_text(row, 3, f->healed, sizeof f->healed);
-	f->inject_ns = number_of(row, 4, -1);
-	f->heal_ns = number_of(row, 5, -1);
-	copy_text(row, 6, f->healed_by, sizeof f->healed_by);
-	copy_text(row, 7, f->evidence, sizeof f->evidence);
-	f->state = host && f->inject_ns >= 0 && f->heal_ns < 0 ? FAULT_LOST : FAULT_OVER;
-	return 0;
-}
-
-static int load_record(struct run *run, const char *dir, struct run_options *options, struct err *err)
-{
-	char *complete, *on, *text, *name, *t0;
-	int rc = record_open(dir, true, &run->record, err);
-
-	if (rc < 0)
-		return rc;
-	complete = record_meta_get(run->record, "complete");
-	on = record_meta_get(run->record, "on");
-	text = record_meta_get(run->record, "profile");
-	name = record_meta_get(run->record, "run");
-	t0 = record_meta_get(run->record, "t0_ns");
-	if (complete)
-		rc = err_set(err, -EINVAL, "%s: there is nothing to collect, it is sealed; squall report shows it", dir);
-	else if (!on || strcmp(on, "lab") == 0 || strncmp(on, "local:", 6) == 0)
-		rc = err_set(err, -EINVAL, "%s: only the agents of a fleet keep what is not in the record; squall report judges what is there", dir);
-	else if (!text || !name || !t0)
-		rc = err_set(err, -EINVAL, "%s: it died before the load began; there is nothing to collect", dir);
-	if (rc == 0) {
-		(void)snprintf(run->run_name, sizeof run->run_name, "%s", name);
-		(void)snprintf(run->dir, sizeof run->dir, "%s", dir);
-		run->t0_ns = strtoull(t0, NULL, 10);
-		options->on = on;
-		on = NULL;
-		rc = profile_parse(text, dir, NULL, &run->profile, err);
-	}
-	free(complete);
-	free(on);
-	free(text);
-	free(name);
-	free(t0);
-	return rc;
+	for (unsigned int i = 0; i < run->profile.faults_nr; i++)
+		run->fault[i].state = run->fault[i].state == FAULT_IN_FORCE ? FAULT_LOST : FAULT_OVER;
 }
 
 static bool is_collected(const struct run *run, const struct host *host)
@@ -156,12 +80,13 @@ static int collect(struct run *run, struct err *err)
 	if (rc == 0)
 		rc = hosts_connect(run, err);
 	if (rc == 0)
-		rc = record_query(run->record, "SELECT host, offset_ns FROM hosts", NULL, take_host, run, err);
-	if (rc == 0)
-		rc = record_query(run->record, "SELECT idx, host, verified, healed, inject_ns, heal_ns, healed_by, evidence FROM faults", NULL, take_fault, run, err);
+		rc = run_recall(run, err);
+	if (rc < 0)
+		return rc;
 	before = told_of(run);
-	if (rc == 0)
-		rc = run_pump(run, is_over, &progress, UINT64_MAX, err);
+	end_faults(run);
+	hosts_greet(run);
+	rc = run_pump(run, is_over, &progress, UINT64_MAX, err);
 	if (rc < 0)
 		return rc;
 	progress_say(run, "%llu messages of %d agents were not in the record", (unsigned long long)(told_of(run) - before), run->hosts_nr);
@@ -185,19 +110,19 @@ static int seal(struct run *run, json_t **ret_verdict, struct err *err)
 
 int run_collect(const char *dir, bool quiet, json_t **ret_verdict, struct err *err)
 {
-	struct run_options options = { .command = "collect", .out = "", .quiet = quiet };
 	struct run *run = calloc(1, sizeof *run);
 	int rc;
 
 	if (!run)
 		return err_set(err, -ENOMEM, "collect: no memory");
-	run->options = &options;
+	run->own = (struct run_options){ .command = "collect", .on = "", .out = "", .quiet = quiet };
+	run->options = &run->own;
 	run->collecting = true;
 	run->oldest_request_ns = -1;
 	run->broker = (struct broker)BROKER_INIT;
 	run->second = hist_new();
 	run->bus = bus_new();
-	rc = run->second && run->bus ? load_record(run, dir, &options, err) : err_set(err, -ENOMEM, "collect: no memory");
+	rc = run->second && run->bus ? run_reopen(run, dir, err) : err_set(err, -ENOMEM, "collect: no memory");
 	if (rc == 0)
 		rc = collect(run, err);
 	if (rc == 0)
@@ -207,7 +132,6 @@ int run_collect(const char *dir, bool quiet, json_t **ret_verdict, struct err *e
 	schedule_free(run);
 	profile_release(&run->profile);
 	free(run->second);
-	free((char *)(uintptr_t)options.on);
 	free(run);
 	return rc;
 }

@@ -310,27 +310,43 @@ static int check_versions(const struct run *run, struct err *err)
 int hosts_connect(struct run *run, struct err *err)
 {
 	const char *local = folder_of(run->options->on, "local");
-	int rc = run->fleet ? open_fleet(run, err) : local ? open_local(run, local, err) : open_lab(run, err);
 
-	for (int i = 0; i < run->hosts_nr && rc == 0; i++)
-		(void)bus_send(run->bus, run->host[i].name, "hello", NULL);
-	return rc;
+	return run->fleet ? open_fleet(run, err) : local ? open_local(run, local, err) : open_lab(run, err);
 }
 
-int hosts_open(struct run *run, struct err *err)
+static void say_hello(struct run *run, struct host *host)
 {
-	int rc = hosts_connect(run, err);
-	const char *url;
+	json_t *body = run->going_on ? json_pack("{s:s, s:I}", "run", run->run_name, "after", (json_int_t)host->told) : NULL;
 
-	if (rc < 0)
-		return rc;
+	(void)bus_send(run->bus, host->name, "hello", body);
+}
+
+void hosts_greet(struct run *run)
+{
+	for (int i = 0; i < run->hosts_nr; i++)
+		say_hello(run, &run->host[i]);
+}
+
+int hosts_meet(struct run *run, struct err *err)
+{
+	const char *url;
+	int rc;
+
+	hosts_greet(run);
 	url = run->fleet && strcmp(run->options->on, "lab") != 0 ? run->fleet->url : "";	/* in the lab nobody starts an agent by hand */
 	rc = run_pump(run, all_said_hello, NULL, clock_mono_ns() + 20 * NS_PER_S, err);
 	if (rc == 0)
 		return err_set(err, -ETIMEDOUT, "the agent of %s did not answer within 20 s%s%s", silent_host(run, has_said_hello),
 			       *url ? "; it belongs there: squall agent --bus " : "", url);
-	if (rc > 0)
-		rc = check_versions(run, err);
+	return rc < 0 ? rc : check_versions(run, err);
+}
+
+int hosts_open(struct run *run, struct err *err)
+{
+	int rc = hosts_connect(run, err);
+
+	if (rc == 0)
+		rc = hosts_meet(run, err);
 	return rc < 0 ? rc : hosts_sync(run, err);
 }
 
@@ -405,7 +421,7 @@ void hosts_retry(struct run *run, uint64_t now)
 		bus_detach(run->bus, host->name);
 		host->heard_ns = now;
 		if (join(run, host, NULL) == 0)
-			(void)bus_send(run->bus, host->name, "hello", NULL);
+			say_hello(run, host);
 	}
 }
 

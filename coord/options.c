@@ -65,6 +65,9 @@ static int take(struct run_options *o, int option, const char *arg, struct err *
 	case 'a':
 		o->arms = arg;
 		return 0;
+	case 'R':
+		o->resume = arg;
+		return 0;
 	default:
 		return err_set(err, -EINVAL, "see squall %s --help", o->command);
 	}
@@ -87,8 +90,9 @@ int run_options_parse(int argc, char **argv, const char *help, struct run_option
 		{ "on", required_argument, NULL, 'o' },	    { "seed", required_argument, NULL, 's' },	{ "set", required_argument, NULL, 'S' },
 		{ "out", required_argument, NULL, 'O' },    { "dry-run", no_argument, NULL, 'n' },	{ "json", no_argument, NULL, 'j' },
 		{ "allow-reboot", no_argument, NULL, 'r' }, { "help", no_argument, NULL, 'h' },		{ "trials", required_argument, NULL, 't' },
-		{ "arms", required_argument, NULL, 'a' },   { 0 } };
+		{ "arms", required_argument, NULL, 'a' },   { "resume", required_argument, NULL, 'R' }, { 0 } };
 	bool reproduce = strcmp(argv[0], "reproduce") == 0;
+	unsigned int others = 0;
 	int option, rc;
 
 	*o = (struct run_options){ .command = argv[0], .on = "lab", .out = "results", .trials = 1 };
@@ -98,11 +102,14 @@ int run_options_parse(int argc, char **argv, const char *help, struct run_option
 			fputs(help, stdout);
 			return 1;
 		}
-		if (!reproduce && (option == 't' || option == 'a'))
-			rc = err_set(err, -EINVAL, "run: --trials and --arms are options of squall reproduce");
+		others += option != 'R' && option != 'j';
+		if (reproduce ? option == 'R' : option == 't' || option == 'a')
+			rc = err_set(err, -EINVAL, reproduce ? "reproduce: --resume is an option of squall run" : "run: --trials and --arms are options of squall reproduce");
 		else
 			rc = take(o, option, optarg, err);
 	}
+	if (rc == 0 && o->resume)
+		return others == 0 && optind == argc ? 0 : err_set(err, -EINVAL, "run: --resume RUN takes no other option than --json, and no profile: the record has them");
 	if (rc == 0 && optind != argc - 1)
 		rc = err_set(err, -EINVAL, "%s: one profile is wanted; see squall %s --help", o->command, o->command);
 	if (rc == 0)

@@ -18,12 +18,13 @@ static void on_hello(struct run *run, struct host *host, const json_t *body)
 {
 	const char *boot = json_string_value(json_object_get(body, "boot"));
 	const char *kernel = json_string_value(json_object_get(body, "kernel")), *roles = json_string_value(json_object_get(body, "roles"));
-	const char *version = json_string_value(json_object_get(body, "version"));
+	const char *version = json_string_value(json_object_get(body, "version")), *its_run = json_string_value(json_object_get(body, "run"));
 	bool rebooted = host->boot[0] != '\0' && boot && strcmp(boot, host->boot) != 0;
 
 	(void)snprintf(host->boot, sizeof host->boot, "%s", boot ? boot : "unknown");
 	(void)snprintf(host->kernel, sizeof host->kernel, "%s", kernel ? kernel : "");
 	(void)snprintf(host->version, sizeof host->version, "%s", version ? version : "of no version");
+	host->goes_on = its_run && *its_run && strcmp(its_run, run->run_name) == 0;
 	if (host->roles[0] == '\0')	/* of a fleet: what the agent was started with */
 		(void)snprintf(host->roles, sizeof host->roles, "%s", roles ? roles : "");
 	if (run->collecting) {
@@ -86,7 +87,7 @@ void host_gone(struct run *run, struct host *host)
 	int64_t heard = (int64_t)(host->heard_ns - run->t0_ns);
 
 	host->connected = false;
-	if (host->rebooting || host->lost || run->calibrating || run->collecting || run->t0_ns == 0)
+	if (host->rebooting || host->lost || run->calibrating || run->collecting || run->going_on || run->t0_ns == 0)
 		return;
 	host->lost = true;
 	json_decref(host->last);	/* what it had in flight is not known any more */
@@ -102,8 +103,8 @@ static void host_found(struct run *run, struct host *host)
 	host->lost = false;
 	run_note(run, host->name, "back", -1, run_now(run), "the agent answers again");
 	progress_say(run, "%s is back", host->name);
+	host_ask_again(run, host);	/* first: it knows more than its journal, which is asked next */
 	schedule_host_found(run, host);
-	host_ask_again(run, host);
 }
 
 static void on_samples(struct run *run, struct host *host, const json_t *body)

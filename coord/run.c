@@ -125,6 +125,15 @@ static int start(struct run *run, struct err *err)
 	return 0;
 }
 
+/* @return the guard that holds at an instant, or NULL */
+static const char *look_at_guards(const struct run *run, int64_t now)
+{
+	for (unsigned int i = 0; i < run->profile.guards_nr; i++)
+		if (report_guard_holds(run->record, run->profile.guards[i].text, now, NULL) == 1)
+			return run->profile.guards[i].text;
+	return NULL;
+}
+
 /* Once a loop: the phase, the faults, the guards, a line for the user. @return true when the run is over */
 static bool tick(struct run *run, void *arg)
 {
@@ -139,11 +148,9 @@ static bool tick(struct run *run, void *arg)
 		run->next_progress_ns = (uint64_t)now / NS_PER_S * NS_PER_S + NS_PER_S;
 		progress_line(run, now);
 		schedule_look(run, now);
-		for (unsigned int i = 0; i < run->profile.guards_nr; i++)
-			if (report_guard_holds(run->record, run->profile.guards[i].text, now, NULL) == 1) {
-				*why = run->profile.guards[i].text;
-				return true;
-			}
+		*why = look_at_guards(run, now);
+		if (*why)
+			return true;
 	}
 	return run->phase >= (int)plan->phases_nr;
 }
@@ -176,7 +183,7 @@ static int link_latest(const struct run *run)
 {
 	char path[600], temporary[620];
 
-	(void)snprintf(path, sizeof path, "%s/%s/latest", run->options->out, run->profile.name);
+	(void)snprintf(path, sizeof path, "%.*s/latest", (int)(strrchr(run->final_dir, '/') - run->final_dir), run->final_dir);
 	(void)snprintf(temporary, sizeof temporary, "%s.%d", path, (int)getpid());
 	(void)unlink(temporary);
 	if (symlink(run->run_name, temporary) < 0 || rename(temporary, path) < 0)
@@ -203,13 +210,16 @@ static int judge(struct run *run, bool complete, json_t **ret_verdict, struct er
 	return run->options->arm ? 0 : link_latest(run);
 }
 
-static int phases(struct run *run, const char **ret_why, struct err *err)
+/* From now on to its end. What nobody has looked at is looked at first. */
+static int follow(struct run *run, const char **ret_why, struct err *err)
 {
 	uint64_t limit = run->profile.max_run_ns ? run->profile.max_run_ns : 24 * 3600 * NS_PER_S;
-	int rc = start(run, err);
+	int rc;
 
-	if (rc < 0)
-		return rc;
+	for (int64_t t = run->away_ns, now = run_now(run); run->options->resume && t < now && !*ret_why; t += (int64_t)NS_PER_S)
+		*ret_why = look_at_guards(run, t);
+	if (*ret_why)
+		return 0;
 	rc = run_pump(run, tick, ret_why, run->t0_ns + limit, err);
 	if (rc == 0)
 		*ret_why = "max_run";
@@ -223,29 +233,43 @@ static int drop_caches(struct run *run, struct err *err)
 	return run_ask_all(run, "", "cold", NULL, COLD_NS, err);
 }
 
-static int measure(struct run *run, json_t **ret_verdict, struct err *err)
+/* A new run, up to its T0. */
+static int begin(struct run *run, struct err *err)
 {
-	const char *why = NULL;
-	struct err later = ERR_INIT;
-	int rc, rc_end;
+	int rc = profile_load(run->options->profile, run->options->sets, &run->profile, err);
 
-	rc = send_profile(run, err);
+	if (rc == 0)
+		rc = schedule_check(run, err);
+	if (rc == 0)
+		rc = hosts_check(run, err);
+	if (rc == 0)
+		rc = hosts_open(run, err);
+	if (rc == 0)
+		rc = open_record(run, err);
+	if (rc == 0)
+		rc = send_profile(run, err);
 	if (rc == 0 && profile_needs_calibration(&run->profile))
 		rc = run_calibrate(run, err);
 	if (rc == 0)
 		rc = run_resolve(run, err);
 	if (rc == 0 && run->profile.cold)
 		rc = drop_caches(run, err);
-	if (rc == 0)
-		rc = phases(run, &why, err);
+	return rc < 0 ? rc : start(run, err);
+}
+
+/* From T0, or from where it is resumed, to the verdict. */
+static int measure(struct run *run, json_t **ret_verdict, struct err *err)
+{
+	const char *why = NULL;
+	struct err later = ERR_INIT;
+	int rc = follow(run, &why, err), rc_end;
+
 	if (rc < 0 && rc != -EINTR)
 		return rc;
 	if (rc == -EINTR) {
 		why = strsignal(stop_signal);
 		err->text[0] = '\0';
 	}
-	if (!run->began)
-		return err_set(err, -EINTR, "stopped by a signal (%s) before the load began: nothing was measured", why);
 	rc_end = finish(run, why, &later);
 	if (rc_end < 0 && !why) {
 		(void)err_set(err, rc_end, "%s", later.text);
@@ -264,21 +288,16 @@ int run_profile(const struct run_options *options, json_t **ret_verdict, char *r
 		return err_set(err, -ENOMEM, "run: no memory");
 	(void)sigaction(SIGINT, &act, &old[0]);
 	(void)sigaction(SIGTERM, &act, &old[1]);
-	run->options = options;
+	run->own = *options;
+	run->options = &run->own;
 	run->stop_signal = &stop_signal;
 	run->oldest_request_ns = -1;
 	run->second = hist_new();
 	run->broker = (struct broker)BROKER_INIT;
 	run->bus = bus_new();
-	rc = run->second && run->bus ? profile_load(options->profile, options->sets, &run->profile, err) : -ENOMEM;
-	if (rc == 0)
-		rc = schedule_check(run, err);
-	if (rc == 0)
-		rc = hosts_check(run, err);
-	if (rc == 0)
-		rc = hosts_open(run, err);
-	if (rc == 0)
-		rc = open_record(run, err);
+	rc = !run->second || !run->bus ? -ENOMEM : options->resume ? run_resume(run, options->resume, err) : begin(run, err);
+	if (rc == -EINTR && !options->resume)
+		rc = err_set(err, rc, "stopped by a signal (%s) before the load began: nothing was measured", strsignal(stop_signal));
 	if (rc == 0)
 		rc = measure(run, ret_verdict, err);
 	if (run->bus)

@@ -43,6 +43,7 @@ struct run_options {
 	const char *arm;		/* NULL = the profile as it is written */
 	const char *arms;		/* of reproduce: names with commas; NULL = all */
 	unsigned int trials;		/* of reproduce */
+	const char *resume;		/* the folder of a run to go on with; NULL: a new one */
 	bool allow_reboot, json, dry_run, quiet;
 	char seed[64];
 };
@@ -68,6 +69,7 @@ struct host {
 	char answer_error[512];
 	bool has_final;
 	uint64_t told, kept;		/* up to which number it has told us, and all of it is in the record for good; see told.h */
+	bool goes_on;			/* it said that it is in this run */
 	bool collected;			/* what it had kept of the run has come again, all of it */
 	uint64_t ok;			/* pages and ops done since T0 */
 	json_t *last;			/* last interval */
@@ -104,7 +106,11 @@ struct run {
 	uint64_t next_progress_ns;
 	struct load_plan plan;
 	double capacity[JOBS_MAX];
+	struct run_options own;		/* what options points to */
+	char on[512], arm[NAME_BYTES];	/* of own, when its run died and its record says it */
+	bool going_on;			/* its hosts are asked whether they are in it still */
 	bool sealed;			/* nothing more of it will be kept */
+	int64_t away_ns;		/* since when nobody had looked after it; 0 = not so */
 	bool collecting;		/* the run is over; what its agents have kept of it is asked for */
 	bool calibrating, began;	/* began: there is something measured to keep */
 	int phase;
@@ -126,9 +132,13 @@ void run_options_add_arm(struct run_options *options, const struct arm *arm);
 /* hosts.c */
 /** Before anything is done: --on says where, every host that a fault names will be there, and peers are spared. What it has loaded, hosts_close() frees. Errors: -EINVAL */
 int hosts_check(struct run *run, struct err *err);
-/** Begin to connect to all of them, and ask who they are. */
+/** Begin to connect to all of them. */
 int hosts_connect(struct run *run, struct err *err);
-/** hosts_connect(), and wait until they have said it and their clocks are known. */
+/** Ask who they are. */
+void hosts_greet(struct run *run);
+/** Ask, and wait until all have said it. Errors: -ETIMEDOUT one does not; -EPROTO one is of another version */
+int hosts_meet(struct run *run, struct err *err);
+/** hosts_connect(), hosts_meet(), and wait until their clocks are known. */
 int hosts_open(struct run *run, struct err *err);
 int hosts_sync(struct run *run, struct err *err);
 /** Ends the bus, and the broker. */
@@ -187,6 +197,8 @@ void schedule_host_found(struct run *run, struct host *host);
 void schedule_heal_all(struct run *run);
 /** What became of the faults that the hypervisor holds. */
 void schedule_outside(struct run *run);
+/** After a time without a coordinator: what was ordered and did not arrive is ordered again, and what came late is noted. */
+void schedule_go_on(struct run *run);
 bool schedule_is_over(struct run *run, void *arg);
 void schedule_store(struct run *run);
 void schedule_free(struct run *run);
@@ -200,6 +212,16 @@ void progress_say(const struct run *run, const char *format, ...) __attribute__(
 /* cmd_run.c */
 /** Print what `squall report` would, or verdict.json. */
 int run_print(const struct run_options *options, const char *dir, const json_t *verdict, struct err *err);
+
+/* reopen.c */
+/** The record of a run that died, its profile, and the options that it had. @param dir  its folder. Errors: -EINVAL nothing of it is left; -errno */
+int run_reopen(struct run *run, const char *dir, struct err *err);
+/** Once its hosts have names: up to where they were heard, and how its faults stood. */
+int run_recall(struct run *run, struct err *err);
+
+/* resume.c */
+/** Go on with a run: all its hosts are in it, and what they had told nobody is in the record. Errors: -EINVAL as run_reopen(); -ESTALE one has ended it; -errno */
+int run_resume(struct run *run, const char *dir, struct err *err);
 
 /* collect.c */
 /**

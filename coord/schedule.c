@@ -9,6 +9,7 @@
  * A fault that a reboot takes with it goes from IN_FORCE to OVER through the journal of the rebooted host (schedule_journal). An instant goes the
  * same way by itself, its holder tells when; one that takes the host away is watched from here, until the host is back (watch_return).
  * A host that is lost heals its faults when the lease is over, and there is nobody left to tell: they are not proved healed unless it comes back.
+ * A coordinator that goes on with a run finds IN_FORCE what the record says is, and WAITING what was ASKED and of which no word has come.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -143,12 +144,12 @@ static int64_t end_of(const struct run *run, unsigned int idx)
 	return (int64_t)run->plan.phases[run->plan.phases_nr - 1].end_ns;
 }
 
-static void finish(struct run *run, unsigned int idx, const char *healed, const char *by, const char *evidence)
+static void finish(struct run *run, unsigned int idx, int64_t at, const char *healed, const char *by, const char *evidence)
 {
 	struct run_fault *f = &run->fault[idx];
 
 	f->state = FAULT_OVER;
-	f->heal_ns = run_now(run);
+	f->heal_ns = at;
 	(void)snprintf(f->healed, sizeof f->healed, "%s", healed);
 	(void)snprintf(f->healed_by, sizeof f->healed_by, "%s", by);
 	if (evidence && *evidence)
@@ -187,6 +188,7 @@ static void refuse(struct run *run, unsigned int idx)
 	f->state = FAULT_OVER;
 	(void)snprintf(f->verified, sizeof f->verified, "mismatch");
 	run_note(run, "", "failed", (int)idx, run_now(run), f->evidence);
+	schedule_store(run);
 }
 
 static int order(struct run *run, unsigned int idx, struct host *host, struct err *err)
@@ -237,6 +239,8 @@ static void inject(struct run *run, unsigned int idx)
 	}
 	f->host = (int)(host - run->host);
 	f->state = FAULT_ASKED;
+	run_note(run, host->name, "inject", (int)idx, run_now(run), plan->fault);	/* first: whoever dies now, it is known that it may be there */
+	schedule_store(run);
 	if (order(run, idx, host, &err) < 0) {
 		(void)snprintf(f->evidence, sizeof f->evidence, "%s", err.text);
 		refuse(run, idx);
@@ -244,7 +248,6 @@ static void inject(struct run *run, unsigned int idx)
 	}
 	if (f->takes_host)
 		take_host(run, idx, host);
-	run_note(run, host->name, "inject", (int)idx, run_now(run), plan->fault);
 	progress_say(run, "fault: %s on %s", plan->fault, host->name);
 }
 
@@ -263,7 +266,7 @@ static void watch_return(struct run *run, unsigned int idx)
 		       run->nfsd_threads, (double)(run_now(run) - f->inject_ns) / 1e9);
 	run_note(run, run->host[f->host].name, "healed", (int)idx, run_now(run), text);
 	progress_say(run, "healed: %s", text);
-	finish(run, idx, "confirmed", run->profile.faults[idx].fault, text);
+	finish(run, idx, run_now(run), "confirmed", run->profile.faults[idx].fault, text);
 }
 
 /* Whether a fault that took the host has taken this one with it: then the journal of the host that came back judges it (schedule_journal). */
@@ -314,7 +317,7 @@ static void on_end(struct run *run, unsigned int idx)
 
 	if (f->state == FAULT_OVER || f->takes_host)
 		return;
-	finish(run, idx, "inconclusive", "", "the holder ended without a word");
+	finish(run, idx, run_now(run), "inconclusive", "", "the holder ended without a word");
 }
 
 void schedule_event(struct run *run, struct host *host, int idx, const json_t *event)
@@ -347,11 +350,11 @@ void schedule_event(struct run *run, struct host *host, int idx, const json_t *e
 	} else if (strcmp(kind, "verify") == 0 && verdict && (strcmp(f->verified, "confirmed") != 0 || strcmp(verdict, "confirmed") == 0)) {
 		(void)snprintf(f->verified, sizeof f->verified, "%s", verdict);
 		(void)snprintf(f->evidence, sizeof f->evidence, "%s", evidence ? evidence : "");
-	} else if (strcmp(kind, "healed") == 0)
-		finish(run, (unsigned int)idx, verdict ? verdict : "inconclusive", chaos_is_instant(name) ? name : "heal", NULL);
+	} else if (strcmp(kind, "healed") == 0 && f->state != FAULT_OVER)
+		finish(run, (unsigned int)idx, at, verdict ? verdict : "inconclusive", chaos_is_instant(name) ? name : f->state == FAULT_LOST ? "lease" : "heal", NULL);
 	else if (strcmp(kind, "failed") == 0) {
 		(void)snprintf(f->verified, sizeof f->verified, "mismatch");
-		finish(run, (unsigned int)idx, "confirmed", "heal", evidence);
+		finish(run, (unsigned int)idx, at, "confirmed", "heal", evidence);
 	}
 	schedule_store(run);
 }
@@ -439,7 +442,7 @@ void schedule_journal(struct run *run, struct host *host, const json_t *body)
 			continue;
 		run_note(run, host->name, "healed", (int)i, run_now(run),
 			 clean ? "confirmed: the host is back, and its journal is empty" : "mismatch: the host is back, and its journal still names it");
-		finish(run, i, clean ? "confirmed" : "mismatch", by, NULL);
+		finish(run, i, run_now(run), clean ? "confirmed" : "mismatch", by, NULL);
 	}
 }
 
@@ -492,6 +495,27 @@ bool schedule_is_over(struct run *run, void *arg)
 			return false;
 	}
 	return true;
+}
+
+void schedule_go_on(struct run *run)
+{
+	int64_t now = run_now(run);
+
+	for (unsigned int i = 0; i < run->profile.faults_nr; i++) {
+		struct run_fault *f = &run->fault[i];
+		int64_t at = resolve(run, &run->profile.faults[i].at);
+		bool in_force = f->state == FAULT_IN_FORCE && !f->takes_host;
+		char text[160];
+
+		if (f->state == FAULT_ASKED) {	/* no word of it: its agent does not begin twice what it has begun */
+			f->state = FAULT_WAITING;
+			f->ripe = true;
+		}
+		if (!(f->state == FAULT_WAITING && at >= 0 && at <= now) && !(in_force && end_of(run, i) <= now))
+			continue;
+		(void)snprintf(text, sizeof text, "%s was to be %s while squall run was away: it came late", run->profile.faults[i].fault, in_force ? "healed" : "injected");
+		run_note(run, "", "late", (int)i, now, text);
+	}
 }
 
 void schedule_store(struct run *run)

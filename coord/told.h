@@ -6,7 +6,7 @@
  *	<---------------------- keep {run}	the spool of that run is opened
  *	interval {n: 7, ...} ------------->	goes into the record
  *	<------------------ lease {kept: 7}	what is committed is forgotten here
- *	<------- collect {run, after: 7} ---	from a coordinator that was away, or another one
+ *	<------- collect {run, after: 7} ---	from a coordinator that was away, or another one; so does hello {run, after: 7}, of a run under way
  *	collected {messages: [...], more} -->
  *	<-------------------- bye {kept: 9}	the run is over; all is kept when its record is sealed
  */

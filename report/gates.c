@@ -56,6 +56,14 @@ static int add_reason(void *row, void *arg)
 	return 0;
 }
 
+static int add_doubt(void *row, void *arg)
+{
+	struct gate *g = arg;
+
+	judge_because(g->doubts, "%s", record_text(row, 0));
+	return 0;
+}
+
 static int check_lag(void *row, void *arg)
 {
 	struct gate *g = arg;
@@ -120,6 +128,7 @@ int judge_gates(struct record *record, const struct profile *profile, const json
 		{ "SELECT host, phase, CASE WHEN EXISTS (SELECT 1 FROM faults, phases WHERE fault = 'client-pause' AND faults.host = lag.host AND name = phase"
 		  " AND inject_ns < end_ns AND COALESCE(heal_ns, end_ns) > start_ns) THEN 0 ELSE p99_ns END, hiccup_p99_ns FROM lag ORDER BY host, rowid", check_lag },
 		{ "SELECT fault, host, verified, healed, inject_ns, evidence FROM faults ORDER BY idx", check_fault },
+		{ "SELECT evidence FROM events WHERE kind = 'late' ORDER BY rowid", add_doubt },
 		{ "SELECT printf('a fault vanished on %s while it should have been in force: %s', host, evidence) FROM events WHERE kind = 'vanished'"
 		  " ORDER BY t_ns", add_reason },
 	};

@@ -79,6 +79,8 @@ void html_head(const struct page *page)
 	const char *verdict = html_string(v, "verdict");
 	bool judged = strcmp(verdict, "void") != 0 && strcmp(verdict, "inconclusive") != 0;
 	time_t start = (time_t)(html_number(v, "start_utc_ns") / 1000000000);
+	const json_t *away;
+	size_t i;
 	char date[40] = "";
 	struct tm tm;
 
@@ -95,6 +97,9 @@ void html_head(const struct page *page)
 	(void)fprintf(page->out, ", %s, squall ", date);
 	html_text(page->out, html_string(get(v, "squall"), "version"));
 	put(page->out, " ", html_string(get(v, "squall"), "commit"), "</p>\n");
+	json_array_foreach(get(v, "away"), i, away)
+		(void)fprintf(page->out, "<p class=\"run\">squall run was away from %.1f to %.1f s: the run went on without it</p>\n", (double)html_number(away, "from_ns") / 1e9,
+			      (double)html_number(away, "to_ns") / 1e9);
 	put_list(page->out, get(v, "void_reasons"), "Void, because");
 	put_list(page->out, get(v, "doubts"), "Open, because");
 	put_tiles(page);

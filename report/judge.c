@@ -39,6 +39,12 @@ static int add_hung(void *row, void *arg)
 	return 0;
 }
 
+static int add_away(void *row, void *arg)
+{
+	json_array_append_new(arg, json_pack("{s:o, s:o}", "from_ns", integer_or_null(row, 0), "to_ns", integer_or_null(row, 1)));
+	return 0;
+}
+
 static json_t *split_roles(const char *text)
 {
 	char copy[128], *rest = copy, *role;
@@ -118,6 +124,8 @@ static int add_tables(struct record *record, json_t *verdict, struct err *err)
 	} tables[] = {
 		{ "faults", "SELECT fault, host, verified, healed, inject_ns, heal_ns, healed_by, evidence FROM faults ORDER BY idx", add_fault },
 		{ "hung", "SELECT host, pid, tid, op, path, age_ns, wchan, stack FROM hung ORDER BY age_ns DESC", add_hung },
+		{ "away",
+		  "SELECT t_ns, (SELECT MIN(t_ns) FROM events AS r WHERE kind = 'resumed' AND r.rowid > events.rowid) FROM events WHERE kind = 'away' ORDER BY rowid", add_away },
 		{ "hosts",
 		  "SELECT host, roles, offset_ns, offset_error_ns, start_skew_ns, lost_at_ns, (SELECT MAX(p99_ns) FROM lag WHERE lag.host = hosts.host),"
 		  " (SELECT value FROM samples AS s WHERE metric = 'memory.total' AND s.host = hosts.host LIMIT 1),"

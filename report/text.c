@@ -55,7 +55,7 @@ static void print_head(const json_t *v, FILE *out)
 {
 	const char *verdict = text_of(v, "verdict");
 	size_t i;
-	const json_t *reason;
+	const json_t *reason, *away;
 
 	(void)fprintf(out, "%s: %s%s\n", text_of(v, "profile"), verdict,
 		      strcmp(verdict, "void") == 0 || strcmp(verdict, "inconclusive") == 0 ? "" :
@@ -65,6 +65,9 @@ static void print_head(const json_t *v, FILE *out)
 	json_array_foreach(json_object_get(v, "doubts"), i, reason)
 		(void)fprintf(out, "  open because %s\n", json_string_value(reason));
 	(void)fprintf(out, "  run %s, seed %lld%s%s\n", text_of(v, "run"), number_of(v, "seed"), *text_of(v, "arm") ? ", arm " : "", text_of(v, "arm"));
+	json_array_foreach(json_object_get(v, "away"), i, away)
+		(void)fprintf(out, "  squall run was away from %.1f to %.1f s: the run went on without it\n", (double)number_of(away, "from_ns") / 1e9,
+			      (double)number_of(away, "to_ns") / 1e9);
 }
 
 static void print_damage(const json_t *v, FILE *out)

@@ -81,6 +81,33 @@ Test(judge, a_sound_run_has_no_line_of_damage)
 	json_decref(v);
 }
 
+Test(judge, a_coordinator_that_was_away_is_told_of_and_is_no_reason)
+{
+	json_t *v, *away;
+	char text[4096] = "";
+	FILE *out = fmemopen(text, sizeof text, "w");
+
+	fixture_sql(record, "INSERT INTO events VALUES(4000000000, '', 'away', NULL, 'squall run died'), (7200000000, '', 'resumed', NULL, ''),"
+			    " (8000000000, '', 'away', NULL, 'squall run died'), (9000000000, '', 'resumed', NULL, '')");
+	expect("absent", NULL, EXIT_AS_EXPECTED);
+	v = fixture_judge(record);
+	away = json_object_get(v, "away");
+	cr_assert_eq(json_array_size(away), 2);
+	cr_assert_eq(json_integer_value(json_object_get(json_array_get(away, 0), "from_ns")), 4000000000);
+	cr_assert_eq(json_integer_value(json_object_get(json_array_get(away, 0), "to_ns")), 7200000000);
+	cr_assert_eq(json_integer_value(json_object_get(json_array_get(away, 1), "to_ns")), 9000000000);
+	cr_assert_eq(report_text(record, v, out), 0);
+	(void)fclose(out);
+	cr_assert(strstr(text, "squall run was away from 4.0 to 7.2 s"));
+	json_decref(v);
+}
+
+Test(judge, a_fault_that_came_late_for_want_of_a_coordinator_is_a_doubt)
+{
+	fixture_sql(record, "INSERT INTO events VALUES(7200000000, '', 'late', 0, 'it was to be injected while squall run was away: it came late')");
+	expect("inconclusive", "while squall run was away", EXIT_VOID);
+}
+
 Test(judge, a_lost_op_is_void)
 {
 	fixture_sql(record, "UPDATE totals SET ok = 599");
