@@ -12,6 +12,7 @@
  */
 #include "holder.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -50,6 +51,8 @@ struct holder {
 	struct fault_run run;
 	struct plan plan;
 	json_t *entry;
+	const char *args_text;		/* of the fault: whose words they are, the holder does not know */
+	json_t *args;
 	const char *why;		/* who asked, for the audit log */
 	pid_t parent, guard;
 	int signal_fd, guard_fd;
@@ -395,6 +398,16 @@ static void set_flags(int fd, bool nonblock)
 		(void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 }
 
+/* What somebody else has written is read when nothing is left to gain by it. */
+static int parse_args(struct holder *h, struct err *err)
+{
+	assert(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
+	h->run.args = h->args = json_loads(h->args_text, JSON_REJECT_DUPLICATES, NULL);
+	if (!json_is_object(h->args))
+		return err_set(err, -EBADMSG, "%s: its arguments are no object of JSON", h->run.fault->name);
+	return fault_check_json(h->run.fault, h->run.args, err);
+}
+
 static int holder_run(struct holder *h)
 {
 	struct err err = ERR_INIT;
@@ -408,9 +421,9 @@ static int holder_run(struct holder *h)
 	rc = watch_signals(h);
 	if (rc < 0)
 		return 1;	/* the agent is gone already */
-	rc = fault_check_json(h->run.fault, h->run.args, &err);
+	rc = confine(h->run.fault->capabilities, &err);	/* its guard too */
 	if (rc == 0)
-		rc = confine(h->run.fault->capabilities, &err);	/* its guard too */
+		rc = parse_args(h, &err);
 	if (rc == 0)
 		rc = inject(h, &err);
 	if (rc < 0)
@@ -426,7 +439,7 @@ static int holder_run(struct holder *h)
 }
 
 /* The words are our own: chaos_hold_start() and start_guard() wrote them. */
-static int parse_options(int argc, char **argv, struct holder *h, json_t **ret_args, bool *ret_guard)
+static int parse_options(int argc, char **argv, struct holder *h, bool *ret_guard)
 {
 	enum { OPT_GUARD = 1, OPT_ID, OPT_FAULT, OPT_ARGS, OPT_LEASE, OPT_MAX, OPT_PARENT, OPT_WHY };
 	static const struct option options[] = { { "guard", 0, NULL, OPT_GUARD }, { "id", 1, NULL, OPT_ID }, { "fault", 1, NULL, OPT_FAULT },
@@ -444,7 +457,7 @@ static int parse_options(int argc, char **argv, struct holder *h, json_t **ret_a
 		else if (c == OPT_FAULT)
 			h->run.fault = fault_find(optarg);
 		else if (c == OPT_ARGS)
-			*ret_args = json_loads(optarg, JSON_REJECT_DUPLICATES, NULL);
+			h->args_text = optarg;
 		else if (c == OPT_LEASE)
 			h->lease_end_ns = now_ns + strtoull(optarg, NULL, 10);
 		else if (c == OPT_MAX)
@@ -458,13 +471,12 @@ static int parse_options(int argc, char **argv, struct holder *h, json_t **ret_a
 	}
 	if (!allow_name_is_plain(h->run.id))
 		return -EINVAL;
-	return *ret_guard || (h->run.fault && json_is_object(*ret_args) && h->parent > 0 && h->why) ? 0 : -EINVAL;
+	return *ret_guard || (h->run.fault && h->args_text && h->parent > 0 && h->why) ? 0 : -EINVAL;
 }
 
 int chaos_holder_main(int argc, char **argv)
 {
 	struct holder *h = calloc(1, sizeof *h);
-	json_t *args = NULL;
 	bool guard = false;
 	int status = 2;
 
@@ -475,13 +487,11 @@ int chaos_holder_main(int argc, char **argv)
 		argc--;
 		argv++;
 	}
-	if (parse_options(argc, argv, h, &args, &guard) == 0) {
-		h->run.args = args;
+	if (parse_options(argc, argv, h, &guard) == 0)
 		status = guard ? guard_main(h->run.id) : holder_run(h);
-	}
 	plan_release(&h->plan);
 	json_decref(h->entry);
-	json_decref(args);
+	json_decref(h->args);
 	free(h->run.state);
 	free(h);
 	return status;

@@ -103,3 +103,21 @@ Test(confine, holds_for_holder_and_guard, .fini = lab_leave, .timeout = 60)
 	chaos_hold_close(&hold);
 	cr_expect(lab_is_clean());
 }
+
+/* That it is confined before it reads them is asserted in holder.c: without it this one says nothing at all, and neither does any other. */
+Test(confine, comes_before_the_arguments_are_read, .fini = lab_leave, .timeout = 60)
+{
+	json_t *no_arguments = json_pack("[s]", "delay"), *event;
+	struct chaos_hold hold;
+	struct err err = ERR_INIT;
+
+	lab_enter("max_time: 1m\n");
+	cr_assert_eq(chaos_hold_start("none", no_arguments, LONG_NS, LONG_NS, "by hand", &hold, &err), 0, "%s", err.text);
+	event = lab_event(&hold, "failed", NULL);
+	cr_assert(event, "what it cannot read is not told");
+	cr_expect(strstr(json_string_value(json_object_get(event, "error")), "its arguments are no object of JSON"));
+	json_decref(event);
+	json_decref(no_arguments);
+	chaos_hold_close(&hold);
+	cr_expect(lab_is_clean());
+}
