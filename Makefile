@@ -17,7 +17,7 @@ ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -pthread -iquote include $(WARN) $(CFLAGS
               $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 COMMIT := $(shell git describe --always --dirty --exclude='*' 2>/dev/null)
 ALL_CFLAGS += -DSQUALL_VERSION=\"0.1\" -DSQUALL_COMMIT=\"$(COMMIT)\"
-LIBS := -lyaml -ljansson -lseccomp -lsqlite3 -laio -luring -lmosquitto -lcrypto -lz -lm -ldl
+LIBS := -lyaml -ljansson -lseccomp -lsqlite3 -laio -luring -lmosquitto -lssl -lcrypto -lz -lm -ldl
 
 LAYERS := common loadgen chaos observe report coord lab
 layer_objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)/*.c))
@@ -95,8 +95,8 @@ $(RACES): race-%: $(BUILD)/tests/race-%
 race: ## the tests under ThreadSanitizer, built by gcc
 	$(Q)$(MAKE) --no-print-directory CC=gcc SANITIZE=thread $(RACES)
 
-# tests/scale: agents by the hundred, with a load that is simulated: sim_load.o stands in for the supervisor of loadgen.
-$(BUILD)/tests/swarm: $(BUILD)/tests/scale/swarm.o $(BUILD)/tests/scale/sim_load.o $(ARCHIVES)
+# tests/scale: agents by the hundred, with a load that is simulated: sim_load.o stands in for the supervisor of loadgen, no_courier.o for the couriers.
+$(BUILD)/tests/swarm: $(patsubst %,$(BUILD)/tests/scale/%.o,swarm sim_load no_courier) $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS)
 

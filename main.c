@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bus.h"
 #include "chaos.h"
 #include "command.h"
 #include "err.h"
@@ -26,6 +27,7 @@ static const struct {
 	{ "trace", "make a trace of what clients have done, for a job to replay", cmd_trace },
 	{ "doctor", "say what this host can do, and what is missing", cmd_doctor },
 	{ "holder", NULL, chaos_holder_main },
+	{ "courier", NULL, bus_courier_main },
 	{ "lab-switch", NULL, lab_switch_main },
 	{ "lab-control", NULL, lab_control_main },
 	{ "lab-relay", NULL, lab_relay_main },

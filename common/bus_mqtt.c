@@ -16,7 +16,8 @@
  *	parcels, sealed ------->	the first makes it the session; one of before is over then
  *	<---------------- parcels
  *
- * What reaches the peer, once and in order, is the matter of bus_window.c; the connection that of mqtt_client.c.
+ * What reaches the peer, once and in order, is the matter of bus_window.c; the connection that of mqtt_client.c, which an agent
+ * has in a process of its own (courier.h).
  */
 #include "bus_mqtt.h"
 
@@ -32,6 +33,7 @@
 #include "bus_window.h"
 #include "certificate.h"
 #include "clock.h"
+#include "courier.h"
 #include "err.h"
 #include "mqtt_client.h"
 
@@ -407,18 +409,36 @@ static const char *subscribed(void *arg, int i)
 	return q->up;
 }
 
+/* @return what the client is told; of its texts, those that are made here live in q, which has a name */
+static struct client_options options_of(struct mqtt *q, const char *url, const char *identity)
+{
+	(void)parcel_print(0, 0, 0, "gone", q->will);
+	(void)snprintf(q->own, sizeof q->own, "%s%s", q->is_coordinator ? ALL : UP, q->is_coordinator ? "" : q->name);
+	(void)snprintf(q->down, sizeof q->down, "%s%s", DOWN, q->name);
+	return (struct client_options){ .url = url, .identity = identity, .name = q->name, .will_topic = q->own, .will = q->will, .subscribed = subscribed,
+					.on_message = on_message, .on_answer = on_answer, .arg = q };
+}
+
+/* An agent does things as root, and the coordinator writes a record. */
 static int connect_as(struct mqtt *q, const char *url, const char *identity, struct err *err)
 {
-	struct client_options options = { .url = url, .identity = identity, .name = q->name, .will_topic = q->own, .will = q->will, .subscribed = subscribed, .on_message = on_message,
-					  .on_answer = on_answer, .arg = q };
+	struct client_options options = options_of(q, url, identity);
 	int rc = q->is_coordinator ? certificate_key(identity, &q->key, err) : certificate_pinned(identity, &q->key, err);
 
 	if (rc < 0)
 		return rc;
-	(void)parcel_print(0, 0, 0, "gone", q->will);
-	(void)snprintf(q->own, sizeof q->own, "%s%s", q->is_coordinator ? ALL : UP, q->is_coordinator ? "" : q->name);
-	(void)snprintf(q->down, sizeof q->down, "%s%s", DOWN, q->name);
-	return client_new(&options, &q->client, err);
+	return q->is_coordinator ? client_new(&options, &q->client, err) : courier_new(&options, &q->client, err);
+}
+
+int bus_courier_main(int argc, char **argv)
+{
+	struct client_options options;
+	struct mqtt q = { 0 };
+
+	if (argc != 4 || certificate_name(argv[2], q.name, NULL) < 0)
+		return 2;
+	options = options_of(&q, argv[1], argv[2]);
+	return courier_run(&options, (pid_t)strtol(argv[3], NULL, 10));
 }
 
 int mqtt_new(struct bus *bus, const char *url, const char *identity, struct mqtt **ret, struct err *err)

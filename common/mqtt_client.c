@@ -7,11 +7,13 @@
  */
 #include "mqtt_client.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <mosquitto.h>
 #include <mqtt_protocol.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,13 +36,8 @@
 #define MISC_NS (200 * NS_PER_MS)
 #define GOODBYE_NS (200 * NS_PER_MS)
 
-struct flight {
-	int id;				/* the library's; 0 = free */
-	void *tag;			/* NULL: nobody wants to know */
-};
-
-struct client {
-	struct client_options options;
+struct connection {
+	struct client client;
 	struct mosquitto *mosquitto;
 	char address[INET_ADDRSTRLEN];
 	uint16_t port;
@@ -53,8 +50,9 @@ struct client {
 	uint64_t attempt_ns, retry_ns, backoff_ns, misc_ns;
 	uint64_t up_ns, down_ns;	/* since when there is a connection; since when there is none, or 0 */
 	unsigned int cuts;		/* connections in a row that were cut before they were STABLE_NS old */
-	struct flight flight[CLIENT_FLIGHT_NR];
 };
+
+static const struct client_ops connection_ops;
 
 static struct flight *free_flight(const struct client *c)
 {
@@ -86,30 +84,19 @@ void client_forget(struct client *c, const void *tag)
 
 int client_publish(struct client *c, const char *topic, const char *text, size_t bytes, void *tag)
 {
-	struct flight *flight = free_flight(c);
-	int id = 0, rc;
+	struct flight *flight = tag ? free_flight(c) : NULL;
+	int rc;
 
-	if (!tag) {
-		if (c->connected)
-			(void)mosquitto_publish_v5(c->mosquitto, NULL, topic, (int)bytes, text, 0, false, NULL);
-		return 0;
-	}
-	if (!flight)
+	if (tag && !flight)
 		return -EMSGSIZE;
-	/* With an id it is kept, whatever is said of the connection. */
-	rc = mosquitto_publish_v5(c->mosquitto, &id, topic, (int)bytes, text, 1, false, NULL);
-	if (id == 0)
-		return rc == MOSQ_ERR_NOMEM ? -ENOMEM : -EMSGSIZE;
-	*flight = (struct flight){ .id = id, .tag = tag };
-	return 0;
+	rc = c->ops->publish(c, topic, text, bytes, flight);
+	if (rc == 0 && flight)
+		flight->tag = tag;
+	return rc;
 }
 
-static void on_publish(struct mosquitto *mosquitto, void *arg, int id, int reason, const mosquitto_property *properties)
+void client_answered(struct client *c, int id, int reason)
 {
-	struct client *c = arg;
-
-	(void)mosquitto;
-	(void)properties;
 	for (int i = 0; i < CLIENT_FLIGHT_NR; i++) {
 		void *tag = c->flight[i].tag;
 
@@ -122,31 +109,93 @@ static void on_publish(struct mosquitto *mosquitto, void *arg, int id, int reaso
 	}
 }
 
+void client_free(struct client *c)
+{
+	if (c)
+		c->ops->free(c);
+}
+
+bool client_pollfd(const struct client *c, struct pollfd *ret)
+{
+	return c->ops->pollfd(c, ret);
+}
+
+void client_turn(struct client *c, short revents)
+{
+	c->ops->turn(c, revents);
+}
+
+bool client_is_ready(const struct client *c)
+{
+	return c->ops->is_ready(c);
+}
+
+uint64_t client_away_ns(const struct client *c, uint64_t now)
+{
+	return c->ops->away_ns(c, now);
+}
+
+int client_problem(const struct client *c, struct err *err)
+{
+	return c->ops->problem(c, err);
+}
+
+static int connection_publish(struct client *client, const char *topic, const char *text, size_t bytes, struct flight *flight)
+{
+	struct connection *c = (struct connection *)client;
+	int id = 0, rc;
+
+	if (!flight) {
+		if (c->connected)
+			(void)mosquitto_publish_v5(c->mosquitto, NULL, topic, (int)bytes, text, 0, false, NULL);
+		return 0;
+	}
+	/* With an id it is kept, whatever is said of the connection. */
+	rc = mosquitto_publish_v5(c->mosquitto, &id, topic, (int)bytes, text, 1, false, NULL);
+	if (id == 0)
+		return rc == MOSQ_ERR_NOMEM ? -ENOMEM : -EMSGSIZE;
+	flight->id = id;
+	return 0;
+}
+
+static void on_publish(struct mosquitto *mosquitto, void *arg, int id, int reason, const mosquitto_property *properties)
+{
+	(void)mosquitto;
+	(void)properties;
+	client_answered(arg, id, reason);
+}
+
 static void on_message(struct mosquitto *mosquitto, void *arg, const struct mosquitto_message *m, const mosquitto_property *properties)
 {
-	struct client *c = arg;
+	struct connection *c = arg;
 
 	(void)mosquitto;
 	(void)properties;
-	if (m->payloadlen > 0 && c->options.on_message)
-		c->options.on_message(c->options.arg, m->topic, m->payload, (size_t)m->payloadlen);
+	if (m->payloadlen > 0 && c->client.options.on_message)
+		c->client.options.on_message(c->client.options.arg, m->topic, m->payload, (size_t)m->payloadlen);
 }
 
-void client_subscribe(struct client *c, const char *topic)
+void client_subscribe(struct client *client, const char *topic)
 {
+	struct connection *c = (struct connection *)client;
+
+	assert(client->ops == &connection_ops);
 	if (c->connected)
 		(void)mosquitto_subscribe_v5(c->mosquitto, NULL, topic, 1, 0, NULL);
 }
 
-void client_unsubscribe(struct client *c, const char *topic)
+void client_unsubscribe(struct client *client, const char *topic)
 {
+	struct connection *c = (struct connection *)client;
+
+	assert(client->ops == &connection_ops);
 	if (c->connected)
 		(void)mosquitto_unsubscribe_v5(c->mosquitto, NULL, topic, NULL);
 }
 
 static void on_connect(struct mosquitto *mosquitto, void *arg, int reason, int flags, const mosquitto_property *properties)
 {
-	struct client *c = arg;
+	struct connection *c = arg;
 	const char *topic;
 
 	(void)mosquitto;
@@ -159,15 +208,15 @@ static void on_connect(struct mosquitto *mosquitto, void *arg, int reason, int f
 	c->up_ns = clock_mono_ns();
 	c->down_ns = 0;
 	c->said[0] = '\0';
-	for (c->awaited_nr = 0; (topic = c->options.subscribed(c->options.arg, c->awaited_nr)) != NULL; c->awaited_nr++)
-		client_subscribe(c, topic);
+	for (c->awaited_nr = 0; (topic = c->client.options.subscribed(c->client.options.arg, c->awaited_nr)) != NULL; c->awaited_nr++)
+		client_subscribe(&c->client, topic);
 	c->ready = c->awaited_nr == 0;
 }
 
 /* Answers come in the order of the questions: those of the welcome are the first. */
 static void on_subscribe(struct mosquitto *mosquitto, void *arg, int id, int nr, const int *granted, const mosquitto_property *properties)
 {
-	struct client *c = arg;
+	struct connection *c = arg;
 
 	(void)mosquitto;
 	(void)id;
@@ -182,7 +231,7 @@ static void on_subscribe(struct mosquitto *mosquitto, void *arg, int id, int nr,
  * Who connects with our name ends our connection, and we would end his with the next, and so on: after a connection that was short the next attempt is
  * made later. Not every mosquitto says that this was the reason, and a broker may have been stopped twice in a row.
  */
-static void went_down(struct client *c)
+static void went_down(struct connection *c)
 {
 	uint64_t now = clock_mono_ns();
 
@@ -207,22 +256,43 @@ static void on_disconnect(struct mosquitto *mosquitto, void *arg, int reason, co
 
 static void on_log(struct mosquitto *mosquitto, void *arg, int level, const char *text)
 {
-	struct client *c = arg;
+	struct connection *c = arg;
 
 	(void)mosquitto;
 	if (level == MOSQ_LOG_ERR && c->said[0] == '\0')
 		(void)snprintf(c->said, sizeof c->said, "%s", text);
 }
 
-static int set_up(struct client *c)
+/*
+ * The identity is read now and not again: who connects may by then be allowed to open no file (courier_run.c). The broker must have a certificate of our
+ * authority for the address that it is reached by.
+ */
+static int set_up_tls(struct connection *c)
 {
-	const struct client_options *o = &c->options;
+	const char *identity = c->client.options.identity;
+	SSL_CTX *tls = SSL_CTX_new(TLS_client_method());
 	char ca[512], cert[512], key[512];
+	bool fine;
+
+	(void)snprintf(ca, sizeof ca, "%s/ca.pem", identity);
+	(void)snprintf(cert, sizeof cert, "%s/cert.pem", identity);
+	(void)snprintf(key, sizeof key, "%s/key.pem", identity);
+	fine = tls && SSL_CTX_set_min_proto_version(tls, TLS1_3_VERSION) == 1 && SSL_CTX_load_verify_file(tls, ca) == 1 &&
+	       SSL_CTX_use_certificate_chain_file(tls, cert) == 1 && SSL_CTX_use_PrivateKey_file(tls, key, SSL_FILETYPE_PEM) == 1 &&
+	       X509_VERIFY_PARAM_set1_ip_asc(SSL_CTX_get0_param(tls), c->address) == 1;
+	if (fine)
+		SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, NULL);
+	fine = fine && mosquitto_int_option(c->mosquitto, MOSQ_OPT_SSL_CTX_WITH_DEFAULTS, 0) == MOSQ_ERR_SUCCESS &&
+	       mosquitto_void_option(c->mosquitto, MOSQ_OPT_SSL_CTX, tls) == MOSQ_ERR_SUCCESS;
+	SSL_CTX_free(tls);
+	return fine ? MOSQ_ERR_SUCCESS : MOSQ_ERR_TLS;
+}
+
+static int set_up(struct connection *c)
+{
+	const struct client_options *o = &c->client.options;
 	int rc;
 
-	(void)snprintf(ca, sizeof ca, "%s/ca.pem", o->identity);
-	(void)snprintf(cert, sizeof cert, "%s/cert.pem", o->identity);
-	(void)snprintf(key, sizeof key, "%s/key.pem", o->identity);
 	mosquitto_connect_v5_callback_set(c->mosquitto, on_connect);
 	mosquitto_disconnect_v5_callback_set(c->mosquitto, on_disconnect);
 	mosquitto_subscribe_v5_callback_set(c->mosquitto, on_subscribe);
@@ -235,43 +305,14 @@ static int set_up(struct client *c)
 	if (rc == MOSQ_ERR_SUCCESS)
 		rc = mosquitto_int_option(c->mosquitto, MOSQ_OPT_SEND_MAXIMUM, CLIENT_FLIGHT_NR);
 	if (rc == MOSQ_ERR_SUCCESS)
-		rc = mosquitto_tls_set(c->mosquitto, ca, NULL, cert, key, NULL);
-	if (rc == MOSQ_ERR_SUCCESS)
-		rc = mosquitto_tls_opts_set(c->mosquitto, 1, "tlsv1.3", NULL);
+		rc = set_up_tls(c);
 	if (rc == MOSQ_ERR_SUCCESS)
 		rc = mosquitto_will_set_v5(c->mosquitto, o->will_topic, (int)strlen(o->will), o->will, 1, false, NULL);
 	return rc;
 }
 
-int client_new(const struct client_options *options, struct client **ret, struct err *err)
-{
-	struct client *c = calloc(1, sizeof *c);
-	int rc;
-
-	if (!c)
-		return err_set(err, -ENOMEM, "bus: no memory");
-	(void)mosquitto_lib_init();
-	c->options = *options;
-	c->down_ns = clock_mono_ns();
-	c->backoff_ns = RETRY_NS;
-	rc = bus_parse_url(options->url, c->address, &c->port);
-	if (rc < 0)
-		(void)err_set(err, rc, "bus: '%s' is no address of a broker; write mqtts://ADDRESS:PORT, with an IPv4 address", options->url);
-	if (rc == 0) {
-		c->mosquitto = mosquitto_new(options->name, true, c);
-		rc = !c->mosquitto ? err_set(err, -ENOMEM, "bus: no memory") : 0;
-	}
-	if (rc == 0 && set_up(c) != MOSQ_ERR_SUCCESS)
-		rc = err_set(err, -EINVAL, "bus: the identity in %s is not complete: key.pem, cert.pem and ca.pem belong there", options->identity);
-	if (rc < 0)
-		client_free(c);
-	else
-		*ret = c;
-	return rc;
-}
-
 /* A port that refuses makes the descriptor ready for ever: it is left alone until the next attempt. */
-static void give_up_attempt(struct client *c, uint64_t now)
+static void give_up_attempt(struct connection *c, uint64_t now)
 {
 	uint32_t jitter = 0;
 
@@ -283,7 +324,7 @@ static void give_up_attempt(struct client *c, uint64_t now)
 		c->backoff_ns *= 2;
 }
 
-static void attempt(struct client *c, uint64_t now)
+static void attempt(struct connection *c, uint64_t now)
 {
 	unsigned int timeout_ms = USER_TIMEOUT_MS;
 	int rc;
@@ -303,7 +344,7 @@ static void attempt(struct client *c, uint64_t now)
 }
 
 /* Whether there is a connection on which the broker has still to answer. */
-static bool waits_for_welcome(const struct client *c, uint64_t now)
+static bool waits_for_welcome(const struct connection *c, uint64_t now)
 {
 	struct tcp_info info;
 	socklen_t bytes = sizeof info;
@@ -312,8 +353,9 @@ static bool waits_for_welcome(const struct client *c, uint64_t now)
 	       getsockopt(mosquitto_socket(c->mosquitto), IPPROTO_TCP, TCP_INFO, &info, &bytes) == 0 && info.tcpi_state == TCP_ESTABLISHED;
 }
 
-void client_turn(struct client *c, short revents)
+static void connection_turn(struct client *client, short revents)
 {
+	struct connection *c = (struct connection *)client;
 	uint64_t now = clock_mono_ns();
 	int rc = MOSQ_ERR_SUCCESS;
 
@@ -334,61 +376,65 @@ void client_turn(struct client *c, short revents)
 		attempt(c, now);
 }
 
-static bool has_flights(const struct client *c)
+static bool has_flights(const struct connection *c)
 {
 	for (int i = 0; i < CLIENT_FLIGHT_NR; i++)
-		if (c->flight[i].id != 0)
+		if (c->client.flight[i].id != 0)
 			return true;
 	return false;
 }
 
 /* A descriptor that is closed with something unread makes the kernel take back what was written last: the last answers are waited for. */
-static void say_goodbye(struct client *c)
+static void say_goodbye(struct connection *c)
 {
 	uint64_t now = clock_mono_ns(), deadline = now + GOODBYE_NS;
 
-	c->options.on_message = NULL;
+	c->client.options.on_message = NULL;
 	for (; c->connected && has_flights(c) && now < deadline; now = clock_mono_ns()) {
 		struct pollfd wait;
 
-		if (client_pollfd(c, &wait) && poll(&wait, 1, (int)((deadline - now) / NS_PER_MS) + 1) > 0)
-			client_turn(c, wait.revents);
+		if (client_pollfd(&c->client, &wait) && poll(&wait, 1, (int)((deadline - now) / NS_PER_MS) + 1) > 0)
+			client_turn(&c->client, wait.revents);
 	}
 	if (c->connected)
 		(void)mosquitto_disconnect(c->mosquitto);
 }
 
-void client_free(struct client *c)
+static void connection_free(struct client *client)
 {
-	if (!c)
-		return;
+	struct connection *c = (struct connection *)client;
+
 	say_goodbye(c);
 	mosquitto_destroy(c->mosquitto);
 	(void)mosquitto_lib_cleanup();
 	free(c);
 }
 
-bool client_pollfd(const struct client *c, struct pollfd *ret)
+static bool connection_pollfd(const struct client *client, struct pollfd *ret)
 {
+	const struct connection *c = (const struct connection *)client;
 	int fd = c->dead ? -1 : mosquitto_socket(c->mosquitto);
 
 	*ret = (struct pollfd){ .fd = fd, .events = (short)(POLLIN | (mosquitto_want_write(c->mosquitto) ? POLLOUT : 0)) };
 	return fd >= 0;
 }
 
-bool client_is_ready(const struct client *c)
+static bool connection_is_ready(const struct client *client)
 {
-	return c->ready;
+	return ((const struct connection *)client)->ready;
 }
 
-uint64_t client_away_ns(const struct client *c, uint64_t now)
+static uint64_t connection_away_ns(const struct client *client, uint64_t now)
 {
+	const struct connection *c = (const struct connection *)client;
+
 	return c->down_ns != 0 ? now - c->down_ns : 0;
 }
 
-int client_problem(const struct client *c, struct err *err)
+static int connection_problem(const struct client *client, struct err *err)
 {
-	const char *name = c->options.name;
+	const struct connection *c = (const struct connection *)client;
+	const char *name = client->options.name;
 
 	if (c->ready)
 		return 0;
@@ -401,4 +447,35 @@ int client_problem(const struct client *c, struct err *err)
 		return err_set(err, -EACCES, "the broker %s:%d: %s", c->address, c->port, c->said);
 	return err_set(err, -ECONNREFUSED, "the broker %s:%d does not answer '%s'; it may be down, or refuse the certificate: its log says which", c->address,
 		       c->port, name);
+}
+
+static const struct client_ops connection_ops = { .pollfd = connection_pollfd, .turn = connection_turn, .is_ready = connection_is_ready, .away_ns = connection_away_ns,
+						  .problem = connection_problem, .publish = connection_publish, .free = connection_free };
+
+int client_new(const struct client_options *options, struct client **ret, struct err *err)
+{
+	struct connection *c = calloc(1, sizeof *c);
+	int rc;
+
+	if (!c)
+		return err_set(err, -ENOMEM, "bus: no memory");
+	(void)mosquitto_lib_init();
+	c->client.ops = &connection_ops;
+	c->client.options = *options;
+	c->down_ns = clock_mono_ns();
+	c->backoff_ns = RETRY_NS;
+	rc = bus_parse_url(options->url, c->address, &c->port);
+	if (rc < 0)
+		(void)err_set(err, rc, "bus: '%s' is no address of a broker; write mqtts://ADDRESS:PORT, with an IPv4 address", options->url);
+	if (rc == 0) {
+		c->mosquitto = mosquitto_new(options->name, true, c);
+		rc = !c->mosquitto ? err_set(err, -ENOMEM, "bus: no memory") : 0;
+	}
+	if (rc == 0 && set_up(c) != MOSQ_ERR_SUCCESS)
+		rc = err_set(err, -EINVAL, "bus: the identity in %s is not complete: key.pem, cert.pem and ca.pem belong there", options->identity);
+	if (rc < 0)
+		connection_free(&c->client);
+	else
+		*ret = &c->client;
+	return rc;
 }

@@ -13,11 +13,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bus.h"
+
 struct client;
 struct err;
 struct pollfd;
 
 #define CLIENT_FLIGHT_NR 64
+#define CLIENT_TEXT_BYTES_MAX (BUS_MESSAGE_BYTES_MAX + 4096)	/* with the heads of parcel and seal; the brokers that squall starts take no more (broker.c) */
 
 /* What the broker is told when it takes us in, each time anew: it keeps nothing of us. The texts live as long as the client. */
 struct client_options {
@@ -33,7 +36,35 @@ struct client_options {
 	void *arg;
 };
 
-/** Errors: -EINVAL the address, or the identity is not complete; -ENOMEM */
+/* What is published and not answered yet. */
+struct flight {
+	int id;				/* of the implementation; 0 = free */
+	void *tag;			/* NULL: nobody wants to know */
+};
+
+/* How the broker is spoken to: in this process (mqtt_client.c), or in one that can do nothing else (courier.c). As the functions below. */
+struct client_ops {
+	bool (*pollfd)(const struct client *client, struct pollfd *ret);
+	void (*turn)(struct client *client, short revents);
+	bool (*is_ready)(const struct client *client);
+	uint64_t (*away_ns)(const struct client *client, uint64_t now);
+	int (*problem)(const struct client *client, struct err *err);
+	/** @param flight  a free one, whose id is set when it is taken; NULL: of no tag */
+	int (*publish)(struct client *client, const char *topic, const char *text, size_t bytes, struct flight *flight);
+	void (*free)(struct client *client);
+};
+
+/* The first field of each. */
+struct client {
+	const struct client_ops *ops;
+	struct client_options options;
+	struct flight flight[CLIENT_FLIGHT_NR];
+};
+
+/** The broker has answered to what was published with this id; for implementations. */
+void client_answered(struct client *client, int id, int reason);
+
+/** In this process. Errors: -EINVAL the address, or the identity is not complete; -ENOMEM */
 int client_new(const struct client_options *options, struct client **ret, struct err *err);
 /** Says goodbye, within 200 ms. */
 void client_free(struct client *client);
@@ -51,7 +82,7 @@ uint64_t client_away_ns(const struct client *client, uint64_t now);
 /** Why it is not ready. @return 0 it is; -ECONNRESET it does not last, -EACCES, -ECONNREFUSED */
 int client_problem(const struct client *client, struct err *err);
 
-/** One topic more, or one less, beside those that `subscribed` tells with the next welcome. Nothing while there is no connection. */
+/** One topic more, or one less, beside those that `subscribed` tells with the next welcome. Nothing while there is no connection. Of client_new() alone. */
 void client_subscribe(struct client *client, const char *topic);
 void client_unsubscribe(struct client *client, const char *topic);
 

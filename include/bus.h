@@ -84,6 +84,9 @@ int bus_patience_ms(const struct bus *bus);
  */
 int bus_next(struct bus *bus, uint64_t deadline_ns, struct bus_message *ret_message);
 
+/* The hidden command that an agent's connection to a broker runs as (re-exec of the program itself), without privileges. */
+int bus_courier_main(int argc, char **argv);
+
 /** Wait until all queues are written out, at most until the deadline. */
 int bus_flush(struct bus *bus, uint64_t deadline_ns);
 

@@ -92,7 +92,7 @@ static void start(const char *name, const char *also, struct broker *ret, char r
 	cr_assert_eq(rc, 0, "%s", err.text);
 }
 
-static void make_identities(void)
+void fixture_identities(void)
 {
 	(void)snprintf(folder, sizeof folder, "/tmp/squall-bus-XXXXXX");
 	cr_assert_not_null(mkdtemp(folder));
@@ -103,7 +103,7 @@ static void make_identities(void)
 
 void fixture_begin(void)
 {
-	make_identities();
+	fixture_identities();
 	start("broker", "", &broker, url);
 }
 
@@ -111,7 +111,7 @@ void fixture_begin_bridged(void)
 {
 	char bridge[2048];
 
-	make_identities();
+	fixture_identities();
 	issue("bridge", CERTIFICATE_CLIENT, NULL);
 	cr_assert_eq(chmod(folder, 0711), 0);	/* the broker is another user when this is root, and the bridge's identity lies beside its folder */
 	cr_assert_eq(chmod(in("bridge"), 0755), 0);

@@ -15,7 +15,9 @@ extern char url[64];		/* of that broker */
 /** A path in the folder of the test, good until the eighth call after it. */
 const char *in(const char *name);
 
-/** A broker, and the identities coordinator and agent. */
+/** The identities coordinator and agent, in a folder of the test. */
+void fixture_identities(void);
+/** The same, and a broker. */
 void fixture_begin(void);
 /** Two brokers with a bridge between them: the coordinator is at one, the agents are at the other. */
 void fixture_begin_bridged(void);

@@ -423,6 +423,23 @@ Test(bus, over_mqtt_a_certificate_that_is_withdrawn_or_of_another_fleet_is_refus
 	bus_free(bus);
 }
 
+Test(bus, over_mqtt_a_broker_whose_certificate_is_of_another_address_is_refused)
+{
+	struct bus *bus = bus_new();
+	struct err err = ERR_INIT;
+
+	fixture_begin();
+	broker_stop(&broker);
+	cr_assert_eq(file_remove_tree(in("broker"), NULL), 0);
+	cr_assert_eq(certificate_issue(in("ca"), "broker", CERTIFICATE_SERVER, "127.0.0.2", in("broker"), &err), 0, "%s", err.text);
+	cr_assert_eq(broker_revoked(in("broker"), in("ca"), &err), 0, "%s", err.text);
+	cr_assert_eq(broker_configure(in("broker"), "127.0.0.1", (uint16_t)strtol(strrchr(url, ':') + 1, NULL, 10), &err), 0, "%s", err.text);
+	cr_assert_eq(broker_start(in("broker"), 10 * NS_PER_S, &broker, &err), 0, "%s", err.text);
+	cr_expect_lt(bus_open(bus, url, in("agent"), NS_PER_S, &err), 0);
+	cr_expect(strstr(err.text, "certificate verify failed"), "%s", err.text);
+	bus_free(bus);
+}
+
 Test(bus, over_mqtt_nothing_older_than_tls_1_3_is_spoken)
 {
 	static const char *const versions[] = { "-tls1_3", "-tls1_2" };
