@@ -400,3 +400,8 @@ int chaos_audit(json_t **ret_audit, struct err *err)
 	json_decref(records);
 	return *ret_audit ? 0 : err_set(err, -ENOMEM, "out of memory");
 }
+
+int chaos_audit_refused(const char *evidence, struct err *err)
+{
+	return audit_write(&(struct audit_act){ "command", "agent", NULL, "refused", evidence }, err);
+}

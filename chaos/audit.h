@@ -23,10 +23,10 @@ struct err;
 #define AUDIT_BYTES_MAX (8u << 20)	/* no fault begins with a longer log; a heal is recorded up to twice that */
 
 struct audit_act {
-	const char *act;	/* "inject", "undo", "stop-all", "lift" */
+	const char *act;	/* "inject", "undo", "stop-all", "lift", "command" */
 	const char *why;	/* who or what asked: "by hand", "agent", "boot", "lease", "holder died", ... */
 	const json_t *entry;	/* of the journal, which names the fault; NULL = the act is of no fault */
-	const char *result;	/* "begun", then "done", "failed" or a verdict */
+	const char *result;	/* "begun", then "done", "failed" or a verdict; "refused" of a command */
 	const char *evidence;	/* one sentence, or NULL */
 };
 

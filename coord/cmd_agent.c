@@ -15,6 +15,7 @@
 #include "agent.h"
 #include "bus.h"
 #include "certificate.h"
+#include "chaos.h"
 #include "clock.h"
 #include "command.h"
 #include "err.h"
@@ -69,22 +70,45 @@ static int serve_descriptor(const struct agent_options *options, const char *tex
 	return serve_socket(options, (int)fd, err);
 }
 
+struct refusals {
+	struct bus_refused told;
+	uint64_t recorded;
+};
+
+/* On record where faults are injected. Each time that there are twice as many: who sends them is not to fill the disk. */
+static void record_refused(struct refusals *r, const char *text)
+{
+	uint64_t nr = r->told.forged + r->told.misaddressed + r->told.expired;
+	struct err err = ERR_INIT;
+
+	if (nr < 2 * r->recorded)
+		return;
+	r->recorded = nr;
+	if (chaos_audit_refused(text, &err) < 0)
+		fprintf(stderr, "squall: that is not on record: %s\n", err.text);
+}
+
 /* Somebody tries to command this host who may not, or the coordinator is very late: its owner should know. */
-static void say_refused(const struct bus *bus, struct bus_refused *told)
+static void say_refused(const struct agent_options *options, const struct bus *bus, struct refusals *r)
 {
 	struct bus_refused now = bus_refused(bus);
+	char text[160];
 
-	if (now.forged != told->forged || now.misaddressed != told->misaddressed || now.expired != told->expired)
-		fprintf(stderr, "squall: commands refused since the start: %" PRIu64 " forged, %" PRIu64 " for another agent, %" PRIu64 " too late\n", now.forged,
-			now.misaddressed, now.expired);
-	*told = now;
+	if (now.forged == r->told.forged && now.misaddressed == r->told.misaddressed && now.expired == r->told.expired)
+		return;
+	r->told = now;
+	(void)snprintf(text, sizeof text, "commands refused since the start: %" PRIu64 " forged, %" PRIu64 " for another agent, %" PRIu64 " too late", now.forged, now.misaddressed,
+		       now.expired);
+	fprintf(stderr, "squall: %s\n", text);
+	if (strstr(options->roles, "chaos"))
+		record_refused(r, text);
 }
 
 /* A broker may come later than we do, and go and come back: that is said, and waited for. */
 static int serve_broker(struct agent_options *options, const char *url, const char *identity, struct err *err)
 {
 	char name[CERTIFICATE_NAME_BYTES], spool[PATH_MAX];
-	struct bus_refused told = { 0 };
+	struct refusals refusals = { .recorded = 0 };
 	struct err said = ERR_INIT;
 	struct bus *bus = NULL;
 	int rc;
@@ -112,7 +136,7 @@ static int serve_broker(struct agent_options *options, const char *url, const ch
 				fprintf(stderr, "squall: %s\n", now.text);
 			said = now;
 		}
-		say_refused(bus, &told);
+		say_refused(options, bus, &refusals);
 	}
 	bus_free(bus);
 	return rc;

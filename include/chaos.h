@@ -147,6 +147,12 @@ int chaos_status(json_t **ret_status, struct err *err);
  */
 int chaos_audit(json_t **ret_audit, struct err *err);
 
+/**
+ * On record: this host was sent commands that it did not obey. Context: as audit_write(), ten seconds at the most.
+ * @param evidence  how many, and why. Errors: those of audit_write()
+ */
+int chaos_audit_refused(const char *evidence, struct err *err);
+
 /** The table: {"faults": [{"fault", "heal_class", "instant", "outside", "breaks", "where", "args", "available", "reason", "page"}]}; new reference. */
 json_t *chaos_list(void);
 
