@@ -5,7 +5,6 @@
 #include <stdio.h>
 
 #include "clock.h"
-#include "confine.h"
 #include "netem.h"
 #include "units.h"
 
@@ -25,17 +24,11 @@ static const struct fault_arg args[] = {
 };
 
 const struct fault fault_net_delay = {
+	NETEM_NFS_FAULT,
 	.name = "net-delay",
 	.breaks = "delays the packets of NFS that this host sends",
-	.where = "an NFS server or client",
 	.page = "docs/faults/net-delay.scd",
-	.heal_class = HEAL_H2,
-	.capabilities = CONFINE_CAP(NET_ADMIN),
-	.allowed = ALLOW_INTERFACE,
 	.args = args,
-	.needs = netem_nfs_needs,
-	.probe = netem_probe,
 	.plan = netem_plan_nfs,
-	.verify = netem_verify,
 	.foresee = foresee,
 };

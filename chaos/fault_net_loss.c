@@ -4,7 +4,6 @@
  */
 #include <stdio.h>
 
-#include "confine.h"
 #include "netem.h"
 
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
@@ -23,17 +22,11 @@ static const struct fault_arg args[] = {
 };
 
 const struct fault fault_net_loss = {
+	NETEM_NFS_FAULT,
 	.name = "net-loss",
 	.breaks = "loses packets of NFS that this host sends",
-	.where = "an NFS server or client",
 	.page = "docs/faults/net-loss.scd",
-	.heal_class = HEAL_H2,
-	.capabilities = CONFINE_CAP(NET_ADMIN),
-	.allowed = ALLOW_INTERFACE,
 	.args = args,
-	.needs = netem_nfs_needs,
-	.probe = netem_probe,
 	.plan = netem_plan_nfs,
-	.verify = netem_verify,
 	.foresee = foresee,
 };

@@ -4,6 +4,7 @@
  *
  * One socket of DRBD is matched by its four-tuple, and with its connection the fault has vanished; both, and NFS, are matched by the port at either
  * end, which outlives a reconnect. The effect is proved by packets that came into the netem queue; filter and queue are looked for again every second.
+ * What netem does to a packet without a counter of its own (corrupt, duplicate, reorder) is proved by what TCP of this host hears of it from the other end.
  */
 #include "netem.h"
 
@@ -42,6 +43,9 @@ struct flow {
 	unsigned int matches_nr;
 	struct drbd_socket socket;	/* the one of DRBD's that is meant; without a port when it is both, or NFS */
 	unsigned long long seen_last;	/* [packets] */
+	const char *told;		/* the counter of TCP's that proves the effect; NULL = netem's prove it */
+	char address[16];		/* of this host, with which the connections are found that have it */
+	unsigned long long told_last, told_more;
 };
 
 int netem_probe(const struct allow *allow, struct err *err)
@@ -99,6 +103,7 @@ static int find_nfs(const struct fault_run *run, struct flow *flow, struct err *
 	int rc = run->dry ? 0 : nfs_link_find(&run->allow, &link, err);
 
 	memcpy(flow->dev, link.dev, sizeof flow->dev);
+	memcpy(flow->address, link.address, sizeof flow->address);
 	add_match(flow, "src_port %d", NFS_PORT);
 	add_match(flow, "dst_port %d", NFS_PORT);
 	return rc;
@@ -117,6 +122,39 @@ static void netem_words(const struct fault_run *run, char *ret, size_t bytes)
 		(void)snprintf(ret, bytes, "loss %" PRIu64 "%%", fault_arg_u64(run, "percent"));
 	else
 		(void)snprintf(ret, bytes, "rate %" PRIu64 "%s", rate % 1000 ? rate : rate / 1000, rate % 1000 ? "bit" : "kbit");
+}
+
+unsigned long long netem_parse_told(const char *text, const char *told)
+{
+	size_t n = strlen(told);
+	unsigned long long sum = 0;
+
+	for (const char *p = text; (p = strstr(p, told)); p += n) {
+		const char *value = p + n + 1;
+
+		if (p == text || p[-1] != ' ' || p[n] != ':')	/* "bytes_retrans" is another one */
+			continue;
+		if (value[strcspn(value, "/ \n")] == '/')
+			value = strchr(value, '/') + 1;
+		sum += strtoull(value, NULL, 10);
+	}
+	return sum;
+}
+
+/* How far the counter rose. That of a connection that has ended is lost, with what it rose since the last look. */
+static int look_told(struct flow *flow, struct err *err)
+{
+	char *text = NULL;
+	unsigned long long now;
+	int rc = flow->told ? tool_output(&text, err, "ss -tniH " NFS_CONNECTIONS, NFS_PORT, NFS_PORT, flow->address) : 0;
+
+	if (rc == 0 && flow->told) {
+		now = netem_parse_told(text, flow->told);
+		flow->told_more += now > flow->told_last ? now - flow->told_last : 0;
+		flow->told_last = now;
+	}
+	free(text);
+	return rc;
 }
 
 /* The listing before, and a refusal when what we would add is there already. */
@@ -174,6 +212,9 @@ static int plan_flow(struct fault_run *run, const struct flow *found, const char
 	*flow = *found;
 	if (!run->dry)
 		rc = look_before(flow, &before, err);
+	if (rc == 0 && !run->dry)
+		rc = look_told(flow, err);
+	flow->told_more = 0;
 	if (rc == 0)
 		rc = add_actions(flow, netem, plan, err);
 	if (rc == 0)
@@ -205,14 +246,20 @@ int netem_plan_drbd(struct fault_run *run, struct plan *plan, struct err *err)
 	return netem_plan_socket(run, netem_which(run), plan, err);
 }
 
-int netem_plan_nfs(struct fault_run *run, struct plan *plan, struct err *err)
+int netem_plan_nfs_told(struct fault_run *run, const char *netem, const char *told, struct plan *plan, struct err *err)
 {
-	struct flow flow = { .what = "NFS", .ifb = UNDO_IFB_NFS };
-	char netem[96];
+	struct flow flow = { .what = "NFS", .ifb = UNDO_IFB_NFS, .told = told };
 	int rc = find_nfs(run, &flow, err);
 
-	netem_words(run, netem, sizeof netem);
 	return rc < 0 ? rc : plan_flow(run, &flow, netem, plan, err);
+}
+
+int netem_plan_nfs(struct fault_run *run, struct plan *plan, struct err *err)
+{
+	char netem[96];
+
+	netem_words(run, netem, sizeof netem);
+	return netem_plan_nfs_told(run, netem, NULL, plan, err);
 }
 
 int netem_parse(const char *text, struct netem_counts *ret)
@@ -277,6 +324,8 @@ enum fault_verdict netem_verify(struct fault_run *run, char *evidence, size_t by
 		rc = tool_output(&text, &e, "tc -s qdisc show dev %s", flow->ifb);
 	if (rc == 0)
 		rc = netem_parse(text, &n);
+	if (rc == 0)
+		rc = look_told(flow, &e);
 	free(text);
 	if (rc == -ENOENT) {
 		(void)snprintf(evidence, bytes, "the filter on %s or netem on %s is gone", flow->dev, flow->ifb);
@@ -284,7 +333,10 @@ enum fault_verdict netem_verify(struct fault_run *run, char *evidence, size_t by
 	}
 	if (rc < 0)
 		return fault_unseen(rc, &e, evidence, bytes);
-	drbd_words(words, sizeof words);
+	if (flow->told)
+		(void)snprintf(words, sizeof words, "; %s of TCP rose by %llu since the injection", flow->told, flow->told_more);
+	else
+		drbd_words(words, sizeof words);
 	if (flow->socket.local_port != 0 && has_ended(run, &flow->socket)) {
 		(void)snprintf(evidence, bytes, "the connection of port %u to port %u of %s has ended, and another one is not touched%s", flow->socket.local_port,
 			       flow->socket.peer_port, flow->socket.peer, words);
@@ -294,5 +346,5 @@ enum fault_verdict netem_verify(struct fault_run *run, char *evidence, size_t by
 	(void)snprintf(evidence, bytes, "%llu packets of %s came into netem, %llu since the last look: %llu went through, %llu were lost, %llu wait%s", seen, flow->what,
 		       seen - flow->seen_last, n.passed, n.lost, n.waiting, words);
 	flow->seen_last = seen;
-	return seen > 0 ? FAULT_CONFIRMED : FAULT_INCONCLUSIVE;
+	return seen > 0 && (!flow->told || flow->told_more > 0) ? FAULT_CONFIRMED : FAULT_INCONCLUSIVE;
 }

@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 
+#include "confine.h"
 #include "faults.h"
 
 struct plan;
@@ -34,6 +35,12 @@ int netem_plan_drbd(struct fault_run *run, struct plan *plan, struct err *err);
 /** What this host sends over NFS, to clients as a server and to servers as a client. Arguments as above, without the socket. Errors: as nfs_link_find(); -EBUSY */
 int netem_plan_nfs(struct fault_run *run, struct plan *plan, struct err *err);
 
+/**
+ * The same with words of the caller's, whose effect netem does not count and TCP at this end does.
+ * @param told  the counter of a connection, as ss -i names it, such as "reord_seen"; a string that stays
+ */
+int netem_plan_nfs_told(struct fault_run *run, const char *netem, const char *told, struct plan *plan, struct err *err);
+
 /** Which of DRBD's sockets a run was asked for. */
 enum netem_socket netem_which(const struct fault_run *run);
 
@@ -46,5 +53,13 @@ struct netem_counts {
 
 /** The counters of the first netem qdisc in `tc -s qdisc show`. Errors: -ENOENT no netem there; -EBADMSG */
 int netem_parse(const char *text, struct netem_counts *ret);
+
+/** The sum of a counter over all connections in the output of ss -i, which leaves out a counter that is 0. Of two numbers, "retrans:0/7", it is the second: the total. */
+unsigned long long netem_parse_told(const char *text, const char *told);
+
+/* What all faults of NFS by netem have in common. */
+#define NETEM_NFS_FAULT \
+	.where = "an NFS server or client", .heal_class = HEAL_H2, .capabilities = CONFINE_CAP(NET_ADMIN), .allowed = ALLOW_INTERFACE, .needs = netem_nfs_needs, \
+	.probe = netem_probe, .verify = netem_verify
 
 #endif

@@ -39,3 +39,16 @@ Test(netem, what_is_no_netem_is_told_from_what_cannot_be_read)
 	cr_expect_eq(netem_parse("qdisc pfifo_fast 0: root\n Sent 1 bytes 1 pkt (dropped 0)\n", &n), -ENOENT);
 	cr_expect_eq(netem_parse("qdisc netem 8001: root refcnt 2 limit 10000\n Sent", &n), -EBADMSG);
 }
+
+Test(netem, what_tcp_tells_is_summed_over_all_connections)
+{
+	static const char text[] = "0 0 10.0.1.11:2049 10.0.1.21:785\n\t cubic rto:204 bytes_retrans:4096 retrans:0/7 dsack_dups:2 reordering:9 reord_seen:5\n"
+				   "0 0 10.0.1.11:2049 10.0.1.22:900\n\t cubic rto:204 bytes_retrans:99 retrans:1/3 reord_seen:40 rcv_space:1\n"
+				   "0 0 10.0.1.11:2049 10.0.1.23:901\n\t cubic rto:204\n";
+
+	cr_expect_eq(netem_parse_told(text, "retrans"), 10);
+	cr_expect_eq(netem_parse_told(text, "dsack_dups"), 2);
+	cr_expect_eq(netem_parse_told(text, "reord_seen"), 45);
+	cr_expect_eq(netem_parse_told("", "retrans"), 0);
+	cr_expect_eq(netem_parse_told("retrans", "retrans"), 0);
+}
