@@ -100,22 +100,28 @@ static int disk_of(const char *text, char *ret, size_t bytes)
 	return -ENOENT;
 }
 
-int drbd_backing_dm(const struct allow *allow, char *ret, size_t bytes, struct err *err)
+int drbd_backing_disk(const struct allow *allow, char *ret, size_t bytes, struct err *err)
 {
 	const char *resource = allow->resources.name[0];
-	char disk[256] = "";
 	char *text = NULL;
-	int rc;
+	int rc = tool_output(&text, err, "drbdsetup show %s", resource);
 
-	rc = tool_output(&text, err, "drbdsetup show %s", resource);
 	if (rc < 0)
 		return rc;
-	rc = disk_of(text, disk, sizeof disk);
+	rc = disk_of(text, ret, bytes);
 	free(text);
+	return rc < 0 ? err_set(err, rc, "drbdsetup show %s names no backing disk", resource) : 0;
+}
+
+int drbd_backing_dm(const struct allow *allow, char *ret, size_t bytes, struct err *err)
+{
+	char disk[DRBD_DISK_BYTES] = "";
+	int rc = drbd_backing_disk(allow, disk, sizeof disk, err);
+
 	if (rc < 0)
-		return err_set(err, rc, "drbdsetup show %s names no backing disk", resource);
+		return rc;
 	if (strncmp(disk, "/dev/mapper/", 12) != 0)
-		return err_set(err, -ENOTBLK, "the backing disk of %s is %s: only a device of /dev/mapper can be slowed", resource, disk);
+		return err_set(err, -ENOTBLK, "the backing disk of %s is %s: only a device of /dev/mapper can be slowed", allow->resources.name[0], disk);
 	if (!allow_name_is_plain(disk + 12) || snprintf(ret, bytes, "%s", disk + 12) >= (int)bytes)
 		return err_set(err, -EINVAL, "the backing disk %s has no plain name", disk);
 	return 0;

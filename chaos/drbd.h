@@ -35,7 +35,12 @@ size_t drbd_parse_sockets(const char *text, struct drbd_socket *ret, size_t max)
  */
 int drbd_link_find(const struct allow *allow, struct drbd_link *ret, struct err *err);
 
-/** The dm name of the backing disk of the first allowed resource. Errors: -ENOTBLK no dm device */
+#define DRBD_DISK_BYTES 256
+
+/** The path of the backing disk of the first allowed resource. Errors: -ENOENT it has none; -ENAMETOOLONG; as tool_output() */
+int drbd_backing_disk(const struct allow *allow, char *ret, size_t bytes, struct err *err);
+
+/** Its dm name. Errors: as before; -ENOTBLK no dm device */
 int drbd_backing_dm(const struct allow *allow, char *ret, size_t bytes, struct err *err);
 
 #define DRBD_SETTING_BYTES 24

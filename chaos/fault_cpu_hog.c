@@ -33,10 +33,11 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 	return hogs_plan(run, NAME, text, plan, err);
 }
 
-static void burn(uint64_t unused)
+static void burn(void *unused)
 {
-	volatile uint64_t n = unused;
+	volatile uint64_t n = 0;
 
+	(void)unused;
 	for (;;)
 		n++;
 }
@@ -46,7 +47,7 @@ static int inject(struct fault_run *run, const struct plan *plan, struct err *er
 	struct cpu_hog *hog = run->state;
 
 	(void)plan;
-	return hogs_start(&hog->hogs, (unsigned int)fault_arg_u64(run, "processes"), burn, 0, err);
+	return hogs_start(&hog->hogs, (unsigned int)fault_arg_u64(run, "processes"), burn, NULL, err);
 }
 
 /* User time of a process [s]: field 14 of proc_pid_stat(5). The name holds no blank. */

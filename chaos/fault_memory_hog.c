@@ -31,9 +31,9 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 }
 
 /* Locked when that is allowed: what is swapped out is not taken away. */
-static void hold(uint64_t mib)
+static void hold(void *arg)
 {
-	size_t bytes = mib * MIB;
+	size_t bytes = *(size_t *)arg;
 	volatile char *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (p == MAP_FAILED)
@@ -47,8 +47,10 @@ static void hold(uint64_t mib)
 
 static int inject(struct fault_run *run, const struct plan *plan, struct err *err)
 {
+	size_t wanted = fault_arg_u64(run, "mib") * MIB;
+
 	(void)plan;
-	return hogs_start(run->state, 1, hold, fault_arg_u64(run, "mib"), err);
+	return hogs_start(run->state, 1, hold, &wanted, err);
 }
 
 static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t bytes)

@@ -134,9 +134,9 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 	return rc;
 }
 
-static void copy_all(uint64_t address)
+static void copy_all(void *arg)
 {
-	struct copy *copy = (struct copy *)(uintptr_t)address;
+	struct copy *copy = arg;
 	void *block = mmap(NULL, BLOCK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int fd = open("/dev/mapper/" UNDO_DM_SNAPSHOT, O_RDONLY | O_DIRECT | O_CLOEXEC);
 	ssize_t n = 0;
@@ -162,7 +162,7 @@ static int inject(struct fault_run *run, const struct plan *plan, struct err *er
 	if (snapshot->copy == MAP_FAILED)
 		return err_set(err, -errno, "no memory for the copy: %m");
 	rc = plan_run(plan, err);
-	return rc < 0 ? rc : hogs_start(&snapshot->hogs, 1, copy_all, (uint64_t)(uintptr_t)snapshot->copy, err);
+	return rc < 0 ? rc : hogs_start(&snapshot->hogs, 1, copy_all, snapshot->copy, err);
 }
 
 /* "0 4194304 snapshot 1616/1048576 32": sectors of the scratch device that are in use; "Invalid" and the like when there were too few. */

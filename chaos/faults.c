@@ -57,6 +57,7 @@ const struct fault *const faults[] = {
 	&fault_client_restart,
 	&fault_cpu_hog,
 	&fault_memory_hog,
+	&fault_io_hog,
 	&fault_clock_step,
 	&fault_host_reboot,
 	&fault_host_crash,

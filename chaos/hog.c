@@ -31,7 +31,7 @@ int hogs_plan(const struct fault_run *run, const char *name, const char *what, s
 	return rc < 0 ? rc : plan_add_undo(plan, json_pack("{s:s, s:s}", "op", "PROCESSES_GONE", "name", name), err);
 }
 
-static _Noreturn void become_hog(const char *name, pid_t parent, void (*work)(uint64_t amount), uint64_t amount)
+static _Noreturn void become_hog(const char *name, pid_t parent, void (*work)(void *arg), void *arg)
 {
 	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 	sigset_t none;
@@ -47,11 +47,11 @@ static _Noreturn void become_hog(const char *name, pid_t parent, void (*work)(ui
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	if (getppid() != parent)
 		_exit(1);
-	work(amount);
+	work(arg);
 	_exit(1);
 }
 
-int hogs_start(struct hogs *hogs, unsigned int nr, void (*work)(uint64_t amount), uint64_t amount, struct err *err)
+int hogs_start(struct hogs *hogs, unsigned int nr, void (*work)(void *arg), void *arg, struct err *err)
 {
 	pid_t parent = getpid();
 
@@ -59,7 +59,7 @@ int hogs_start(struct hogs *hogs, unsigned int nr, void (*work)(uint64_t amount)
 		pid_t pid = fork();
 
 		if (pid == 0)
-			become_hog(hogs->name, parent, work, amount);
+			become_hog(hogs->name, parent, work, arg);
 		if (pid < 0)
 			return err_set(err, -errno, "cannot fork process %u of %u: %m", hogs->nr + 1, nr);
 		hogs->pid[hogs->nr++] = pid;

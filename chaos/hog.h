@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hog.h - children of the holder that take a resource of the host away from the others: what cpu-hog and memory-hog share.
+ * hog.h - children of the holder that take a resource of the host away from the others: what cpu-hog, memory-hog and io-hog share.
  *
  * They hold no descriptor, die with the holder (PR_SET_PDEATHSIG), and are the first that the kernel kills when memory runs out.
  */
 #ifndef SQUALL_CHAOS_HOG_H
 #define SQUALL_CHAOS_HOG_H
 
-#include <stdint.h>
 #include <sys/types.h>
 
 #include "faults.h"
@@ -25,8 +24,8 @@ struct hogs {
 /** A plan of one action, the children, and one opcode. Errors: -EBUSY there are some of this name already; -ENOMEM. @param what  for people */
 int hogs_plan(const struct fault_run *run, const char *name, const char *what, struct plan *plan, struct err *err);
 
-/** Start nr children that call work(amount) and never return. On an error those that were started stay until hogs_stop(). */
-int hogs_start(struct hogs *hogs, unsigned int nr, void (*work)(uint64_t amount), uint64_t amount, struct err *err);
+/** Start nr children that call work(arg) and never return. On an error those that were started stay until hogs_stop(). */
+int hogs_start(struct hogs *hogs, unsigned int nr, void (*work)(void *arg), void *arg, struct err *err);
 
 /** How many live; reaps the others. */
 unsigned int hogs_alive(struct hogs *hogs);
