@@ -65,18 +65,24 @@ unit-$(1): $(BUILD)/tests/unit-$(1)
 endef
 $(foreach l,$(LAYERS),$(eval $(call UNIT_RULE,$(l))))
 
-# What squall is built and tested with, by the names of Debian's packages.
-PACKAGES := gcc libc6-dev pkg-config iproute2 nftables procps libyaml-dev libjansson-dev libseccomp-dev libsqlite3-dev libaio-dev liburing-dev libmosquitto-dev mosquitto libssl-dev openssl zlib1g-dev libcriterion-dev clang jq qemu-system-x86 scdoc \
-            default-jre-headless libhdrhistogram-java libnfs-dev openssh-client
+# By the names of Debian's packages: what squall is built with and what it runs, and what else its tests want.
+PACKAGES := gcc libc6-dev pkg-config iproute2 nftables procps libyaml-dev libjansson-dev libseccomp-dev libsqlite3-dev libaio-dev liburing-dev libmosquitto-dev \
+            mosquitto libssl-dev zlib1g-dev libnfs-dev qemu-system-x86 openssh-client
+TEST_PACKAGES := libcriterion-dev clang jq scdoc openssl default-jre-headless libhdrhistogram-java
 APT := env DEBIAN_FRONTEND=noninteractive apt-get
-
-.PHONY: deps check unit $(addprefix unit-,$(LAYERS))
-deps: ## install the packages that are missing (as root on Debian; else name them and go on)
-	$(Q)missing=; for p in $(PACKAGES); do \
+define INSTALL
+	$(Q)missing=; for p in $(1); do \
 	  dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then echo "missing packages:$$missing"; exit 0; fi; \
 	$(APT) -qq install -y --no-install-recommends $$missing || { $(APT) -qq update && $(APT) -qq install -y --no-install-recommends $$missing; }
+endef
+
+.PHONY: deps deps-to-run check unit $(addprefix unit-,$(LAYERS))
+deps: ## install the packages that are missing (as root on Debian; else name them and go on)
+	$(call INSTALL,$(PACKAGES) $(TEST_PACKAGES))
+deps-to-run: ## those without which squall is not built or does not run
+	$(call INSTALL,$(PACKAGES))
 
 TESTED := $(foreach l,$(LAYERS),$(if $(wildcard tests/unit/$(l)/*.c),$(l)))
 unit: $(addprefix unit-,$(TESTED)) ## the unit tests of every layer
@@ -161,7 +167,7 @@ bench: deps all $(BUILD)/tests/swarm ## squall and fio through the same stall, t
 	$(Q)tools/bench $(BUILD)/squall
 
 .PHONY: reproduce
-reproduce: deps ## the outage of 2015 in the lab, and the same without the reboot: verdicts side by side, about 8 minutes
+reproduce: deps-to-run ## the outage of 2015 in the lab, and the same without the reboot: verdicts side by side, about 8 minutes
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)$(BUILD)/squall reproduce profiles/pythonanywhere-2015.yaml
 
