@@ -15,8 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "bare.h"
 
 #define FILES_MAX 16384
 #define BLOCK 4096
@@ -41,16 +42,6 @@ static int take(const char *path, const struct stat *st, int type, struct FTW *a
 	return file[files_nr].path && file[files_nr++].fd >= 0 ? 0 : -1;
 }
 
-static uint64_t draw(void)
-{
-	static uint64_t x = 88172645463325252u;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return x;
-}
-
 static int one(char what)
 {
 	uint64_t n = draw(), i = n % files_nr;
@@ -67,14 +58,6 @@ static int one(char what)
 		return -1;
 	got = read(fd, buffer, sizeof buffer);
 	return close(fd) == 0 && got > 0 ? 0 : -1;
-}
-
-static double seconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 int main(int argc, char **argv)
