@@ -8,8 +8,8 @@
 #include "profile.h"
 #include "yaml.h"
 
-/** -EINVAL with the sentence when a node is of another kind. */
-int profile_check_kind(const struct yaml *node, enum yaml_kind kind, const char *sentence, struct err *err);
+/** -EINVAL with the sentence that says what is wanted, when a node is of another kind. */
+int profile_check_kind(const struct yaml *node, enum yaml_kind kind, const char *wanted, struct err *err);
 /** The texts of a list, or of a mapping with their keys as names. */
 int profile_parse_lines(const struct yaml *node, struct named_line *to, unsigned int max, unsigned int *ret_nr, struct err *err);
 int profile_parse_job(struct profile *p, const struct yaml *node, struct job *ret, struct err *err);
