@@ -3,6 +3,7 @@
  * fault_cpu_hog.c - busy processes beside everything else that the host does.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,20 +16,15 @@
 
 #define NAME "squall-cpu-hog"
 
-struct cpu_hog {
-	struct hogs hogs;
-	double seconds_last;
-};
-
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
-	struct cpu_hog *hog = calloc(1, sizeof *hog);
+	struct hogs *hogs = calloc(1, sizeof *hogs);
 	char text[96];
 
-	if (!hog)
+	if (!hogs)
 		return -ENOMEM;
-	hog->hogs.name = NAME;
-	run->state = hog;
+	hogs->name = NAME;
+	run->state = hogs;
 	(void)snprintf(text, sizeof text, "%u busy processes named " NAME, (unsigned int)fault_arg_u64(run, "processes"));
 	return hogs_plan(run, NAME, text, plan, err);
 }
@@ -44,47 +40,34 @@ static void burn(void *unused)
 
 static int inject(struct fault_run *run, const struct plan *plan, struct err *err)
 {
-	struct cpu_hog *hog = run->state;
-
 	(void)plan;
-	return hogs_start(&hog->hogs, (unsigned int)fault_arg_u64(run, "processes"), burn, NULL, err);
+	return hogs_start(run->state, (unsigned int)fault_arg_u64(run, "processes"), burn, NULL, err);
 }
 
-/* User time of a process [s]: field 14 of proc_pid_stat(5). The name holds no blank. */
-static double cpu_seconds(pid_t pid)
+/* User time of a process [ticks]: field 14 of proc_pid_stat(5). The name holds no blank. */
+static uint64_t cpu_ticks(pid_t pid)
 {
 	char path[64], text[512];
-	unsigned long ticks = 0;
+	uint64_t ticks = 0;
 
 	(void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
 	if (tool_peek(path, text, sizeof text) <= 0)
 		return 0;
-	(void)sscanf(text, "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu", &ticks);
-	return (double)ticks / (double)sysconf(_SC_CLK_TCK);
+	(void)sscanf(text, "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64, &ticks);
+	return ticks;
 }
 
 static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t bytes)
 {
-	struct cpu_hog *hog = run->state;
-	unsigned int alive = hogs_alive(&hog->hogs);
-	double seconds = 0, more;
+	struct hogs *hogs = run->state;
+	unsigned int alive = hogs_alive(hogs);
+	uint64_t ticks = hogs_used(hogs, cpu_ticks);
 
-	for (unsigned int i = 0; i < hog->hogs.nr; i++)
-		if (hog->hogs.pid[i] > 0)
-			seconds += cpu_seconds(hog->hogs.pid[i]);
-	more = seconds - hog->seconds_last;
-	hog->seconds_last = seconds;
-	(void)snprintf(evidence, bytes, "%u of %u processes run; they took %.2f s of processor time since the last look", alive, hog->hogs.nr, more);
-	if (alive < hog->hogs.nr)
+	(void)snprintf(evidence, bytes, "%u of %u processes run; they took %.2f s of processor time since the last look", alive, hogs->nr,
+		       (double)ticks / (double)sysconf(_SC_CLK_TCK));
+	if (alive < hogs->nr)
 		return FAULT_VANISHED;
-	return more > 0 ? FAULT_CONFIRMED : FAULT_INCONCLUSIVE;
-}
-
-static void heal(struct fault_run *run)
-{
-	struct cpu_hog *hog = run->state;
-
-	hogs_stop(&hog->hogs);
+	return ticks > 0 ? FAULT_CONFIRMED : FAULT_INCONCLUSIVE;
 }
 
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
@@ -111,5 +94,5 @@ const struct fault fault_cpu_hog = {
 	.inject = inject,
 	.verify = verify,
 	.foresee = foresee,
-	.heal = heal,
+	.heal = hogs_heal,
 };

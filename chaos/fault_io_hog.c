@@ -21,9 +21,8 @@
 #define BLOCK_BYTES 4096	/* a multiple of every logical block, which O_DIRECT asks for */
 
 struct io_hog {
-	struct hogs hogs;
+	struct hogs hogs;	/* first: hogs_heal() */
 	char disk[DRBD_DISK_BYTES];
-	uint64_t read_last_bytes;
 };
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
@@ -79,25 +78,13 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 {
 	struct io_hog *hog = run->state;
 	unsigned int alive = hogs_alive(&hog->hogs);
-	uint64_t read = 0, more;
+	uint64_t more = hogs_used(&hog->hogs, read_bytes);
 
-	for (unsigned int i = 0; i < hog->hogs.nr; i++)
-		if (hog->hogs.pid[i] > 0)
-			read += read_bytes(hog->hogs.pid[i]);
-	more = read > hog->read_last_bytes ? read - hog->read_last_bytes : 0;
-	hog->read_last_bytes = read;
 	(void)snprintf(evidence, bytes, "%u of %u processes run; they read %" PRIu64 " blocks of 4 KiB from %s since the last look", alive, hog->hogs.nr,
 		       more / BLOCK_BYTES, hog->disk);
 	if (alive < hog->hogs.nr)
 		return FAULT_VANISHED;
 	return more > 0 ? FAULT_CONFIRMED : FAULT_INCONCLUSIVE;
-}
-
-static void heal(struct fault_run *run)
-{
-	struct io_hog *hog = run->state;
-
-	hogs_stop(&hog->hogs);
 }
 
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
@@ -125,5 +112,5 @@ const struct fault fault_io_hog = {
 	.inject = inject,
 	.verify = verify,
 	.foresee = foresee,
-	.heal = heal,
+	.heal = hogs_heal,
 };

@@ -71,11 +71,6 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 	return held >= wanted ? FAULT_CONFIRMED : FAULT_INCONCLUSIVE;
 }
 
-static void heal(struct fault_run *run)
-{
-	hogs_stop(run->state);
-}
-
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
 	(void)snprintf(ret, bytes, "DRBD stays Connected. The page cache gives way to %" PRIu64 " MiB; what was served from it comes from the disk then. When there is not"
@@ -100,5 +95,5 @@ const struct fault fault_memory_hog = {
 	.inject = inject,
 	.verify = verify,
 	.foresee = foresee,
-	.heal = heal,
+	.heal = hogs_heal,
 };

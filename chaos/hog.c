@@ -79,6 +79,18 @@ unsigned int hogs_alive(struct hogs *hogs)
 	return alive;
 }
 
+uint64_t hogs_used(struct hogs *hogs, uint64_t (*counter)(pid_t pid))
+{
+	uint64_t used = 0, more;
+
+	for (unsigned int i = 0; i < hogs->nr; i++)
+		if (hogs->pid[i] > 0)
+			used += counter(hogs->pid[i]);
+	more = used > hogs->used_last ? used - hogs->used_last : 0;
+	hogs->used_last = used;
+	return more;
+}
+
 void hogs_stop(struct hogs *hogs)
 {
 	for (unsigned int i = 0; i < hogs->nr; i++)
@@ -88,4 +100,9 @@ void hogs_stop(struct hogs *hogs)
 		if (hogs->pid[i] > 0)
 			(void)waitpid(hogs->pid[i], NULL, 0);
 	hogs->nr = 0;
+}
+
+void hogs_heal(struct fault_run *run)
+{
+	hogs_stop(run->state);
 }

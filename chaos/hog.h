@@ -7,6 +7,7 @@
 #ifndef SQUALL_CHAOS_HOG_H
 #define SQUALL_CHAOS_HOG_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "faults.h"
@@ -17,6 +18,7 @@ struct plan;
 
 struct hogs {
 	const char *name;	/* of the processes; a string that stays, at most 15 bytes */
+	uint64_t used_last;	/* of hogs_used() */
 	unsigned int nr;
 	pid_t pid[HOGS_MAX];
 };
@@ -30,7 +32,13 @@ int hogs_start(struct hogs *hogs, unsigned int nr, void (*work)(void *arg), void
 /** How many live; reaps the others. */
 unsigned int hogs_alive(struct hogs *hogs);
 
+/** What those that live have used since the last look, by a counter that each has. */
+uint64_t hogs_used(struct hogs *hogs, uint64_t (*counter)(pid_t pid));
+
 /** End them and wait until they have ended. */
 void hogs_stop(struct hogs *hogs);
+
+/** The same, as the heal of a fault whose state begins with its hogs. */
+void hogs_heal(struct fault_run *run);
 
 #endif
