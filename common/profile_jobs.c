@@ -233,7 +233,7 @@ static int parse_port(const struct yaml *node, const char *key, unsigned int *po
 
 static int parse_nfs(const struct yaml *node, struct nfs_target *n, struct err *err)
 {
-	static const char *const keys[] = { "server", "path", "port", "mount_port", "deadline", "first_uid", NULL };
+	static const char *const keys[] = { "server", "path", "port", "mount_port", "lock_port", "deadline", "first_uid", NULL };
 	const struct yaml *server, *path, *value;
 	uint64_t uid = 0;
 	int rc = yaml_check_keys(node, "nfs", keys, err);
@@ -253,6 +253,8 @@ static int parse_nfs(const struct yaml *node, struct nfs_target *n, struct err *
 		rc = parse_port(node, "port", &n->port, err);
 	if (rc == 0)
 		rc = parse_port(node, "mount_port", &n->mount_port, err);
+	if (rc == 0)
+		rc = parse_port(node, "lock_port", &n->lock_port, err);
 	if (rc == 0 && (value = yaml_get(node, "deadline")))
 		rc = yaml_to_duration(value, &n->deadline_ns, err);
 	n->own_users = yaml_get(node, "first_uid");
@@ -278,6 +280,8 @@ static int check_op(const struct yaml *node, const struct yaml *where, const str
 {
 	if (!(t->ops & 1u << kind))
 		return yaml_error(where, err, "engine %s cannot do %s", t->name, op_kind_names[kind]);
+	if (kind == OP_LOCK && t->needs_server && j->nfs.lock_port == 0)
+		return yaml_error(where, err, "engine %s needs the lock_port of nfs for lock: rpcinfo -p SERVER names it (nlockmgr, version 4, tcp)", t->name);
 	if (j->nfs.own_users && OPS_THAT_CHANGE & 1u << kind)
 		return yaml_error(where, err, "with first_uid no client may do %s: the tree belongs to whoever built it", op_kind_names[kind]);
 	if (j->direct && !(t->direct & 1u << kind))

@@ -154,6 +154,7 @@ struct nfs_target {
 	char server[NAME_BYTES];	/* name or address; "" = not given */
 	char path[LINE_BYTES];		/* the root of the dataset, as the server names it */
 	unsigned int port, mount_port;
+	unsigned int lock_port;		/* 0: not given; the ops have no lock */
 	uint64_t deadline_ns;		/* of a call; 0: none */
 	bool own_users;			/* client n calls as the user and the group first_uid + n */
 	uint32_t first_uid;

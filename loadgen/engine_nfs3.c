@@ -10,6 +10,8 @@
  * A client has one call under way at a time. A call whose connection is lost is made again on the next one with the same xid, as a hard mount
  * does it, so that the server's cache of replies knows it. With a deadline it is given up at that age, as a soft mount does it; its answer is known
  * by its xid, should it come later, and dropped.
+ *
+ * A connection is a link. Of a job with lock each client has a second one, to the server's lock manager: that of slot n is link slots_nr + n.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,7 +39,7 @@ enum state { DOWN, CONNECTING, UP };
 struct client {
 	int fd;				/* -1: DOWN */
 	enum state state;
-	bool busy;			/* an op is under way */
+	bool busy;			/* a call is under way here */
 	bool unsent;			/* it is in the list of those that have something to send */
 	bool wants_out;			/* epoll tells when there is room */
 	uint32_t xid;
@@ -46,22 +48,23 @@ struct client {
 	size_t out_bytes, out_sent;
 	struct rpc_caller who;
 	struct rpc_record in;
-	struct nfs3_chain chain;
+	struct nfs3_chain chain;	/* of the op; only in the link of NFS */
 	uint8_t out[NFS3_CALL_BYTES];
 };
 
 struct nfs3 {
 	struct nfs3_tree tree;
 	const struct nfs_target *target;
+	bool locks;			/* the job has lock */
 	_Atomic uint32_t clients_nr;	/* of all loops so far */
 };
 
 struct loop {
 	struct nfs3 *n;
 	int epoll;
-	uint32_t slots_nr, unsent_nr, down_nr, ready_nr;
-	struct client *client;		/* of each slot; mapped, because most of it is never touched */
-	uint8_t *record;		/* of each slot NFS3_REPLY_BYTES */
+	uint32_t slots_nr, links_nr, unsent_nr, down_nr, ready_nr;
+	struct client *client;		/* of each link; mapped, because most of it is never touched */
+	uint8_t *record;		/* of each link NFS3_REPLY_BYTES */
 	uint32_t *unsent;
 	struct completion *ready;	/* done, and not reaped yet */
 	uint64_t tick_ns;		/* the last look at the clients */
@@ -86,6 +89,7 @@ static int nfs3_open(const struct engine_env *env, void **ret_ctx, struct err *e
 	if (!n)
 		return err_set(err, -ENOMEM, "nfs3: no memory");
 	n->target = &env->job->nfs;
+	n->locks = job_has(env->job, OP_LOCK);
 	rc = nfs3_tree_open(&n->tree, env, err);
 	if (rc < 0)
 		goto out;
@@ -110,26 +114,26 @@ static void loop_close(void *loop)
 
 	if (!o)
 		return;
-	for (uint32_t i = 0; o->client && i < o->slots_nr; i++)
+	for (uint32_t i = 0; o->client && i < o->links_nr; i++)
 		if (o->client[i].fd >= 0)
 			close(o->client[i].fd);
 	if (o->epoll >= 0)
 		close(o->epoll);
 	if (o->client)
-		munmap(o->client, o->slots_nr * sizeof *o->client);
+		munmap(o->client, o->links_nr * sizeof *o->client);
 	if (o->record)
-		munmap(o->record, (size_t)o->slots_nr * NFS3_REPLY_BYTES);
+		munmap(o->record, (size_t)o->links_nr * NFS3_REPLY_BYTES);
 	free(o->unsent);
 	free(o->ready);
 	free(o);
 }
 
 /* @return 0 or -errno */
-static int watch(const struct loop *o, uint32_t slot, int how, uint32_t events)
+static int watch(const struct loop *o, uint32_t link, int how, uint32_t events)
 {
-	struct epoll_event e = { .events = events, .data.u32 = slot };
+	struct epoll_event e = { .events = events, .data.u32 = link };
 
-	return epoll_ctl(o->epoll, how, o->client[slot].fd, &e) < 0 ? -errno : 0;
+	return epoll_ctl(o->epoll, how, o->client[link].fd, &e) < 0 ? -errno : 0;
 }
 
 static void name_client(const struct loop *o, struct client *c)
@@ -140,24 +144,32 @@ static void name_client(const struct loop *o, struct client *c)
 	(void)snprintf(c->who.machine, sizeof c->who.machine, "%s-%u", o->n->tree.files.host, number);
 	c->who.uid = target->own_users ? target->first_uid + number : geteuid();
 	c->who.gid = target->own_users ? target->first_uid + number : getegid();
-	c->xid = (uint32_t)clock_mono_ns();	/* not those of a client of this name before us */
+}
+
+static const struct sockaddr_storage *peer_of(const struct loop *o, uint32_t link)
+{
+	return link < o->slots_nr ? &o->n->tree.server : &o->n->tree.locks;
 }
 
 /* All of them are connected before the start: the load of a run is not that of its own arrival. */
 static int connect_clients(struct loop *o, struct err *err)
 {
-	for (uint32_t i = 0; i < o->slots_nr; i++) {
+	for (uint32_t i = 0; i < o->links_nr; i++) {
 		struct client *c = &o->client[i];
 		int rc;
 
-		name_client(o, c);
+		if (i < o->slots_nr)
+			name_client(o, c);
+		else
+			c->who = o->client[i - o->slots_nr].who;
+		c->xid = (uint32_t)clock_mono_ns();	/* not those of a client of this name before us */
 		c->in = (struct rpc_record){ .buffer = o->record + (size_t)i * NFS3_REPLY_BYTES, .max = NFS3_REPLY_BYTES };
-		c->fd = nfs3_connect(&o->n->tree.server, o->n->tree.server_bytes);
+		c->fd = nfs3_connect(peer_of(o, i), o->n->tree.server_bytes);
 		rc = c->fd;
 		if (rc >= 0)
 			rc = fcntl(c->fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0 ? -errno : watch(o, i, EPOLL_CTL_ADD, EPOLLIN);
 		if (rc < 0)
-			return err_set(err, rc, "nfs3: connection %u of %u to %s: %s", i + 1, o->slots_nr, o->n->target->server, strerror(-rc));
+			return err_set(err, rc, "nfs3: connection %u of %u to %s: %s", i + 1, o->links_nr, o->n->target->server, strerror(-rc));
 		c->state = UP;
 	}
 	return 0;
@@ -172,12 +184,13 @@ static int loop_open(void *ctx, uint32_t slots_nr, void **ret_loop, struct err *
 		return err_set(err, -ENOMEM, "nfs3: no memory");
 	o->n = ctx;
 	o->slots_nr = slots_nr;
-	o->client = map(slots_nr * sizeof *o->client);
-	o->record = map((size_t)slots_nr * NFS3_REPLY_BYTES);
-	o->unsent = calloc(slots_nr, sizeof *o->unsent);
+	o->links_nr = o->n->locks ? 2 * slots_nr : slots_nr;
+	o->client = map(o->links_nr * sizeof *o->client);
+	o->record = map((size_t)o->links_nr * NFS3_REPLY_BYTES);
+	o->unsent = calloc(o->links_nr, sizeof *o->unsent);
 	o->ready = calloc(slots_nr, sizeof *o->ready);
 	o->epoll = epoll_create1(EPOLL_CLOEXEC);
-	for (uint32_t i = 0; o->client && i < slots_nr; i++)
+	for (uint32_t i = 0; o->client && i < o->links_nr; i++)
 		o->client[i].fd = -1;
 	if (!o->client || !o->record || !o->unsent || !o->ready || o->epoll < 0) {
 		rc = err_set(err, -ENOMEM, "nfs3: no memory for %u clients", slots_nr);
@@ -193,39 +206,44 @@ out:
 	return rc;
 }
 
-static void finish(struct loop *o, uint32_t slot, int64_t result)
+/* The op of a link's client has ended, or was given up. */
+static void finish(struct loop *o, uint32_t link, int64_t result)
 {
-	o->client[slot].busy = false;
-	o->ready[o->ready_nr++] = (struct completion){ .slot = slot, .result = result };
+	o->client[link].busy = false;
+	o->ready[o->ready_nr++] = (struct completion){ .slot = link % o->slots_nr, .result = result };
 }
 
 /* The list of those that flush() looks at. */
-static void to_send(struct loop *o, uint32_t slot)
+static void to_send(struct loop *o, uint32_t link)
 {
-	struct client *c = &o->client[slot];
+	struct client *c = &o->client[link];
 
 	if (c->unsent)
 		return;
 	c->unsent = true;
-	o->unsent[o->unsent_nr++] = slot;
+	o->unsent[o->unsent_nr++] = link;
 }
 
+/* The one that is next in the chain of the link, on the link that it belongs to. */
 static void make_call(struct loop *o, uint32_t slot)
 {
-	struct client *c = &o->client[slot];
+	const struct nfs3_call *call = &o->client[slot].chain.call;
+	uint32_t link = nfs3_is_of_locks(call->kind) ? slot + o->slots_nr : slot;
+	struct client *c = &o->client[link];
 
+	c->busy = true;
 	c->called_ns = clock_mono_ns();
 	c->out_sent = 0;
-	c->out_bytes = nfs3_write_call(&c->chain.call, &c->who, ++c->xid, c->out);
+	c->out_bytes = nfs3_write_call(call, &c->who, ++c->xid, c->out);
 	if (c->out_bytes == 0)
-		finish(o, slot, -ENAMETOOLONG);
+		finish(o, link, -ENAMETOOLONG);
 	else
-		to_send(o, slot);
+		to_send(o, link);
 }
 
-static void lose(struct loop *o, uint32_t slot)
+static void lose(struct loop *o, uint32_t link)
 {
-	struct client *c = &o->client[slot];
+	struct client *c = &o->client[link];
 
 	close(c->fd);
 	c->fd = -1;
@@ -236,44 +254,44 @@ static void lose(struct loop *o, uint32_t slot)
 	o->down_nr++;
 }
 
-static void reconnect(struct loop *o, uint32_t slot)
+static void reconnect(struct loop *o, uint32_t link)
 {
-	const struct nfs3_tree *t = &o->n->tree;
-	struct client *c = &o->client[slot];
+	const struct sockaddr_storage *peer = peer_of(o, link);
+	struct client *c = &o->client[link];
 
 	c->connected_ns = clock_mono_ns();
-	c->fd = nfs3_socket(&t->server, SOCK_NONBLOCK);
+	c->fd = nfs3_socket(peer, SOCK_NONBLOCK);
 	if (c->fd < 0)
 		return;
 	o->down_nr--;
 	c->state = CONNECTING;
-	if ((connect(c->fd, (const struct sockaddr *)&t->server, t->server_bytes) < 0 && errno != EINPROGRESS) ||
-	    watch(o, slot, EPOLL_CTL_ADD, EPOLLIN | EPOLLOUT) < 0)
-		lose(o, slot);
+	if ((connect(c->fd, (const struct sockaddr *)peer, o->n->tree.server_bytes) < 0 && errno != EINPROGRESS) ||
+	    watch(o, link, EPOLL_CTL_ADD, EPOLLIN | EPOLLOUT) < 0)
+		lose(o, link);
 	else
 		c->wants_out = true;
 }
 
-static void send_call(struct loop *o, uint32_t slot)
+static void send_call(struct loop *o, uint32_t link)
 {
-	struct client *c = &o->client[slot];
+	struct client *c = &o->client[link];
 	bool all;
 	ssize_t n;
 
 	if (c->state == DOWN && clock_mono_ns() >= c->connected_ns + RECONNECT_NS)
-		reconnect(o, slot);
+		reconnect(o, link);
 	if (c->state != UP || !c->busy)
 		return;
 	n = send(c->fd, c->out + c->out_sent, c->out_bytes - c->out_sent, MSG_NOSIGNAL);
 	if (n < 0 && errno != EAGAIN && errno != EINTR) {
-		lose(o, slot);
+		lose(o, link);
 		return;
 	}
 	c->out_sent += n > 0 ? (size_t)n : 0;
 	all = c->out_sent == c->out_bytes;
 	if (all == c->wants_out) {
 		c->wants_out = !all;
-		(void)watch(o, slot, EPOLL_CTL_MOD, all ? EPOLLIN : EPOLLIN | EPOLLOUT);
+		(void)watch(o, link, EPOLL_CTL_MOD, all ? EPOLLIN : EPOLLIN | EPOLLOUT);
 	}
 }
 
@@ -284,7 +302,6 @@ static int nfs3_submit(void *loop, uint32_t slot, const struct op *op)
 
 	if (rc < 0)
 		return rc;
-	o->client[slot].busy = true;
 	make_call(o, slot);
 	return 0;
 }
@@ -301,9 +318,11 @@ static void nfs3_flush(void *loop)
 }
 
 /* @return false: what came is no answer of an NFS server */
-static bool take_record(struct loop *o, uint32_t slot)
+static bool take_record(struct loop *o, uint32_t link)
 {
-	struct client *c = &o->client[slot];
+	uint32_t slot = link % o->slots_nr;
+	struct nfs3_chain *chain = &o->client[slot].chain;
+	struct client *c = &o->client[link];
 	struct xdr x = { .at = c->in.buffer, .left = c->in.have };
 	struct nfs3_answer answer = { .eof = false };
 	uint32_t xid;
@@ -314,18 +333,19 @@ static bool take_record(struct loop *o, uint32_t slot)
 	if (!c->busy || xid != c->xid)
 		return true;			/* of a call that was given up */
 	if (rc == 0)
-		rc = nfs3_read_answer(&x, c->chain.call.kind, &answer);
-	if (nfs3_chain_next(&o->n->tree, &c->chain, rc, &answer))
+		rc = nfs3_read_answer(&x, chain->call.kind, &answer);
+	c->busy = false;
+	if (nfs3_chain_next(&o->n->tree, chain, rc, &answer))
 		make_call(o, slot);
 	else
-		finish(o, slot, c->chain.result);
+		finish(o, link, chain->result);
 	return true;
 }
 
 /* What has come, as far as it fits; epoll tells of the rest again. @return false: the connection is lost */
-static bool receive(struct loop *o, uint32_t slot)
+static bool receive(struct loop *o, uint32_t link)
 {
-	struct client *c = &o->client[slot];
+	struct client *c = &o->client[link];
 	ssize_t n = recv(c->fd, o->input, sizeof o->input, 0);
 	int64_t taken = 0;
 
@@ -337,32 +357,32 @@ static bool receive(struct loop *o, uint32_t slot)
 			return false;
 		if (!c->in.whole)
 			continue;
-		if (!take_record(o, slot))
+		if (!take_record(o, link))
 			return false;
 		rpc_record_reset(&c->in);
 	}
 	return n > 0;
 }
 
-static void on_event(struct loop *o, uint32_t slot, uint32_t events)
+static void on_event(struct loop *o, uint32_t link, uint32_t events)
 {
-	struct client *c = &o->client[slot];
+	struct client *c = &o->client[link];
 	socklen_t bytes = sizeof(int);
 	int error = 0;
 
 	if (c->state == CONNECTING) {
 		if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &bytes) < 0 || error != 0) {
-			lose(o, slot);
+			lose(o, link);
 			return;
 		}
 		c->state = UP;
 	}
-	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR) && !receive(o, slot)) {
-		lose(o, slot);
+	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR) && !receive(o, link)) {
+		lose(o, link);
 		if (c->busy)
-			to_send(o, slot);	/* at once, when the connection has stood for a while */
+			to_send(o, link);	/* at once, when the connection has stood for a while */
 	} else if (events & EPOLLOUT) {
-		send_call(o, slot);
+		send_call(o, link);
 	}
 }
 
@@ -374,17 +394,17 @@ static void tick(struct loop *o)
 	if ((deadline_ns == 0 && o->down_nr == 0) || now < o->tick_ns + TICK_NS)
 		return;
 	o->tick_ns = now;
-	for (uint32_t slot = 0; slot < o->slots_nr; slot++) {
-		struct client *c = &o->client[slot];
+	for (uint32_t link = 0; link < o->links_nr; link++) {
+		struct client *c = &o->client[link];
 
 		if (!c->busy)
 			continue;
 		if (deadline_ns > 0 && now >= c->called_ns + deadline_ns) {
 			if (c->state != DOWN && c->out_sent < c->out_bytes)
-				lose(o, slot);	/* half a call cannot be taken back */
-			finish(o, slot, -ETIMEDOUT);
+				lose(o, link);	/* half a call cannot be taken back */
+			finish(o, link, -ETIMEDOUT);
 		} else if (c->state == DOWN) {
-			to_send(o, slot);
+			to_send(o, link);
 		}
 	}
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "nfs3.h"
+#include "nlm4.h"
 
 #define PROGRAM_NFS 100003u
 #define PROGRAM_MOUNT 100005u
@@ -19,22 +20,24 @@
 enum { UNCHECKED, GUARDED };
 
 static const struct {
-	uint32_t program, procedure;
+	uint32_t program, version, procedure;
 } numbers[] = {
-	[NFS3_SETATTR] = { PROGRAM_NFS, 2 },
-	[NFS3_LOOKUP] = { PROGRAM_NFS, 3 },
-	[NFS3_ACCESS] = { PROGRAM_NFS, 4 },
-	[NFS3_READLINK] = { PROGRAM_NFS, 5 },
-	[NFS3_READ] = { PROGRAM_NFS, 6 },
-	[NFS3_WRITE] = { PROGRAM_NFS, 7 },
-	[NFS3_CREATE] = { PROGRAM_NFS, 8 },
-	[NFS3_CREATE_NEW] = { PROGRAM_NFS, 8 },
-	[NFS3_REMOVE] = { PROGRAM_NFS, 12 },
-	[NFS3_RENAME] = { PROGRAM_NFS, 14 },
-	[NFS3_READDIR] = { PROGRAM_NFS, 16 },
-	[NFS3_READDIRPLUS] = { PROGRAM_NFS, 17 },
-	[NFS3_FSSTAT] = { PROGRAM_NFS, 18 },
-	[NFS3_MNT] = { PROGRAM_MOUNT, 1 },
+	[NFS3_SETATTR] = { PROGRAM_NFS, VERSION, 2 },
+	[NFS3_LOOKUP] = { PROGRAM_NFS, VERSION, 3 },
+	[NFS3_ACCESS] = { PROGRAM_NFS, VERSION, 4 },
+	[NFS3_READLINK] = { PROGRAM_NFS, VERSION, 5 },
+	[NFS3_READ] = { PROGRAM_NFS, VERSION, 6 },
+	[NFS3_WRITE] = { PROGRAM_NFS, VERSION, 7 },
+	[NFS3_CREATE] = { PROGRAM_NFS, VERSION, 8 },
+	[NFS3_CREATE_NEW] = { PROGRAM_NFS, VERSION, 8 },
+	[NFS3_REMOVE] = { PROGRAM_NFS, VERSION, 12 },
+	[NFS3_RENAME] = { PROGRAM_NFS, VERSION, 14 },
+	[NFS3_READDIR] = { PROGRAM_NFS, VERSION, 16 },
+	[NFS3_READDIRPLUS] = { PROGRAM_NFS, VERSION, 17 },
+	[NFS3_FSSTAT] = { PROGRAM_NFS, VERSION, 18 },
+	[NFS3_MNT] = { PROGRAM_MOUNT, VERSION, 1 },
+	[NFS3_LOCK] = { NLM4_PROGRAM, NLM4_VERSION, NLM4_NM_LOCK },
+	[NFS3_UNLOCK] = { NLM4_PROGRAM, NLM4_VERSION, NLM4_UNLOCK },
 };
 
 static void put_name(struct xdr *x, const char *name)
@@ -107,6 +110,9 @@ static void put_arguments(struct xdr *x, const struct nfs3_call *c)
 		break;
 	case NFS3_READLINK:
 	case NFS3_FSSTAT:
+	case NFS3_LOCK:
+	case NFS3_UNLOCK:
+	case NFS3_KINDS_NR:
 		break;
 	}
 }
@@ -115,8 +121,10 @@ size_t nfs3_write_call(const struct nfs3_call *call, const struct rpc_caller *wh
 {
 	struct xdr x = { .at = buffer, .left = NFS3_CALL_BYTES };
 
-	rpc_call_begin(&x, who, xid, numbers[call->kind].program, VERSION, numbers[call->kind].procedure);
-	if (call->kind != NFS3_MNT)
+	rpc_call_begin(&x, who, xid, numbers[call->kind].program, numbers[call->kind].version, numbers[call->kind].procedure);
+	if (nfs3_is_of_locks(call->kind))
+		nlm4_put_arguments(&x, numbers[call->kind].procedure, who, call->of.data, call->of.bytes);
+	else if (call->kind != NFS3_MNT)
 		put_handle(&x, &call->of);
 	put_arguments(&x, call);
 	return rpc_call_end(&x, buffer);
@@ -242,15 +250,21 @@ static void read_results(struct xdr *x, enum nfs3_kind kind, struct nfs3_answer 
 	case NFS3_REMOVE:
 	case NFS3_RENAME:
 	case NFS3_FSSTAT:
+	case NFS3_LOCK:
+	case NFS3_UNLOCK:
+	case NFS3_KINDS_NR:
 		break;			/* the status says all that is wanted */
 	}
 }
 
 int nfs3_read_answer(struct xdr *x, enum nfs3_kind kind, struct nfs3_answer *ret)
 {
-	uint32_t status = xdr_u32(x);
+	uint32_t status;
 
 	*ret = (struct nfs3_answer){ .eof = false };
+	if (nfs3_is_of_locks(kind))
+		return nlm4_read_answer(x);
+	status = xdr_u32(x);
 	if (x->bad)
 		return -EPROTO;
 	if (status != 0)

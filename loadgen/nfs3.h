@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * nfs3.h - the calls of NFS version 3 (RFC 1813) that the engine makes, and the one of MOUNT: written into memory, and read from it.
+ * nfs3.h - the calls of NFS version 3 (RFC 1813) that the engine makes, the one of MOUNT and those of nlm4.h: written into memory, and read from it.
  */
 #ifndef SQUALL_LOADGEN_NFS3_H
 #define SQUALL_LOADGEN_NFS3_H
@@ -27,7 +27,15 @@ enum nfs3_kind {
 	NFS3_READDIRPLUS,
 	NFS3_FSSTAT,
 	NFS3_MNT,		/* the handle of an export, from the program MOUNT */
+	NFS3_LOCK,		/* of the lock manager, which listens elsewhere */
+	NFS3_UNLOCK,
+	NFS3_KINDS_NR
 };
+
+static inline bool nfs3_is_of_locks(enum nfs3_kind kind)
+{
+	return kind == NFS3_LOCK || kind == NFS3_UNLOCK;
+}
 
 struct nfs3_handle {
 	uint32_t bytes;

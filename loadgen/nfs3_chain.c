@@ -31,7 +31,7 @@ static void begin_change(const struct nfs3_tree *t, struct nfs3_chain *c, const 
 	char path[DATASET_PATH_BYTES];
 
 	op_path(t->spec, t->files.host, op, path);
-	in_folder(c, NFS3_LOOKUP, &t->scratch[op->site], path);
+	in_folder(c, NFS3_LOOKUP, op->kind == OP_LOCK ? &t->locked[op->site] : &t->scratch[op->site], path);
 	c->call.mode = 0644;
 	c->call.data = c->data;
 	c->call.bytes = SCRATCH_BLOCK_BYTES;
@@ -47,7 +47,7 @@ static void begin_change(const struct nfs3_tree *t, struct nfs3_chain *c, const 
 		scratch_kept_path(op, t->files.host, path);
 		(void)snprintf(c->to, sizeof c->to, "%s", strrchr(path, '/') + 1);
 		c->call.to = c->to;
-	} else if (op->kind != OP_READLINK) {
+	} else if (op->kind != OP_READLINK && op->kind != OP_LOCK) {
 		memset(c->data, (int)(op->draw & 0xff), sizeof c->data);
 	}
 }
@@ -88,8 +88,8 @@ int nfs3_chain_begin(const struct nfs3_tree *t, struct nfs3_chain *c, const stru
 	c->result = 0;
 	c->call.offset = 0;
 	memset(c->call.verifier, 0, sizeof c->call.verifier);
-	if (op->kind == OP_LOCK || op->kind == OP_NR || (op->kind == OP_PREAD && !t->kept) || (op->kind == OP_APPEND_FSYNC && !t->log) ||
-	    (scratch_has(op->kind) && !t->scratch))
+	if (op->kind == OP_NR || (op->kind == OP_PREAD && !t->kept) || (op->kind == OP_APPEND_FSYNC && !t->log) ||
+	    (op->kind == OP_LOCK ? !t->locked : scratch_has(op->kind) && !t->scratch))
 		return -ENOTSUP;
 	if (op->kind == OP_PREAD)
 		begin_pread(t, c, op);
@@ -140,6 +140,8 @@ static bool after_lookup(struct nfs3_chain *c, const struct nfs3_answer *answer)
 	case OP_WRITE:
 	case OP_WRITE_FSYNC:
 		return goes_on(c, NFS3_WRITE);
+	case OP_LOCK:
+		return goes_on(c, NFS3_LOCK);
 	case OP_APPEND_FSYNC:
 		if (!answer->has_size || answer->handle.bytes == 0)
 			return ends(c, -EPROTO);	/* RFC 1813 leaves both open; no server is known that does */
@@ -150,7 +152,6 @@ static bool after_lookup(struct nfs3_chain *c, const struct nfs3_answer *answer)
 	case OP_READDIR:
 	case OP_READDIR_STAT:
 	case OP_STATFS:
-	case OP_LOCK:
 	case OP_CREATE:
 	case OP_RENAME:
 	case OP_UNLINK:
@@ -217,12 +218,16 @@ bool nfs3_chain_next(const struct nfs3_tree *t, struct nfs3_chain *c, int rc, co
 	case NFS3_READLINK:
 		is_link = answer->bytes == strlen(SCRATCH_LINK_TARGET) && memcmp(answer->data, SCRATCH_LINK_TARGET, answer->bytes) == 0;
 		return ends(c, is_link ? (int64_t)answer->bytes : -EBADMSG);
+	case NFS3_LOCK:
+		return goes_on(c, NFS3_UNLOCK);
+	case NFS3_UNLOCK:
 	case NFS3_SETATTR:
 	case NFS3_CREATE_NEW:
 	case NFS3_REMOVE:
 	case NFS3_RENAME:
 	case NFS3_FSSTAT:
 	case NFS3_MNT:
+	case NFS3_KINDS_NR:
 		break;
 	}
 	return ends(c, 0);

@@ -12,6 +12,7 @@
  *	write, write_fsync		lookup ─ write
  *	append_fsync			lookup ─ create when it is not there ─ write at its end
  *	create, rename, unlink		one call
+ *	lock				lookup ─ lock ─ unlock
  *
  * A lookup is in a folder whose handle is known, as a client with warm folders and cold files does it. A write is on stable storage when it is
  * answered, which is what a client does with a block that is written back by close or fsync.

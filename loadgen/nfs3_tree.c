@@ -172,6 +172,8 @@ static int mount_root(struct asker *a, struct nfs3_tree *t, const struct nfs_tar
 		return err_set(err, rc, "nfs3: %s does not let us mount %s: %s%s", n->server, n->path, strerror(-rc),
 			       rc == -EACCES ? "; many connections have no reserved ports, so the export must be 'insecure'" : "");
 	t->root = answer.handle;
+	t->locks = t->server;
+	set_port(&t->locks, n->lock_port);
 	return connect_to(a, t, n, n->port, err);
 }
 
@@ -272,6 +274,8 @@ static int walk_tree(struct asker *a, struct nfs3_tree *t, const struct engine_e
 		rc = walk_sites(a, t, OP_APPEND_FSYNC, &t->log, err);
 	if (rc == 0 && works_in_scratch(env->job))
 		rc = walk_sites(a, t, OP_WRITE, &t->scratch, err);
+	if (rc == 0 && job_has(env->job, OP_LOCK))
+		rc = walk_sites(a, t, OP_LOCK, &t->locked, err);
 	if (rc == 0 && job_has(env->job, OP_PREAD))
 		rc = walk_kept(a, t, err);
 	return rc;
@@ -307,6 +311,7 @@ void nfs3_tree_release(struct nfs3_tree *t)
 	free(t->folder);
 	free(t->log);
 	free(t->scratch);
+	free(t->locked);
 	free(t->kept);
 	*t = (struct nfs3_tree){ .files = { .root = -1 } };
 }

@@ -13,12 +13,12 @@
 struct nfs3_tree {
 	struct files files;			/* names, sizes, checks; reached through the folder that the run is given */
 	const struct dataset_spec *spec;
-	struct sockaddr_storage server;
+	struct sockaddr_storage server, locks;	/* locks: its lock manager */
 	socklen_t server_bytes;
 	struct nfs3_handle root;
 	struct nfs3_handle *folder;		/* of each site folders_per_site */
 	uint32_t folders_per_site;
-	struct nfs3_handle *log, *scratch;	/* of each site; NULL when no op of the job wants them */
+	struct nfs3_handle *log, *scratch, *locked;	/* of each site, locked: where its lock file is; NULL when no op of the job wants them */
 	struct nfs3_handle *kept;		/* of the first files */
 	size_t kept_nr;
 };

@@ -41,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		at += (size_t)taken;
 		if (!r.whole)
 			continue;
-		read_record(&r, (enum nfs3_kind)(data[0] % (NFS3_MNT + 1)));
+		read_record(&r, (enum nfs3_kind)(data[0] % NFS3_KINDS_NR));
 		rpc_record_reset(&r);
 		records_nr++;
 	}

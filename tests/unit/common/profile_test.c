@@ -344,13 +344,13 @@ Test(profile, an_engine_is_asked_for_no_more_than_it_can_do)
 		{ WITH_JOB("{engine: io_uring, direct: true, mix: {pread: 1, stat: 1}, arrival: {constant: 1/s}}"),
 		  "p.yaml:4: engine io_uring has no direct: true for stat" },
 		{ WITH_JOB("{engine: nfs3, mix: {read: 1}, arrival: {constant: 1/s}}"), "p.yaml:4: engine nfs3 needs nfs: {server: , path: }" },
-		{ WITH_JOB("{engine: nfs3, nfs: {server: a, path: /b}, mix: {lock: 1}, arrival: {constant: 1/s}}"), "p.yaml:4: engine nfs3 cannot do lock" },
 		{ WITH_JOB("{engine: nfs3, nfs: {server: a}, mix: {read: 1}, arrival: {constant: 1/s}}"), "p.yaml:4: nfs needs a server and a path" },
 		{ WITH_JOB("{engine: nfs3, nfs: {server: a, path: b}, mix: {read: 1}, arrival: {constant: 1/s}}"), "begins with '/'" },
 		{ WITH_JOB("{engine: nfs3, nfs: {server: a, path: /b, ports: 1}, mix: {read: 1}, arrival: {constant: 1/s}}"), "did you mean 'port'?" },
 		{ WITH_JOB("{engine: nfs3, nfs: {server: a, path: /b, port: 65536}, mix: {read: 1}, arrival: {constant: 1/s}}"), "1 to 65535" },
 		{ WITH_JOB("{engine: nfs3, nfs: {server: a, path: /b, first_uid: 1000}, mix: {write: 1}, arrival: {constant: 1/s}}"),
 		  "p.yaml:4: with first_uid no client may do write" },
+		{ WITH_JOB("{engine: nfs3, nfs: {server: a, path: /b}, mix: {lock: 1}, arrival: {constant: 1/s}}"), "p.yaml:4: engine nfs3 needs the lock_port" },
 		{ WITH_JOB("{nfs: {server: a, path: /b}, mix: {read: 1}, arrival: {constant: 1/s}}"), "p.yaml:4: engine sync has no nfs" },
 		{ WITH_JOB("{engine: libaio, queue: 0, mix: {pread: 1}, arrival: {constant: 1/s}}"), "p.yaml:4: engine libaio needs a queue" },
 	};
@@ -375,7 +375,7 @@ Test(profile, an_engine_is_asked_for_no_more_than_it_can_do)
 
 Test(profile, an_nfs_server_has_ports_by_default_and_is_printed_with_them)
 {
-	static const char text[] = WITH_JOB("{engine: nfs3, nfs: {server: a, path: /b, mount_port: 7, deadline: 2s, first_uid: 1000}, mix: {read: 1}, arrival: {constant: 1/s}}");
+	static const char text[] = WITH_JOB("{engine: nfs3, nfs: {server: a, path: /b, mount_port: 7, lock_port: 8, deadline: 2s, first_uid: 1000}, mix: {read: 1, lock: 1}, arrival: {constant: 1/s}}");
 	struct profile p = PROFILE_INIT, again = PROFILE_INIT;
 	struct err err = ERR_INIT;
 	char *printed;
@@ -388,6 +388,7 @@ Test(profile, an_nfs_server_has_ports_by_default_and_is_printed_with_them)
 	cr_assert_str_eq(again.jobs[0].nfs.path, "/b");
 	cr_assert_eq(again.jobs[0].nfs.port, 2049);
 	cr_assert_eq(again.jobs[0].nfs.mount_port, 7);
+	cr_assert_eq(again.jobs[0].nfs.lock_port, 8);
 	cr_assert_eq(again.jobs[0].nfs.deadline_ns, 2000000000);
 	cr_assert(again.jobs[0].nfs.own_users);
 	cr_assert_eq(again.jobs[0].nfs.first_uid, 1000);

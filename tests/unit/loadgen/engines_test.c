@@ -55,7 +55,7 @@ static void serve(struct fixture *f, const struct engine *e)
 
 	if (!engine_traits_find(e->name)->needs_server)
 		return;
-	n->port = n->mount_port = nfs_server_start(f->dir);
+	n->port = n->mount_port = n->lock_port = nfs_server_start(f->dir);
 	(void)snprintf(n->server, sizeof n->server, "127.0.0.1");
 	(void)snprintf(n->path, sizeof n->path, "%s", f->dir);
 }

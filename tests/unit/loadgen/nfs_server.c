@@ -25,6 +25,7 @@
 #include <nfsc/libnfs-zdr.h>
 #include <nfsc/libnfs-raw-mount.h>
 #include <nfsc/libnfs-raw-nfs.h>
+#include <nfsc/libnfs-raw-nlm.h>
 
 #include "../../../loadgen/oncrpc.h"
 #include "clock.h"
@@ -34,6 +35,8 @@
 #define PATH_MAX_BYTES 256
 #define EVENTS_MAX 64
 #define LOST_MAX 64
+#define LOCKS_MAX 64
+#define NLM4_NM_LOCK 22u	/* which libnfs has not */
 
 struct connection {
 	int fd;
@@ -341,7 +344,7 @@ static void read_header(struct xdr *x, uint32_t *xid, uint32_t *program, uint32_
 	*xid = xdr_u32(x);
 	cr_assert(xdr_u32(x) == 0 && xdr_u32(x) == 2);
 	*program = xdr_u32(x);
-	cr_assert_eq(xdr_u32(x), 3);
+	cr_assert_eq(xdr_u32(x), *program == NLM_PROGRAM ? NLM_V4 : 3);
 	*procedure = xdr_u32(x);
 	cr_assert_eq(xdr_u32(x), AUTH_UNIX);
 	bytes = xdr_u32(x);
@@ -355,10 +358,44 @@ static void read_header(struct xdr *x, uint32_t *xid, uint32_t *program, uint32_
 	note_caller(machine, machine_bytes, uid, gid);
 }
 
+/* Held by one client, of a byte that it alone asks for. */
+static void do_lock(uint32_t procedure, ZDR *in, ZDR *out)
+{
+	static char owners[LOCKS_MAX][64];
+	static uint64_t offsets[LOCKS_MAX];
+	NLM4_UNLOCKargs unlock = { .lock.svid = 0 };
+	NLM4_LOCKargs lock = { .block = 1 };
+	NLM4_LOCKres res = { .status = NLM4_GRANTED };
+	const nlm4_lock *l = procedure == NLM4_UNLOCK ? &unlock.lock : &lock.lock;
+	nfs_fh3 of = { .data.data_len = 0 };
+	int at = 0;
+
+	cr_assert(procedure == NLM4_UNLOCK ? zdr_NLM4_UNLOCKargs(in, &unlock) : procedure == NLM4_NM_LOCK && zdr_NLM4_LOCKargs(in, &lock));
+	cr_assert(procedure == NLM4_UNLOCK || (!lock.block && lock.exclusive && !lock.reclaim));
+	cr_assert_str_eq(l->caller_name, l->oh);
+	cr_assert_eq(l->l_len, 1);
+	of.data.data_len = l->fh.data.data_len;
+	of.data.data_val = l->fh.data.data_val;
+	whole_path(path, &of, NULL);
+	cr_assert_eq(access(path, W_OK), 0, "%s", path);
+	while (at < LOCKS_MAX && (strcmp(owners[at], l->oh) != 0 || offsets[at] != l->l_offset))
+		at++;
+	cr_assert_eq(at < LOCKS_MAX, procedure == NLM4_UNLOCK, "%s takes or gives back a lock twice", l->oh);
+	for (at = at % LOCKS_MAX; procedure != NLM4_UNLOCK && owners[at][0] != '\0'; at++)
+		cr_assert_lt(at, LOCKS_MAX - 1);
+	offsets[at] = l->l_offset;
+	(void)snprintf(owners[at], sizeof owners[at], "%s", procedure == NLM4_UNLOCK ? "" : l->oh);
+	cr_assert(zdr_NLM4_LOCKres(out, &res));
+}
+
 static void do_call(uint32_t program, uint32_t procedure, ZDR *in, ZDR *out)
 {
 	if (program == MOUNT_PROGRAM) {
 		do_mnt(in, out);
+		return;
+	}
+	if (program == NLM_PROGRAM) {
+		do_lock(procedure, in, out);
 		return;
 	}
 	switch (procedure) {
