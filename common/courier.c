@@ -96,8 +96,10 @@ static void end(struct courier *k)
 		return;
 	close(k->fd);
 	k->fd = -1;
-	(void)kill(k->pid, SIGKILL);
-	(void)waitpid(k->pid, NULL, 0);
+	if (k->pid > 0) {
+		(void)kill(k->pid, SIGKILL);
+		(void)waitpid(k->pid, NULL, 0);
+	}
 	while ((order = k->first)) {
 		k->first = order->after;
 		free(order);
@@ -329,20 +331,43 @@ static void courier_free(struct client *client)
 static const struct client_ops courier_ops = { .pollfd = courier_pollfd, .turn = courier_turn, .is_ready = courier_is_ready, .away_ns = courier_away_ns,
 					       .problem = courier_problem, .publish = courier_publish, .free = courier_free };
 
-int courier_new(const struct client_options *options, struct client **ret, struct err *err)
+static struct courier *courier_make(const struct client_options *options, struct err *err)
 {
 	struct courier *k = calloc(1, sizeof *k);
-	uint64_t now = clock_mono_ns(), deadline = now + BEGIN_NS;
-	int rc;
+	char *url = strdup(options->url), *identity = strdup(options->identity);
 
-	if (!k)
-		return err_set(err, -ENOMEM, "bus: no memory");
-	k->client.ops = &courier_ops;
-	k->client.options = *options;
-	k->fd = -1;
-	k->url = strdup(options->url);
-	k->identity = strdup(options->identity);
-	rc = k->url && k->identity ? start(k, err) : err_set(err, -ENOMEM, "bus: no memory");
+	if (!k || !url || !identity) {
+		(void)err_set(err, -ENOMEM, "bus: no memory");
+		free(url);
+		free(identity);
+		free(k);
+		return NULL;
+	}
+	*k = (struct courier){ .client = { .ops = &courier_ops, .options = *options }, .url = url, .identity = identity, .fd = -1 };
+	return k;
+}
+
+int courier_attach(const struct client_options *options, int fd, pid_t pid, struct client **ret, struct err *err)
+{
+	struct courier *k = courier_make(options, err);
+
+	if (!k) {
+		close(fd);
+		return -ENOMEM;
+	}
+	k->pid = pid;
+	k->fd = fd;
+	k->down_ns = clock_mono_ns();
+	*ret = &k->client;
+	return 0;
+}
+
+int courier_new(const struct client_options *options, struct client **ret, struct err *err)
+{
+	struct courier *k = courier_make(options, err);
+	uint64_t now = clock_mono_ns(), deadline = now + BEGIN_NS;
+	int rc = k ? start(k, err) : -ENOMEM;
+
 	for (; rc == 0 && k->fd >= 0 && !k->told && now < deadline; now = clock_mono_ns()) {
 		struct pollfd wait;
 
@@ -351,10 +376,11 @@ int courier_new(const struct client_options *options, struct client **ret, struc
 		courier_turn(&k->client, wait.revents);
 	}
 	if (rc == 0 && (k->fd < 0 || !k->told || k->state.ends))
-		rc = k->told ? err_set(err, k->state.rc, "%s", k->state.text) : err_set(err, -ETIMEDOUT, "bus: the process that connects to the broker does not begin");
-	if (rc < 0)
-		client_free(&k->client);
-	else
+		rc = k->told || k->fd < 0 ? err_set(err, k->state.rc, "%s", k->state.text) :
+					    err_set(err, -ETIMEDOUT, "bus: the process that connects to the broker does not begin");
+	if (rc == 0)
 		*ret = &k->client;
+	else if (k)
+		courier_free(&k->client);
 	return rc;
 }

@@ -46,6 +46,14 @@ struct courier_state {
 int courier_new(const struct client_options *options, struct client **ret, struct err *err);
 
 /**
+ * The same with one that is there already.
+ * @param fd  the agent's end, which becomes the client's, also when this fails; it does not block
+ * @param pid  of a child, which is killed in the end; 0: it is none
+ * Errors: -ENOMEM
+ */
+int courier_attach(const struct client_options *options, int fd, pid_t pid, struct client **ret, struct err *err);
+
+/**
  * What the courier does, with COURIER_FD, until the agent ends.
  * @param options  no callback but `subscribed` is called
  * @return exit status, when it could not begin
