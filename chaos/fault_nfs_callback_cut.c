@@ -5,7 +5,6 @@
  * NFSv4.0 has a connection of its own for them, later versions use the client's. There a callback that is dropped holds up everything behind it, as TCP
  * goes on in order: the client's requests arrive and no answer comes back.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -15,35 +14,20 @@
 #include "err.h"
 #include "nfs.h"
 
-#define CLIENTS "/proc/fs/nfsd/clients"
-
-/* Names alone: to read what is in there can crash the server. @return how many NFSv4 clients the server knows, or -errno */
-static int count_clients(void)
-{
-	DIR *dir = opendir(CLIENTS);
-	struct dirent *d;
-	int nr = 0;
-
-	if (!dir)
-		return -errno;
-	while ((d = readdir(dir)) != NULL)
-		nr += d->d_name[0] != '.';
-	closedir(dir);
-	return nr;
-}
-
 static int probe(const struct allow *allow, struct err *err)
 {
 	(void)allow;
-	return nfsd_check_file(CLIENTS, R_OK, err);
+	return nfsd_check_file(NFSD_CLIENTS, R_OK, err);
 }
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
-	int nr = run->dry ? 1 : count_clients();
+	int nr = run->dry ? 1 : nfsd_clients(NULL, 0, err);
 
-	if (nr <= 0)
-		return err_set(err, nr < 0 ? nr : -ENOTCONN, "nfsd knows no NFSv4 client, and others are not called back");
+	if (nr < 0)
+		return nr;
+	if (nr == 0)
+		return err_set(err, -ENOTCONN, "nfsd knows no NFSv4 client, and others are not called back");
 	return cut_plan_callbacks(run, "squall_cb_cut", plan, err);
 }
 

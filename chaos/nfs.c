@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <ifaddrs.h>
 #include <signal.h>
@@ -178,6 +179,30 @@ int nfs_parse_exports(const char *lines, const char *path, struct nfs_export *re
 			return err_set(err, -E2BIG, "%s is exported to more than %zu clients", path, max);
 		ret[nr++] = e;
 	}
+	return (int)nr;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	unsigned long x = *(const unsigned long *)a, y = *(const unsigned long *)b;
+
+	return (x > y) - (x < y);
+}
+
+int nfsd_clients(unsigned long *ret, size_t max, struct err *err)
+{
+	DIR *dir = opendir(NFSD_CLIENTS);
+	const struct dirent *d;
+	size_t nr = 0;
+
+	if (!dir)
+		return err_set(err, -errno, "cannot list " NFSD_CLIENTS ": %m");
+	while ((d = readdir(dir)) != NULL)
+		if (d->d_name[0] != '.' && nr++ < max)
+			ret[nr - 1] = strtoul(d->d_name, NULL, 10);
+	closedir(dir);
+	if (max > 0)
+		qsort(ret, nr < max ? nr : max, sizeof *ret, by_number);
 	return (int)nr;
 }
 

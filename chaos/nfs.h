@@ -58,6 +58,16 @@ int nfs_exports(const char *path, char **ret_lines, struct err *err);
 /** What such lines say. @return how many. Errors: -EBADMSG a line that is none, or has a word that is none; -E2BIG more than max */
 int nfs_parse_exports(const char *lines, const char *path, struct nfs_export *ret, size_t max, struct err *err);
 
+#define NFSD_CLIENTS "/proc/fs/nfsd/clients"	/* of NFSv4, a directory each */
+#define NFSD_CLIENTS_MAX 4096
+
+/**
+ * The NFSv4 clients that nfsd knows, by their numbers; one that lives and was forgotten comes back under another. Names alone: to read what is in there
+ * can crash the server. Context: takes no lock of nfsd's.
+ * @param ret  the first max of them that were found, in rising order. @return how many there are. Errors: -errno
+ */
+int nfsd_clients(unsigned long *ret, size_t max, struct err *err);
+
 /** @param mode  as of access(2). Errors: -ENOPKG a file of nfsd's is missing: it does not run here */
 int nfsd_check_file(const char *path, int mode, struct err *err);
 
