@@ -45,6 +45,7 @@ const struct fault *const faults[] = {
 	&fault_nfs_upcall_stall,
 	&fault_nfs_callback_cut,
 	&fault_nfs_client_expire,
+	&fault_nfs_unlock,
 	&fault_net_delay,
 	&fault_net_loss,
 	&fault_net_rate,

@@ -206,6 +206,17 @@ int nfsd_clients(unsigned long *ret, size_t max, struct err *err)
 	return (int)nr;
 }
 
+/* "1: POSIX  ADVISORY  WRITE 228 93:00:131 0 EOF"; of one that waits "1: -> POSIX ..." */
+size_t nfs_parse_locks(const char *text, pid_t holder)
+{
+	size_t nr = 0;
+	long pid;
+
+	for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n')
+		nr += sscanf(line, "%*u: %*[A-Z] %*[A-Z] %*[A-Z] %ld", &pid) == 1 && pid == holder;
+	return nr;
+}
+
 int nfsd_check_file(const char *path, int mode, struct err *err)
 {
 	return access(path, mode) < 0 ? err_set(err, -ENOPKG, "%s is missing: no nfsd here", path) : 0;

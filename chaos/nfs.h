@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "allow.h"
 
@@ -67,6 +68,9 @@ int nfs_parse_exports(const char *lines, const char *path, struct nfs_export *re
  * @param ret  the first max of them that were found, in rising order. @return how many there are. Errors: -errno
  */
 int nfsd_clients(unsigned long *ret, size_t max, struct err *err);
+
+/** How many locks of /proc/locks a process holds; those that wait are none. Source: proc_locks(5) */
+size_t nfs_parse_locks(const char *text, pid_t holder);
 
 /** @param mode  as of access(2). Errors: -ENOPKG a file of nfsd's is missing: it does not run here */
 int nfsd_check_file(const char *path, int mode, struct err *err);

@@ -27,7 +27,7 @@
 #define LIBRARIES "lib/x86_64-linux-gnu"
 #define IMAGES_KEPT 4
 
-static const char *const programs[] = { "dash", "drbdadm", "drbdsetup", "drbdmeta", "rpc.nfsd", "exportfs", "rpc.mountd", "mount.nfs", "rpcbind", "ip",
+static const char *const programs[] = { "dash", "drbdadm", "drbdsetup", "drbdmeta", "rpc.nfsd", "exportfs", "rpc.mountd", "rpc.statd", "mount.nfs", "rpcbind", "ip",
 					"tc", "ss", "nft", "mkfs.xfs", "mke2fs", "dmsetup", NULL };
 static const char *const drbd_programs[] = { "drbdadm-84", "drbdsetup-84", NULL };
 static const char *const program_dirs[] = { "bin", "sbin", "usr/bin", "usr/sbin", NULL };
@@ -39,7 +39,7 @@ static const char *const store_modules[] = { "libcrc32c", "dm_mod", "dm_delay", 
 					     "cls_matchall", "cls_u32", NULL };
 static const char *const dirs[] = { "bin", "dev", "etc", "etc/squall", "lab", "lib", LIBRARIES, "lib/drbd", "lib/modules", "lib64", "mnt", "proc",
 				    "root", "run", "srv", "sys", "tmp", "usr", "var", "var/lib", "var/lib/drbd", "var/lib/nfs",
-				    "var/lib/nfs/sm", "var/lib/nfs/v4recovery", "var/lib/squall", "var/lock", NULL };
+				    "var/lib/nfs/sm", "var/lib/nfs/sm.bak", "var/lib/nfs/v4recovery", "var/lib/squall", "var/lock", NULL };
 static const char *const links[][2] = { { "sbin", "bin" },	 { "usr/bin", "../bin" }, { "usr/sbin", "../bin" }, { "usr/lib", "../lib" },
 					{ "var/run", "../run" }, { "bin/sh", "dash" },	  { "etc/mtab", "/proc/mounts" } };
 static const struct {

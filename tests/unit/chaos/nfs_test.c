@@ -85,3 +85,17 @@ Test(nfs, threads_that_ignore_sigkill_or_crash_of_it_are_not_killed)
 	cr_expect_eq(nfsd_check_kill("5.15.0-105-generic", TAKES_KILL, &err), -ENOTSUP);
 	cr_expect(strstr(err.text, "Linux 5.15.0-105-generic may crash"), "%s", err.text);
 }
+
+Test(nfs, locks_of_one_process_are_told_from_those_of_others_and_from_those_that_wait)
+{
+	static const char locks[] = "1: POSIX  ADVISORY  WRITE 228 93:00:131 0 EOF\n"
+				   "1: -> POSIX  ADVISORY  WRITE 228 93:00:131 0 EOF\n"
+				   "2: FLOCK  ADVISORY  WRITE 223 00:16:11 0 EOF\n"
+				   "3: POSIX  ADVISORY  READ  228 93:00:132 0 99\n"
+				   "4: OFDLCK ADVISORY  WRITE -1 93:00:133 0 EOF\n";
+
+	cr_expect_eq(nfs_parse_locks(locks, 228), 2);
+	cr_expect_eq(nfs_parse_locks(locks, 223), 1);
+	cr_expect_eq(nfs_parse_locks(locks, 22), 0);
+	cr_expect_eq(nfs_parse_locks("", 228), 0);
+}
