@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -40,6 +41,8 @@
 
 #define USER "mosquitto"	/* of Debian's package */
 #define STOP_NS (3 * NS_PER_S)
+#define RELOAD_NS (5 * NS_PER_S)
+#define RELOAD_TURN_NS (300 * NS_PER_MS)	/* it looks for signals every 100 ms */
 #define DESCRIPTORS 16384	/* one a connection */
 #define LOG_BYTES_MAX (16u << 20)
 #define CRL_BYTES_MAX (1u << 20)
@@ -108,6 +111,35 @@ static bool is_broker(pid_t pid, const char *folder)
 	return realpath(folder, want) && strcmp(cwd, want) == 0;
 }
 
+/*
+ * SIGHUP until a reading has begun that is later than the first one. mosquitto forgets a signal that comes while it reads, and by what it has read until
+ * then a certificate withdrawn a moment later is still fine. A reading begins with its configuration. @return 1 or -errno
+ */
+static int hang_up(int pidfd, const char *folder, struct err *err)
+{
+	struct pollfd read = { .fd = inotify_init1(IN_CLOEXEC), .events = POLLIN };
+	uint64_t deadline = clock_mono_ns() + RELOAD_NS;
+	char path[512];
+	int rc = 0;
+
+	(void)snprintf(path, sizeof path, "%s/mosquitto.conf", folder);
+	if (read.fd < 0 || inotify_add_watch(read.fd, path, IN_OPEN) < 0)
+		rc = -errno;
+	while (rc == 0 && clock_mono_ns() < deadline) {
+		if (syscall(SYS_pidfd_send_signal, pidfd, SIGHUP, NULL, 0) < 0)
+			rc = -errno;
+		else
+			rc = poll(&read, 1, (int)(RELOAD_TURN_NS / NS_PER_MS));
+		if (rc == -1 && errno == EINTR)
+			rc = 0;
+	}
+	if (read.fd >= 0)
+		close(read.fd);
+	if (rc == 0)
+		return err_set(err, -ETIMEDOUT, "the broker of %s does not read its lists again, %.0f s after it was told to", folder, RELOAD_NS / 1e9);
+	return rc < 0 ? err_set(err, rc, "the broker of %s: %s", folder, strerror(-rc)) : 1;
+}
+
 int broker_reload(const char *folder, struct err *err)
 {
 	char path[512], *text = NULL;
@@ -121,7 +153,7 @@ int broker_reload(const char *folder, struct err *err)
 	if (pidfd < 0)
 		return 0;
 	if (is_broker(pid, folder))
-		rc = syscall(SYS_pidfd_send_signal, pidfd, SIGHUP, NULL, 0) == 0 ? 1 : err_set(err, -errno, "the broker %d: %s", pid, strerror(errno));
+		rc = hang_up(pidfd, folder, err);
 	close(pidfd);
 	return rc;
 }

@@ -30,7 +30,7 @@ int broker_configure(const char *folder, const char *address, uint16_t port, str
 
 /** Give the broker the list of what is withdrawn. */
 int broker_revoked(const char *folder, const char *authority, struct err *err);
-/** Let the broker of this folder read the list again, if one runs on this host. @return 1 it does, 0 there is none, -errno */
+/** Let the broker of this folder read the list again, if one runs on this host. @return 1 it has begun to, 0 there is none, -ETIMEDOUT it hangs, -errno */
 int broker_reload(const char *folder, struct err *err);
 
 /** Whether this host has what is started. Errors: -ENOPKG mosquitto is not installed */

@@ -6,10 +6,12 @@
 #include <mosquitto.h>
 #include <mqtt_protocol.h>
 #include <openssl/evp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -359,15 +361,60 @@ EVIL_TEST(an_agent_of_ours_that_floods_is_not_heard_any_more)
 	pair_close(&p);
 }
 
+static const char acl_careless[] =
+	"topic readwrite #\nuser coordinator\ntopic readwrite #\nuser agent\ntopic readwrite #\nuser evil\ntopic readwrite #\nuser bridge\ntopic readwrite #\n";
+
+/* Within two seconds: the broker has begun to read its list, and comes to the end of it. */
+static bool soon_may_publish(struct raw *evil, bool may)
+{
+	uint64_t deadline = clock_mono_ns() + 2 * NS_PER_S;
+
+	while (raw_publish(evil, "squall/nobody", "", 0) != may)
+		if (clock_mono_ns() > deadline)
+			return false;
+	return true;
+}
+
 /* From here on the broker lets everybody do everything, and the evil one is connected to it. */
 static void make_careless(struct raw *ret_evil)
 {
 	fixture_agent("evil");
-	fixture_set_acl("topic readwrite #\nuser coordinator\ntopic readwrite #\nuser agent\ntopic readwrite #\nuser evil\ntopic readwrite #\nuser bridge\n"
-			"topic readwrite #\n");
+	fixture_set_acl(acl_careless);
 	raw_open(ret_evil, "evil", "evil");
-	for (int turn = 0; turn < 100 && !raw_publish(ret_evil, "squall/nobody", "", 0); turn++)
-		raw_serve(ret_evil, 2 * TURN_NS);	/* the broker reads its list when it comes to it */
+	cr_assert(soon_may_publish(ret_evil, true));
+}
+
+/*
+ * As when two agents are revoked, one after the other: the second time the broker is asked while it reads for the first. Its lists are long, so that it
+ * reads for long enough.
+ */
+Test(evil, a_list_that_comes_while_the_broker_reads_is_read_too)
+{
+	static const char line[] = "# nobody\n", closed[] = "user coordinator\ntopic readwrite #\n";
+	const size_t padding = (8u << 20) / (sizeof line - 1) * (sizeof line - 1);
+	char *list = malloc(padding + sizeof acl_careless);
+	struct raw evil;
+
+	fixture_begin();
+	fixture_agent("evil");
+	for (size_t at = 0; at < padding; at += sizeof line - 1)
+		memcpy(list + at, line, sizeof line - 1);
+	(void)stpcpy(list + padding, closed);
+	fixture_set_acl(list);
+	raw_open(&evil, "evil", "evil");
+	for (int turn = 0; turn < 4; turn++) {
+		struct pollfd read = { .fd = inotify_init1(IN_CLOEXEC), .events = POLLIN };
+
+		cr_assert_geq(inotify_add_watch(read.fd, in("broker/acl"), IN_OPEN), 0);
+		cr_assert_eq(broker_reload(in("broker"), NULL), 1);
+		cr_assert_eq(poll(&read, 1, 2000), 1);
+		close(read.fd);
+		(void)stpcpy(list + padding, turn % 2 ? closed : acl_careless);
+		fixture_set_acl(list);
+		cr_assert(soon_may_publish(&evil, turn % 2 == 0), "turn %d", turn);
+	}
+	raw_close(&evil);
+	free(list);
 }
 
 /* What the coordinator has sent down, as the evil one has heard it. @param nth  counted from 0, and from the last when below */
