@@ -9,7 +9,8 @@
  *
  * A client has one call under way at a time. A call whose connection is lost is made again on the next one with the same xid, as a hard mount
  * does it, so that the server's cache of replies knows it. With a deadline it is given up at that age, as a soft mount does it; its answer is known
- * by its xid, should it come later, and dropped.
+ * by its xid, should it come later, and dropped. What a lock manager does not do yet, because it is in its grace period, is asked of it again, as the
+ * kernel's client does it; the deadline is that of all the attempts.
  *
  * A connection is a link. Of a job with lock each client has a second one, to the server's lock manager: that of slot n is link slots_nr + n.
  */
@@ -30,7 +31,8 @@
 #include "nfs3_chain.h"
 
 #define RECONNECT_NS (500 * NS_PER_MS)
-#define TICK_NS (10 * NS_PER_MS)	/* deadlines and lost connections are looked at so often */
+#define TICK_NS (10 * NS_PER_MS)	/* deadlines, lost connections and grace periods are looked at so often */
+#define GRACE_NS NS_PER_S	/* the kernel's client asks every 5 s (fs/lockd/clntproc.c); a grace period is to be measured better than that */
 #define EVENTS_MAX 256
 #define INPUT_BYTES (64u << 10)
 
@@ -44,7 +46,8 @@ struct client {
 	bool wants_out;			/* epoll tells when there is room */
 	uint32_t xid;
 	uint64_t connected_ns;		/* the last attempt to connect */
-	uint64_t called_ns;
+	uint64_t called_ns;		/* the first time, of one that is asked again */
+	uint64_t again_ns;		/* not 0: the server is in its grace period, and is asked again then */
 	size_t out_bytes, out_sent;
 	struct rpc_caller who;
 	struct rpc_record in;
@@ -62,7 +65,7 @@ struct nfs3 {
 struct loop {
 	struct nfs3 *n;
 	int epoll;
-	uint32_t slots_nr, links_nr, unsent_nr, down_nr, ready_nr;
+	uint32_t slots_nr, links_nr, unsent_nr, down_nr, grace_nr, ready_nr;
 	struct client *client;		/* of each link; mapped, because most of it is never touched */
 	uint8_t *record;		/* of each link NFS3_REPLY_BYTES */
 	uint32_t *unsent;
@@ -224,21 +227,39 @@ static void to_send(struct loop *o, uint32_t link)
 	o->unsent[o->unsent_nr++] = link;
 }
 
-/* The one that is next in the chain of the link, on the link that it belongs to. */
-static void make_call(struct loop *o, uint32_t slot)
+static void write_call(struct loop *o, uint32_t link)
 {
-	const struct nfs3_call *call = &o->client[slot].chain.call;
-	uint32_t link = nfs3_is_of_locks(call->kind) ? slot + o->slots_nr : slot;
+	const struct nfs3_call *call = &o->client[link % o->slots_nr].chain.call;
 	struct client *c = &o->client[link];
 
-	c->busy = true;
-	c->called_ns = clock_mono_ns();
 	c->out_sent = 0;
 	c->out_bytes = nfs3_write_call(call, &c->who, ++c->xid, c->out);
 	if (c->out_bytes == 0)
 		finish(o, link, -ENAMETOOLONG);
 	else
 		to_send(o, link);
+}
+
+/* The one that is next in the chain of the slot, on the link that it belongs to. */
+static void make_call(struct loop *o, uint32_t slot)
+{
+	uint32_t link = nfs3_is_of_locks(o->client[slot].chain.call.kind) ? slot + o->slots_nr : slot;
+
+	o->client[link].busy = true;
+	o->client[link].called_ns = clock_mono_ns();
+	write_call(o, link);
+}
+
+static void wait_for_grace(struct loop *o, struct client *c)
+{
+	c->again_ns = clock_mono_ns() + GRACE_NS;
+	o->grace_nr++;
+}
+
+static void grace_waited(struct loop *o, struct client *c)
+{
+	c->again_ns = 0;
+	o->grace_nr--;
 }
 
 static void lose(struct loop *o, uint32_t link)
@@ -272,6 +293,11 @@ static void reconnect(struct loop *o, uint32_t link)
 		c->wants_out = true;
 }
 
+static bool has_to_send(const struct client *c)
+{
+	return c->busy && c->again_ns == 0 && c->out_sent < c->out_bytes;
+}
+
 static void send_call(struct loop *o, uint32_t link)
 {
 	struct client *c = &o->client[link];
@@ -280,15 +306,15 @@ static void send_call(struct loop *o, uint32_t link)
 
 	if (c->state == DOWN && clock_mono_ns() >= c->connected_ns + RECONNECT_NS)
 		reconnect(o, link);
-	if (c->state != UP || !c->busy)
+	if (c->state != UP)
 		return;
-	n = send(c->fd, c->out + c->out_sent, c->out_bytes - c->out_sent, MSG_NOSIGNAL);
+	n = has_to_send(c) ? send(c->fd, c->out + c->out_sent, c->out_bytes - c->out_sent, MSG_NOSIGNAL) : 0;
 	if (n < 0 && errno != EAGAIN && errno != EINTR) {
 		lose(o, link);
 		return;
 	}
 	c->out_sent += n > 0 ? (size_t)n : 0;
-	all = c->out_sent == c->out_bytes;
+	all = !has_to_send(c);
 	if (all == c->wants_out) {
 		c->wants_out = !all;
 		(void)watch(o, link, EPOLL_CTL_MOD, all ? EPOLLIN : EPOLLIN | EPOLLOUT);
@@ -330,10 +356,14 @@ static bool take_record(struct loop *o, uint32_t link)
 
 	if (rc == -EPROTO)
 		return false;
-	if (!c->busy || xid != c->xid)
-		return true;			/* of a call that was given up */
+	if (!c->busy || xid != c->xid || c->again_ns > 0)
+		return true;			/* of a call that was given up, or the same again */
 	if (rc == 0)
 		rc = nfs3_read_answer(&x, chain->call.kind, &answer);
+	if (rc == -EBUSY && nfs3_is_of_locks(chain->call.kind)) {
+		wait_for_grace(o, c);
+		return true;
+	}
 	c->busy = false;
 	if (nfs3_chain_next(&o->n->tree, chain, rc, &answer))
 		make_call(o, slot);
@@ -386,12 +416,30 @@ static void on_event(struct loop *o, uint32_t link, uint32_t events)
 	}
 }
 
-/* Deadlines, and connections that are to be tried again. */
+static bool ticks(const struct loop *o)
+{
+	return o->n->target->deadline_ns > 0 || o->down_nr > 0 || o->grace_nr > 0;
+}
+
+/* The deadline of its call is over. */
+static void give_up(struct loop *o, uint32_t link)
+{
+	struct client *c = &o->client[link];
+	bool grace = c->again_ns > 0;
+
+	if (grace)
+		grace_waited(o, c);
+	else if (c->state != DOWN && c->out_sent < c->out_bytes)
+		lose(o, link);	/* half a call cannot be taken back */
+	finish(o, link, grace ? -EBUSY : -ETIMEDOUT);
+}
+
+/* Deadlines, connections that are to be tried again, and calls that are to be made again. */
 static void tick(struct loop *o)
 {
 	uint64_t now = clock_mono_ns(), deadline_ns = o->n->target->deadline_ns;
 
-	if ((deadline_ns == 0 && o->down_nr == 0) || now < o->tick_ns + TICK_NS)
+	if (!ticks(o) || now < o->tick_ns + TICK_NS)
 		return;
 	o->tick_ns = now;
 	for (uint32_t link = 0; link < o->links_nr; link++) {
@@ -400,9 +448,10 @@ static void tick(struct loop *o)
 		if (!c->busy)
 			continue;
 		if (deadline_ns > 0 && now >= c->called_ns + deadline_ns) {
-			if (c->state != DOWN && c->out_sent < c->out_bytes)
-				lose(o, link);	/* half a call cannot be taken back */
-			finish(o, link, -ETIMEDOUT);
+			give_up(o, link);
+		} else if (c->again_ns > 0 && now >= c->again_ns) {
+			grace_waited(o, c);
+			write_call(o, link);
 		} else if (c->state == DOWN) {
 			to_send(o, link);
 		}
@@ -422,8 +471,7 @@ static uint32_t nfs3_reap(void *loop, uint64_t wait_ns, struct completion *done,
 {
 	struct epoll_event events[EVENTS_MAX];
 	struct loop *o = loop;
-	bool ticks = o->n->target->deadline_ns > 0 || o->down_nr > 0;
-	uint64_t most_ns = ticks && wait_ns > TICK_NS ? TICK_NS : wait_ns;
+	uint64_t most_ns = ticks(o) && wait_ns > TICK_NS ? TICK_NS : wait_ns;
 	struct timespec wait = { .tv_sec = (time_t)(most_ns / NS_PER_S), .tv_nsec = (long)(most_ns % NS_PER_S) };
 	int n;
 

@@ -96,6 +96,42 @@ Test(nfs3, calls_of_connections_that_are_lost_are_made_again_on_new_ones)
 	fixture_release(&f);
 }
 
+static void fixture_locks(struct fixture *f, unsigned int grace_ms)
+{
+	struct job *j = &f->profile.jobs[0];
+
+	fixture_nfs3(f);
+	j->nfs.lock_port = j->nfs.port;
+	memset(j->mix, 0, sizeof j->mix);
+	j->mix[OP_LOCK] = 1;
+	nfs_server_grace(grace_ms);
+}
+
+Test(nfs3, a_lock_takes_as_long_as_the_grace_period_of_the_server)
+{
+	struct fixture f;
+
+	fixture_locks(&f, 1500);
+	fixture_run(&f, 5 * NS_PER_S);
+	cr_assert_eq(fixture_count(&f, "ok"), 80);
+	/* each of the 8 clients asks at the start, after 1 s and after 2 s, and may be late; the 72 arrivals that wait meanwhile are not refused */
+	cr_assert(nfs_server_seen()->grace_nr >= 8 && nfs_server_seen()->grace_nr <= 16, "%u", nfs_server_seen()->grace_nr);
+	cr_assert(f.service->max_ns >= 1500 * NS_PER_MS, "%lu", f.service->max_ns);
+	fixture_release(&f);
+}
+
+Test(nfs3, a_lock_has_failed_when_the_grace_period_outlasts_the_deadline)
+{
+	struct fixture f;
+
+	fixture_locks(&f, 60000);
+	f.profile.jobs[0].nfs.deadline_ns = 100 * NS_PER_MS;
+	fixture_run(&f, 5 * NS_PER_S);
+	cr_assert_eq(fixture_count(&f, "errors"), 80);
+	cr_assert_eq(fixture_op(&f, "", "all", "EBUSY"), 80, "%lu", fixture_op(&f, "", "all", "EBUSY"));
+	fixture_release(&f);
+}
+
 static int make_unreadable(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	(void)st;

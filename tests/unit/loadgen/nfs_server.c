@@ -56,6 +56,7 @@ static struct shared {
 	struct nfs_server_seen seen;
 	_Atomic uint64_t late_ns;
 	_Atomic bool hang_up;
+	_Atomic unsigned int grace_ms;
 	_Atomic unsigned int after_ms;
 	_Atomic int for_ms;		/* 0: it does not go dead */
 	char match[128];
@@ -64,6 +65,7 @@ static struct shared {
 static pid_t server;
 static const char *root;
 static uint64_t dead_ns;		/* when the window begins; 0: there was no read yet */
+static uint64_t grace_ns;		/* when the grace period of the lock manager ends; 0: nobody has asked it for anything */
 static struct held *held;
 static uint32_t lost[LOST_MAX], lost_nr;	/* xids of calls */
 static char path[PATH_MAX_BYTES], path_to[PATH_MAX_BYTES];
@@ -358,6 +360,16 @@ static void read_header(struct xdr *x, uint32_t *xid, uint32_t *program, uint32_
 	note_caller(machine, machine_bytes, uid, gid);
 }
 
+static bool in_grace(void)
+{
+	if (grace_ns == 0)
+		grace_ns = clock_mono_ns() + atomic_load(&shared->grace_ms) * NS_PER_MS;
+	if (clock_mono_ns() >= grace_ns)
+		return false;
+	shared->seen.grace_nr++;
+	return true;
+}
+
 /* Held by one client, of a byte that it alone asks for. */
 static void do_lock(uint32_t procedure, ZDR *in, ZDR *out)
 {
@@ -365,7 +377,7 @@ static void do_lock(uint32_t procedure, ZDR *in, ZDR *out)
 	static uint64_t offsets[LOCKS_MAX];
 	NLM4_UNLOCKargs unlock = { .lock.svid = 0 };
 	NLM4_LOCKargs lock = { .block = 1 };
-	NLM4_LOCKres res = { .status = NLM4_GRANTED };
+	NLM4_LOCKres res = { .status = in_grace() ? NLM4_DENIED_GRACE_PERIOD : NLM4_GRANTED };
 	const nlm4_lock *l = procedure == NLM4_UNLOCK ? &unlock.lock : &lock.lock;
 	nfs_fh3 of = { .data.data_len = 0 };
 	int at = 0;
@@ -378,6 +390,10 @@ static void do_lock(uint32_t procedure, ZDR *in, ZDR *out)
 	of.data.data_val = l->fh.data.data_val;
 	whole_path(path, &of, NULL);
 	cr_assert_eq(access(path, W_OK), 0, "%s", path);
+	if (res.status != NLM4_GRANTED) {
+		cr_assert(zdr_NLM4_LOCKres(out, &res));
+		return;
+	}
 	while (at < LOCKS_MAX && (strcmp(owners[at], l->oh) != 0 || offsets[at] != l->l_offset))
 		at++;
 	cr_assert_eq(at < LOCKS_MAX, procedure == NLM4_UNLOCK, "%s takes or gives back a lock twice", l->oh);
@@ -641,6 +657,11 @@ void nfs_server_dead(unsigned int after_ms, int for_ms, const char *match)
 uint64_t nfs_server_late_ns(void)
 {
 	return shared ? atomic_load(&shared->late_ns) : 0;
+}
+
+void nfs_server_grace(unsigned int for_ms)
+{
+	atomic_store(&shared->grace_ms, for_ms);
 }
 
 void nfs_server_hang_up(void)

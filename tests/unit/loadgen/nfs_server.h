@@ -14,6 +14,7 @@
 struct nfs_server_seen {
 	uint32_t connections_nr;
 	uint32_t lost_nr, again_nr;	/* calls that it hung up on; those of them that came again */
+	uint32_t grace_nr;		/* calls that were refused because of the grace period */
 	uint32_t callers_nr;		/* those that differ */
 	struct {
 		char machine[64];
@@ -27,6 +28,8 @@ unsigned int nfs_server_start(const char *dir);
 void nfs_server_dead(unsigned int after_ms, int for_ms, const char *match);
 /** How much later than at the end of the window it had answered all that it held, because this machine was busy with something else. */
 uint64_t nfs_server_late_ns(void);
+/** From the first call to its lock manager on, that is in its grace period for so long. */
+void nfs_server_grace(unsigned int for_ms);
 /** Each connection that stands is closed at its next call, which is not answered; later ones are not. */
 void nfs_server_hang_up(void);
 const struct nfs_server_seen *nfs_server_seen(void);
