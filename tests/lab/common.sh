@@ -5,7 +5,7 @@
 # shellcheck disable=SC2034,SC2154
 set -u
 work=$(mktemp -d) started='' failed=0 patience=1m
-unset XDG_RUNTIME_DIR
+export XDG_RUNTIME_DIR=$work # a lab of its own, beside whatever other one is up
 clean_up() {
 	[ -z "$started" ] || kill -KILL "$started" 2>/dev/null
 	"$squall" lab down
