@@ -30,12 +30,14 @@ const char *const cut_needs[] = { "nft", NULL };
 
 struct cut {
 	const char *table;
-	unsigned int port;	/* 0: callbacks */
+	char what[32];		/* it drops */
 	unsigned int rules;
 	pid_t nft;		/* owner of the table; 0 = not started */
 	int input_fd;
 	uint64_t packets_last;
 };
+
+static const char *const ends[] = { "sport", "dport" };	/* at whichever end this host is */
 
 static bool cuts(const struct fault_run *run, const char *direction)
 {
@@ -45,10 +47,9 @@ static bool cuts(const struct fault_run *run, const char *direction)
 }
 
 /* @param peer  "" = all */
-static void add_rules(const struct fault_run *run, struct cut *cut, const char *dev, const char *peer, char *text, size_t bytes)
+static void add_rules(const struct fault_run *run, struct cut *cut, const char *dev, const char *peer, unsigned int port, char *text, size_t bytes)
 {
 	static const char *const direction[] = { "in", "out" }, *const chain[] = { "i iifname", "o oifname" }, *const address[] = { "ip saddr", "ip daddr" };
-	static const char *const port[] = { "sport", "dport" };	/* at whichever end this host is */
 	char of_peer[48] = "";
 
 	for (int c = 0; c < 2; c++) {
@@ -57,24 +58,29 @@ static void add_rules(const struct fault_run *run, struct cut *cut, const char *
 		for (int p = 0; p < 2 && cuts(run, direction[c]); p++, cut->rules++) {
 			size_t n = strlen(text);
 
-			(void)snprintf(text + n, bytes - n, "add rule inet %s %s \"%s\" %stcp %s %u counter drop\n", cut->table, chain[c], dev, of_peer, port[p],
-				       cut->port);
+			(void)snprintf(text + n, bytes - n, "add rule inet %s %s \"%s\" %stcp %s %u counter drop\n", cut->table, chain[c], dev, of_peer, ends[p],
+				       port);
 		}
 	}
 }
 
 /* The state of the run, and the commands that make a table without rules. */
-static struct cut *begin(struct fault_run *run, const char *table, unsigned int port, char *ret_text, size_t bytes)
+static struct cut *begin(struct fault_run *run, const char *table, char *ret_text, size_t bytes)
 {
 	struct cut *cut = calloc(1, sizeof *cut);
 
 	run->state = cut;
 	if (!cut)
 		return NULL;
-	*cut = (struct cut){ .table = table, .port = port, .input_fd = -1 };
+	*cut = (struct cut){ .table = table, .input_fd = -1 };
 	(void)snprintf(ret_text, bytes, "add table inet %s { flags owner; }\nadd chain inet %s i { type filter hook input priority 0; }\n"
 		       "add chain inet %s o { type filter hook output priority 0; }\n", table, table, table);
 	return cut;
+}
+
+static void name_port(struct cut *cut, unsigned int port)
+{
+	(void)snprintf(cut->what, sizeof cut->what, "packets of port %u", port);
 }
 
 static int finish(const struct cut *cut, const char *text, struct plan *plan, struct err *err)
@@ -87,14 +93,15 @@ static int finish(const struct cut *cut, const char *text, struct plan *plan, st
 int cut_plan(struct fault_run *run, const char *table, unsigned int port, struct plan *plan, struct err *err)
 {
 	char text[ACTION_TEXT_BYTES];
-	struct cut *cut = begin(run, table, port, text, sizeof text);
+	struct cut *cut = begin(run, table, text, sizeof text);
 
 	if (!cut)
 		return -ENOMEM;
+	name_port(cut, port);
 	if (run->dry)
-		add_rules(run, cut, "DEV", "", text, sizeof text);
+		add_rules(run, cut, "DEV", "", port, text, sizeof text);
 	for (size_t i = 0; !run->dry && i < run->allow.interfaces.nr; i++)
-		add_rules(run, cut, run->allow.interfaces.name[i], "", text, sizeof text);
+		add_rules(run, cut, run->allow.interfaces.name[i], "", port, text, sizeof text);
 	return finish(cut, text, plan, err);
 }
 
@@ -102,43 +109,51 @@ int cut_plan_peers(struct fault_run *run, const char *table, unsigned int port, 
 		   struct plan *plan, struct err *err)
 {
 	char text[ACTION_TEXT_BYTES];
-	struct cut *cut = begin(run, table, port, text, sizeof text);
+	struct cut *cut = begin(run, table, text, sizeof text);
 
 	if (!cut)
 		return -ENOMEM;
+	name_port(cut, port);
 	for (size_t i = 0; i < peers_nr; i++)
-		add_rules(run, cut, dev, peers[i].peer, text, sizeof text);
+		add_rules(run, cut, dev, peers[i].peer, port, text, sizeof text);
 	return finish(cut, text, plan, err);
 }
 
 /*
- * A packet begins with a callback when, after the header of TCP and the four bytes each of the record mark and the XID, there is a call (0) of RPC version 2
- * for the callback program. Headers have no options, time stamps, or time stamps and one block of a selective acknowledgement.
- * Source: RFC 5531, 9 and 11; NFS4_CALLBACK in the kernel's include/linux/nfs4.h.
+ * Headers of TCP have no options, time stamps, or time stamps and one block of a selective acknowledgement. By their length, as what looks behind a header
+ * of any length (@ih) is of Linux 5.16.
  */
-static void add_callback_rules(struct cut *cut, const char *dev, char *text, size_t bytes)
+static void add_beginning_rules(struct cut *cut, const struct cut_beginning *of, const char *dev, char *text, size_t bytes)
 {
 	static const unsigned int header_words[] = { 5, 8, 11 };
+	const unsigned int ends_nr = of->port ? 2 : 1;
+	char port[24] = "", match[160];
 
-	for (size_t i = 0; i < sizeof header_words / sizeof header_words[0]; i++, cut->rules++) {
-		size_t n = strlen(text);
+	for (size_t i = 0; i < ends_nr * sizeof header_words / sizeof header_words[0]; i++, cut->rules++) {
+		const unsigned int words = header_words[i / ends_nr];
+		size_t n = strlen(text), m = 0;
 
-		(void)snprintf(text + n, bytes - n, "add rule inet %s o oifname \"%s\" tcp doff %u @th,%u,96 0x240000000 counter drop\n", cut->table, dev,
-			       header_words[i], header_words[i] * 32 + 64);
+		if (of->port)
+			(void)snprintf(port, sizeof port, "tcp %s %u ", ends[i % 2], of->port);
+		for (size_t b = 0; b < CUT_BITS_MAX && of->bits[b].nr > 0; b++)
+			m += (size_t)snprintf(match + m, sizeof match - m, "@th,%u,%u 0x%" PRIx64 " ", words * 32 + of->bits[b].skip, of->bits[b].nr,
+					      of->bits[b].value);
+		(void)snprintf(text + n, bytes - n, "add rule inet %s o oifname \"%s\" %stcp doff %u %scounter drop\n", cut->table, dev, port, words, match);
 	}
 }
 
-int cut_plan_callbacks(struct fault_run *run, const char *table, struct plan *plan, struct err *err)
+int cut_plan_beginning(struct fault_run *run, const char *table, const struct cut_beginning *of, struct plan *plan, struct err *err)
 {
 	char text[ACTION_TEXT_BYTES];
-	struct cut *cut = begin(run, table, 0, text, sizeof text);
+	struct cut *cut = begin(run, table, text, sizeof text);
 
 	if (!cut)
 		return -ENOMEM;
-	if (run->dry)
-		add_callback_rules(cut, "DEV", text, sizeof text);
-	for (size_t i = 0; !run->dry && i < run->allow.interfaces.nr; i++)
-		add_callback_rules(cut, run->allow.interfaces.name[i], text, sizeof text);
+	(void)snprintf(cut->what, sizeof cut->what, "%s", of->what);
+	if (of->dev || run->dry)
+		add_beginning_rules(cut, of, of->dev ? of->dev : "DEV", text, sizeof text);
+	for (size_t i = 0; !of->dev && !run->dry && i < run->allow.interfaces.nr; i++)
+		add_beginning_rules(cut, of, run->allow.interfaces.name[i], text, sizeof text);
 	return finish(cut, text, plan, err);
 }
 
@@ -241,7 +256,6 @@ enum fault_verdict cut_verify(struct fault_run *run, char *evidence, size_t byte
 {
 	struct cut *cut = run->state;
 	struct err e = ERR_INIT;
-	char what[32] = "callbacks";
 	uint64_t packets, more;
 	unsigned int rules;
 	int rc = count(cut, &packets, &rules, &e);
@@ -254,9 +268,7 @@ enum fault_verdict cut_verify(struct fault_run *run, char *evidence, size_t byte
 		return fault_unseen(rc, &e, evidence, bytes);
 	more = packets - cut->packets_last;
 	cut->packets_last = packets;
-	if (cut->port > 0)
-		(void)snprintf(what, sizeof what, "packets of port %u", cut->port);
-	(void)snprintf(evidence, bytes, "%" PRIu64 " %s dropped, %" PRIu64 " since the last look", packets, what, more);
+	(void)snprintf(evidence, bytes, "%" PRIu64 " %s dropped, %" PRIu64 " since the last look", packets, cut->what, more);
 	return packets > 0 ? FAULT_CONFIRMED : FAULT_INCONCLUSIVE;
 }
 

@@ -20,6 +20,12 @@ static int probe(const struct allow *allow, struct err *err)
 	return nfsd_check_file(NFSD_CLIENTS, R_OK, err);
 }
 
+/*
+ * After the four bytes each of the record mark and the XID a call (0) of RPC version 2 for the callback program.
+ * Source: RFC 5531, 9 and 11; NFS4_CALLBACK in the kernel's include/linux/nfs4.h.
+ */
+static const struct cut_beginning callback = { .what = "callbacks", .bits = { { 64, 96, 0x240000000 } } };
+
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
 	int nr = run->dry ? 1 : nfsd_clients(NULL, 0, err);
@@ -28,7 +34,7 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 		return nr;
 	if (nr == 0)
 		return err_set(err, -ENOTCONN, "nfsd knows no NFSv4 client, and others are not called back");
-	return cut_plan_callbacks(run, "squall_cb_cut", plan, err);
+	return cut_plan_beginning(run, "squall_cb_cut", &callback, plan, err);
 }
 
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)

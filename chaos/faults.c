@@ -29,6 +29,7 @@ const struct fault *const faults[] = {
 	&fault_drbd_peer_disk_freeze,
 	&fault_drbd_data_stall,
 	&fault_drbd_ack_delay,
+	&fault_drbd_packet_drop,
 	&fault_disk_slow,
 	&fault_disk_freeze,
 	&fault_disk_error,
