@@ -317,17 +317,18 @@ static int do_status(const struct options *o, enum exit_status *ret_status, stru
 	int rc = chaos_status(&status, err);
 
 	(void)ret_status;
-	if (rc < 0)
+	if (!status)
 		return rc;
 	if (o->json)
-		return print_json(status, err);
-	printf("%zu in force, %zu in the journal\n", json_array_size(json_object_get(status, "holders")), json_array_size(json_object_get(status, "journal")));
+		return print_json(status, err) < 0 ? -ENOMEM : rc;
+	if (rc == 0)		/* of a journal that cannot be read, no number is true */
+		printf("%zu in force, %zu in the journal\n", json_array_size(json_object_get(status, "holders")), json_array_size(json_object_get(status, "journal")));
 	json_array_foreach(json_object_get(status, "journal"), i, e)
 		printf("%s\n", json_string_value(json_object_get(e, "id")));
 	if (json_string_length(json_object_get(status, "stopped")) > 0)
 		printf("%s\n", json_string_value(json_object_get(status, "stopped")));
 	json_decref(status);
-	return 0;
+	return rc;
 }
 
 static int do_stop_all(const struct options *o, enum exit_status *ret_status, struct err *err)

@@ -196,8 +196,8 @@ int chaos_heal_all(const char *why, struct err *err)
 
 int chaos_status(json_t **ret_status, struct err *err)
 {
-	json_t *list = journal_list(err), *holders = json_array();
-	struct err stopped = ERR_INIT;
+	struct err broken = ERR_INIT, stopped = ERR_INIT;
+	json_t *list = journal_list(&broken), *holders = json_array();
 	json_t *entry;
 	size_t i;
 
@@ -210,5 +210,7 @@ int chaos_status(json_t **ret_status, struct err *err)
 							 json_object_get(entry, "since_ns")));
 	}
 	*ret_status = json_pack("{s:o, s:o, s:s}", "holders", holders, "journal", list, "stopped", stopped.text);
-	return *ret_status ? 0 : err_set(err, -ENOMEM, "out of memory");
+	if (!*ret_status)
+		return err_set(err, -ENOMEM, "out of memory");
+	return broken.text[0] ? err_set(err, -EBADMSG, "%s", broken.text) : 0;
 }

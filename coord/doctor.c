@@ -298,8 +298,9 @@ static void look_chaos(json_t *checks)
 	look_programs(checks);
 	look_modules(checks);
 	look_faults(checks);
+	err = (struct err)ERR_INIT;
 	if (chaos_status(&status, &err) < 0)
-		return;
+		add(checks, "journal", DOCTOR_CHAOS, DOCTOR_MISSING, "look as root; squall chaos heal says what is wrong with an entry", "%s", err.text);
 	left = json_array_size(json_object_get(status, "journal"));
 	if (left > 0)
 		add(checks, "journal", DOCTOR_CHAOS, DOCTOR_NOTE, "squall chaos status names them; squall chaos heal heals those that nobody holds",

@@ -136,7 +136,10 @@ int chaos_lift(struct err *err);
 /** Errors: -ENOPKG the stop file is there, or it is not known; with who, when, and how to lift it */
 int chaos_stopped(struct err *err);
 
-/** {"holders": [{"pid", "fault", "args", "since_ns"}], "journal": [...], "stopped": why no fault is let in, or ""}; new reference. */
+/**
+ * @param ret_status  {"holders": [{"pid", "fault", "args", "since_ns"}], "journal": [...], "stopped": why no fault is let in, or ""}; new reference.
+ * Errors: -EBADMSG the journal, or an entry of it, cannot be read: *ret_status has what can be; -ENOMEM, and *ret_status is NULL.
+ */
 int chaos_status(json_t **ret_status, struct err *err);
 
 /**
