@@ -12,6 +12,7 @@
  * A coordinator that goes on with a run finds IN_FORCE what the record says is, and WAITING what was ASKED and of which no word has come.
  */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -144,6 +145,16 @@ static int64_t end_of(const struct run *run, unsigned int idx)
 	return (int64_t)run->plan.phases[run->plan.phases_nr - 1].end_ns;
 }
 
+/* The evidence of a fault, whatever it says of it. */
+__attribute__((format(printf, 2, 3))) static void tell_why(struct run_fault *f, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(f->evidence, sizeof f->evidence, format, args);
+	va_end(args);
+}
+
 static void finish(struct run *run, unsigned int idx, int64_t at, const char *healed, const char *by, const char *evidence)
 {
 	struct run_fault *f = &run->fault[idx];
@@ -153,7 +164,7 @@ static void finish(struct run *run, unsigned int idx, int64_t at, const char *he
 	(void)snprintf(f->healed, sizeof f->healed, "%s", healed);
 	(void)snprintf(f->healed_by, sizeof f->healed_by, "%s", by);
 	if (evidence && *evidence)
-		(void)snprintf(f->evidence, sizeof f->evidence, "%s", evidence);
+		tell_why(f, "%s", evidence);
 	schedule_store(run);
 }
 
@@ -227,13 +238,13 @@ static void inject(struct run *run, unsigned int idx)
 	if (!host && plan->on[0] == '\0' && strcmp(plan->fault, "none") == 0)
 		host = &run->host[0];
 	if (!host || !host->connected) {
-		(void)snprintf(f->evidence, sizeof f->evidence, "no host '%s' to inject it on", plan->on[0] != '\0' ? plan->on : "(DRBD primary)");
+		tell_why(f, "no host '%s' to inject it on", plan->on[0] != '\0' ? plan->on : "(DRBD primary)");
 		refuse(run, idx);
 		return;
 	}
 	other = hit_on_other_peer(run, idx, host);
 	if (other) {
-		(void)snprintf(f->evidence, sizeof f->evidence, "%s is in force on the other peer of DRBD: never both at once", other);
+		tell_why(f, "%s is in force on the other peer of DRBD: never both at once", other);
 		refuse(run, idx);
 		return;
 	}
@@ -242,7 +253,7 @@ static void inject(struct run *run, unsigned int idx)
 	run_note(run, host->name, "inject", (int)idx, run_now(run), plan->fault);	/* first: whoever dies now, it is known that it may be there */
 	schedule_store(run);
 	if (order(run, idx, host, &err) < 0) {
-		(void)snprintf(f->evidence, sizeof f->evidence, "%s", err.text);
+		tell_why(f, "%s", err.text);
 		refuse(run, idx);
 		return;
 	}
@@ -349,7 +360,7 @@ void schedule_event(struct run *run, struct host *host, int idx, const json_t *e
 		f->inject_ns = at;
 	} else if (strcmp(kind, "verify") == 0 && verdict && (strcmp(f->verified, "confirmed") != 0 || strcmp(verdict, "confirmed") == 0)) {
 		(void)snprintf(f->verified, sizeof f->verified, "%s", verdict);
-		(void)snprintf(f->evidence, sizeof f->evidence, "%s", evidence ? evidence : "");
+		tell_why(f, "%s", evidence ? evidence : "");
 	} else if (strcmp(kind, "healed") == 0 && f->state != FAULT_OVER)
 		finish(run, (unsigned int)idx, at, verdict ? verdict : "inconclusive", chaos_is_instant(name) ? name : f->state == FAULT_LOST ? "lease" : "heal", NULL);
 	else if (strcmp(kind, "failed") == 0) {
@@ -454,7 +465,7 @@ void schedule_host_lost(struct run *run, struct host *host)
 		if (!is_open_on(run, f, host))
 			continue;
 		f->state = f->takes_host ? FAULT_OVER : FAULT_LOST;
-		(void)snprintf(f->evidence, sizeof f->evidence, "the host was lost; it heals by itself when the lease is over");
+		tell_why(f, "the host was lost; it heals by itself when the lease is over");
 	}
 	schedule_store(run);
 }
@@ -476,7 +487,7 @@ void schedule_heal_all(struct run *run)
 		if (f->state == FAULT_WAITING) {
 			f->state = FAULT_OVER;
 			if (!f->ripe)
-				(void)snprintf(f->evidence, sizeof f->evidence, "it was never true that %s", run->profile.faults[i].condition.text);
+				tell_why(f, "it was never true that %s", run->profile.faults[i].condition.text);
 		}
 		if (f->state != FAULT_ASKED && f->state != FAULT_IN_FORCE)
 			continue;
