@@ -52,14 +52,14 @@ $(BUILD)/main.o $(BUILD)/coord/run.o $(BUILD)/coord/agent.o: $(BUILD)/commit
 $(BUILD)/lab/guest.o: $(wildcard lab/guest/*)
 $(BUILD)/report/html.o: $(wildcard report/page/*)
 
-# Unit tests: tests/unit/<layer>/*.c, one program a layer, linked with that layer and common alone. Criterion's own runner leaks now and then when it
-# has two jobs, which the sanitizers would report.
+# Unit tests: tests/unit/<layer>/*.c, one program a layer, linked with that layer and common alone; coord, which is above the others, with all. Criterion's
+# own runner leaks now and then when it has two jobs, which the sanitizers would report.
 LIBS_loadgen := -lnfs	# whose XDR the test server speaks
 unit_objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/$(1)/*.c))
 define UNIT_RULE
-$(BUILD)/tests/unit-$(1): $(call unit_objects,$(1)) $(BUILD)/lib$(1).a $(BUILD)/libcommon.a
+$(BUILD)/tests/unit-$(1): $(call unit_objects,$(1)) $(if $(filter coord,$(1)),$(ARCHIVES),$(BUILD)/lib$(1).a $(BUILD)/libcommon.a)
 	@mkdir -p $$(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $$@ $$(filter %.o,$$^) $(BUILD)/lib$(1).a $(BUILD)/libcommon.a $(LIBS) -lcriterion $(LIBS_$(1))
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LIBS) -lcriterion $(LIBS_$(1))
 unit-$(1): $(BUILD)/tests/unit-$(1)
 	$(Q)$$< --jobs=$(if $(SANITIZE),1,2)
 endef

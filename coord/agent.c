@@ -138,6 +138,8 @@ static int take_profile(struct agent *a, const json_t *body, struct err *err)
 	json_int_t idx, nr, seed;
 	int rc;
 
+	if (!has_role(a, "load"))
+		return 0;	/* it is for the load alone: an agent that is root of a storage host takes no YAML apart */
 	if (json_unpack((json_t *)body, "{s:s, s:s, s:s, s:I, s:I, s:I}", "text", &text, "file", &file, "host", &host, "host_idx", &idx,
 			"hosts_nr", &nr, "seed", &seed) < 0)
 		return err_set(err, -EBADMSG, "agent: a profile message without its fields");
