@@ -391,13 +391,14 @@ int profile_parse(const char *text, const char *file, const char *const sets[], 
 
 int profile_load(const char *path, const char *const sets[], struct profile *ret_profile, struct err *err)
 {
+	struct err said = ERR_INIT;
 	char *text = NULL;
-	int rc = file_read(path, PROFILE_BYTES_MAX, &text, NULL, err);
+	int rc = file_read(path, PROFILE_BYTES_MAX, &text, NULL, &said);
 
 	if (rc == -ENOMEM || rc == -EIO || rc == -EMFILE || rc == -ENFILE)
-		return rc;
-	if (rc < 0)
-		return -EINVAL;	/* a name that cannot be read is a mistake of the command line */
+		return err_set(err, rc, "%s", said.text);
+	if (rc < 0)		/* a name that cannot be read is a mistake of the command line */
+		return err_set(err, -EINVAL, "%s%s", said.text, rc == -ENOENT || rc == -EISDIR ? "; a profile is a YAML file, such as profiles/smoke.yaml" : "");
 	rc = profile_parse(text, path, sets, ret_profile, err);
 	free(text);
 	return rc;

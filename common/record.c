@@ -325,7 +325,7 @@ int record_open(const char *dir, bool write, struct record **ret_record, struct 
 		goto out;
 	if (access(r->path, F_OK) != 0) {
 		rc = -errno;
-		(void)err_set(err, rc, "%s: %s", r->path, rc == -ENOENT ? "there is none; the folder of one run is wanted, such as results/PROFILE/latest" :
+		(void)err_set(err, rc, "%s: %s", r->path, rc == -ENOENT || rc == -ENOTDIR ? "there is none; the folder of one run is wanted, such as results/PROFILE/latest" :
 			      strerror(-rc));
 		goto out;
 	}

@@ -96,8 +96,10 @@ static int load_url(const char *dir, char *ret, size_t bytes, struct err *err)
 	const char *url;
 	int rc = strlen(dir) < DIR_BYTES ? file_read(in(path, dir, "fleet.json"), JSON_BYTES_MAX, &text, NULL, NULL) : -ENAMETOOLONG;
 
+	if (rc == -ENOENT)
+		return err_set(err, -EINVAL, "%s: there is no fleet; squall fleet init %s makes one", dir, dir);
 	if (rc < 0)
-		return err_set(err, rc == -ENOENT ? -EINVAL : rc, "%s: there is no fleet; squall fleet init %s makes one", dir, dir);
+		return err_set(err, rc, "%s: the fleet cannot be read: %s", dir, strerror(-rc));
 	json = json_loads(text, 0, NULL);
 	url = json_string_value(json_object_get(json, "bus"));
 	if (!url || strlen(url) >= bytes)

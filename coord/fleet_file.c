@@ -187,9 +187,14 @@ int fleet_file_load(const char *path, struct fleet_file *ret, struct err *err)
 {
 	struct fleet_file f = { .hosts_nr = 0 };
 	struct yaml *tree = NULL;
+	struct err said = ERR_INIT;
 	char *text = NULL;
-	int rc = strlen(path) < sizeof f.path ? file_read(path, FILE_BYTES_MAX, &text, NULL, err) : err_set(err, -ENAMETOOLONG, "%.40s...: too long", path);
+	int rc = strlen(path) < sizeof f.path ? file_read(path, FILE_BYTES_MAX, &text, NULL, &said) : err_set(&said, -EINVAL, "%.40s...: too long", path);
 
+	if (rc == -ENOENT || rc == -EISDIR)	/* as of a profile, a mistake of the command line */
+		rc = err_set(err, -EINVAL, "%s; squall-fleet(7) shows what such a file says", said.text);
+	else if (rc < 0)
+		rc = err_set(err, rc, "%s", said.text);
 	if (rc == 0)
 		rc = yaml_parse(text, path, &tree, err);
 	if (rc == 0)

@@ -157,15 +157,19 @@ static int build_files(struct build *b, struct manifest *m, unsigned int threads
 /* DIR alone is made: a path whose parent is missing is a mount that is not there, or a slip, and would fill some other disk. */
 static int make_root(const char *dir, struct err *err)
 {
-	char parent[PATH_MAX];
+	char path[PATH_MAX];
 	size_t length = strlen(dir);
+	const char *parent;
 
 	if (mkdir(dir, 0755) == 0 || errno == EEXIST)
 		return 0;
-	if (errno != ENOENT || length >= sizeof parent)
+	if (errno != ENOENT || length >= sizeof path)
 		return err_set(err, -errno, "%s: %s", dir, strerror(errno));
-	memcpy(parent, dir, length + 1);
-	return err_set(err, -ENOPKG, "%s: there is no folder %s: mount it, or make it", dir, dirname(parent));
+	memcpy(path, dir, length + 1);
+	parent = dirname(path);
+	if (access(parent, F_OK) == 0)		/* /proc and the like */
+		return err_set(err, -ENOENT, "%s: no folder can be made in %s", dir, parent);
+	return err_set(err, -ENOPKG, "%s: there is no folder %s: mount it, or make it", dir, parent);
 }
 
 int dataset_build(const char *dir, const struct dataset_spec *spec, uint64_t seed, unsigned int threads_nr,
