@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,6 +25,7 @@
 #include "file.h"
 
 #define KILL_GRACE_NS (200 * NS_PER_MS)
+#define ANSWER_NS (10 * NS_PER_S)	/* a server that is slow is not gone */
 #define CHUNK 4096
 
 struct stream {
@@ -265,4 +267,25 @@ int exec_child(int (*work)(int fd, void *arg), void *arg, uint64_t timeout_ns, s
 	int rc = run(&job, NULL, timeout_ns, ret, err);
 
 	return rc == -ETIMEDOUT ? err_set(err, rc, "a child did not end within %.1f s", (double)timeout_ns / 1e9) : rc;
+}
+
+static int ask_path(int fd, void *arg)
+{
+	struct statvfs v;
+
+	(void)fd;
+	(void)statvfs(arg, &v);		/* NFS asks the server; stat(2) may have its answer from a cache */
+	return 0;
+}
+
+int exec_path_answers(const char *path, struct err *err)
+{
+	struct exec_result result = EXEC_RESULT_INIT;
+	struct err said = ERR_INIT;
+	int rc = exec_child(ask_path, (void *)(uintptr_t)path, ANSWER_NS, &result, &said);
+
+	exec_result_release(&result);
+	if (rc == -ETIMEDOUT)
+		return err_set(err, rc, "%s does not answer within 10 s, as a mount does whose server is gone: squall doctor looks at each, and at its server", path);
+	return rc < 0 ? err_set(err, rc, "%s: %s", path, said.text) : 0;
 }

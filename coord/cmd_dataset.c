@@ -11,6 +11,7 @@
 
 #include "command.h"
 #include "err.h"
+#include "exec.h"
 #include "load.h"
 #include "profile.h"
 #include "units.h"
@@ -103,6 +104,23 @@ static int parse_jobs(const char *text, unsigned int *ret, struct err *err)
 	return 0;
 }
 
+static int do_verb(const char *verb, const char *dir, const char *path, unsigned int jobs, struct err *err)
+{
+	int rc = exec_path_answers(dir, err);
+
+	if (rc < 0)
+		return rc;
+	if (strcmp(verb, "build") == 0)
+		return build(dir, path, jobs, err);
+	if (strcmp(verb, "verify") == 0)
+		return verify(dir, jobs, err);
+	if (strcmp(verb, "remove") == 0)
+		return dataset_remove(dir, err);
+	if (strcmp(verb, "scan") == 0)
+		return scan(dir, err);
+	return command_unknown(err, "dataset: the verb", verb, (const char *const[]){ "build", "verify", "remove", "scan", NULL });
+}
+
 int cmd_dataset(int argc, char **argv)
 {
 	static const struct option long_options[] = { { "profile", required_argument, NULL, 'p' },
@@ -123,20 +141,10 @@ int cmd_dataset(int argc, char **argv)
 		else
 			path = optarg;
 	}
-	if (rc < 0)
-		;
-	else if (argc - optind != 2)
+	if (rc == 0 && argc - optind != 2)
 		rc = err_set(&err, -EINVAL, "dataset wants a verb and a folder; see squall dataset --help");
-	else if (strcmp(argv[optind], "build") == 0)
-		rc = build(argv[optind + 1], path, jobs, &err);
-	else if (strcmp(argv[optind], "verify") == 0)
-		rc = verify(argv[optind + 1], jobs, &err);
-	else if (strcmp(argv[optind], "remove") == 0)
-		rc = dataset_remove(argv[optind + 1], &err);
-	else if (strcmp(argv[optind], "scan") == 0)
-		rc = scan(argv[optind + 1], &err);
-	else
-		rc = command_unknown(&err, "dataset: the verb", argv[optind], (const char *const[]){ "build", "verify", "remove", "scan", NULL });
+	if (rc == 0)
+		rc = do_verb(argv[optind], argv[optind + 1], path, jobs, &err);
 	if (rc < 0)
 		fprintf(stderr, "squall: %s\n", err.text);
 	return (int)err_exit_status(rc);

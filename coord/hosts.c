@@ -113,8 +113,10 @@ static int build_dataset(struct run *run, const char *dir, struct err *err)
 static int open_local(struct run *run, const char *dir, struct err *err)
 {
 	struct host *host = &run->host[0];
-	int rc = run->profile.read_only ? 0 : build_dataset(run, dir, err);
+	int rc = exec_path_answers(dir, err);
 
+	if (rc == 0 && !run->profile.read_only)
+		rc = build_dataset(run, dir, err);
 	if (rc < 0)
 		return rc;
 	run->hosts_nr = 1;

@@ -11,6 +11,7 @@
 
 #include "clock.h"
 #include "err.h"
+#include "exec.h"
 #include "file.h"
 #include "hist.h"
 #include "report.h"
@@ -52,7 +53,9 @@ static int open_record(struct run *run, struct err *err)
 	(void)snprintf(run->run_name, sizeof run->run_name, "%s-%llu", stamp, (unsigned long long)run->profile.seed);
 	(void)snprintf(run->final_dir, sizeof run->final_dir, "%s/%s/%s", run->options->out, run->profile.name, run->run_name);
 	(void)snprintf(run->dir, sizeof run->dir, "%s/%s/%s.partial", run->options->out, run->profile.name, run->run_name);
-	rc = record_create(run->dir, &run->record, &said);
+	rc = exec_path_answers(run->options->out, &said);
+	if (rc == 0)
+		rc = record_create(run->dir, &run->record, &said);
 	if (rc < 0)
 		return err_set(err, rc, "%s; --out DIR puts the record elsewhere", said.text);
 	rc = profile_print(&run->profile, &text);

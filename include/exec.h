@@ -53,6 +53,12 @@ void exec_result_release(struct exec_result *result);
 int exec_child(int (*work)(int fd, void *arg), void *arg, uint64_t timeout_ns, struct exec_result *ret, struct err *err);
 
 /**
+ * Whether the file system of a path answers at all, within 10 s: asked by a child, before this process goes there itself. A path that is not there is fine.
+ * Errors: -ETIMEDOUT with the sentence; -errno when there is no child.
+ */
+int exec_path_answers(const char *path, struct err *err);
+
+/**
  * The absolute path of a program of the system: looked for in /usr/sbin, /usr/bin, /sbin, /bin in this order, never in PATH.
  * @return 0 or -ENOENT.
  */
