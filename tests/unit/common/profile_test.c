@@ -325,7 +325,7 @@ Test(profile, a_missing_file_is_named)
 	struct err err = ERR_INIT;
 
 	cr_assert_eq(profile_load("/no/such.yaml", NULL, &p, &err), -EINVAL);
-	cr_assert_str_eq(err.text, "/no/such.yaml: No such file or directory");
+	cr_assert_str_eq(err.text, "/no/such.yaml: No such file or directory; a profile is a YAML file, such as profiles/smoke.yaml");
 }
 
 #define WITH_JOB(job) "name: t\ndataset: {sites: 2}\njobs:\n  a: " job "\nphases: [{name: baseline, for: 1s}, {name: end, for: 1s}]\nfaults: []\n"
