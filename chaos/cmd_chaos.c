@@ -51,7 +51,10 @@ static const char usage[] =
 	"  --allow-reboot  let a fault be injected that only a reboot heals\n"
 	"  --boot          said by the boot: what a reboot has taken away is struck out\n"
 	"  --lift          of stop-all: let faults in again\n"
-	"  --help          print this\n";
+	"  --help          print this\n"
+	"\n"
+	"Exit status: 0 done (inject: proved in force and healed; audit: the log is intact), 1 inject: it did not take effect, audit: somebody changed the log,\n"
+	"2 usage, 3 broken or not healed, 4 inject: it was not in force all the time, 77 this host cannot do it, or may not.\n";
 
 struct options {
 	bool json, dry_run, allow_reboot, boot, lift, help;

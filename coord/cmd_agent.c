@@ -34,7 +34,9 @@ static const char help[] =
 	"  --role LIST         load,chaos,observe or some of them\n"
 	"  --name NAME         what the record calls this host (default: local); not with --identity\n"
 	"  --dir DIR           the dataset as this host sees it; needed by the role load\n"
-	"  --help              this text\n";
+	"  --help              this text\n"
+	"\n"
+	"Exit status: 0 its coordinator on fd:N is done with it, or SIGTERM, 2 usage, 3 broken, 77 needs missing.\n";
 
 static int serve_socket(const struct agent_options *options, int fd, struct err *err)
 {

@@ -30,7 +30,9 @@ static const char help[] =
 	"  scan     print the dataset: of a profile that comes nearest to a tree that is there; follows no link, opens no file\n"
 	"\n"
 	"  --profile FILE  whose dataset and seed\n"
-	"  --jobs N        threads, 1 to 256 (default 8)\n";
+	"  --jobs N        threads, 1 to 256 (default 8)\n"
+	"\n"
+	"Exit status: 0 done, 2 usage or profile error, 3 broken, or verify has found a file that is missing or changed, 77 a mount is missing.\n";
 
 /* A live line on a terminal; elsewhere a line each tenth of the whole. */
 static void progress(uint64_t done, uint64_t total)

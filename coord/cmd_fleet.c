@@ -37,7 +37,9 @@ static const char help[] =
 	"\n"
 	"  --bus URL    of init: where the broker is reached by all (default: mqtts://127.0.0.1:8883)\n"
 	"  --json       of status: print JSON\n"
-	"  --on FILE    of deploy, upgrade and remove: the hosts, see squall-fleet(7)\n";
+	"  --on FILE    of deploy, upgrade and remove: the hosts, see squall-fleet(7)\n"
+	"\n"
+	"Exit status: 0 done, 1 status: an agent is not there, 2 usage or fleet file error, 3 broken, or a host has failed, 77 a package is missing.\n";
 
 static int do_init(const char *dir, const char *url, struct err *err)
 {

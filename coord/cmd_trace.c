@@ -16,7 +16,9 @@ static const char help[] =
 	"\n"
 	"Prints a trace of the calls of NFS in FILE (-: stdin), for the trace: of a job; says on stderr what is in it, and the dataset: of about its shape.\n"
 	"\n"
-	"  --from FORMAT  nfsdump: its text; tshark: its JSON, see squall-traces(7)\n";
+	"  --from FORMAT  nfsdump: its text; tshark: its JSON, see squall-traces(7)\n"
+	"\n"
+	"Exit status: 0 done, 2 usage, or this is no such capture, 3 broken.\n";
 
 static const char *const formats[] = { "nfsdump", "tshark", NULL };
 
