@@ -129,17 +129,24 @@ static void print_storage(const struct run *run)
 		fprintf(stderr, ", oldest request %s", units_format_ns((uint64_t)run->oldest_request_ns, text, sizeof text));
 }
 
+/* "-" of what there is none: no op was done in this second, or none is in flight. */
+static const char *time_or_none(bool any, uint64_t ns, char *ret, size_t bytes)
+{
+	return any ? units_format_ns(ns, ret, bytes) : "-";
+}
+
 void progress_line(struct run *run, int64_t now)
 {
 	char p99[24], oldest[24];
 	bool terminal = isatty(STDERR_FILENO);
+	uint64_t oldest_ns = oldest_op(run);
 
 	if (run->options->quiet)
 		return;
 	fprintf(stderr, "%s%-9s %4lld s  %6llu done/s  p99 %-8s oldest in flight %-8s", terminal ? "\r\033[K" : "",
 		run->phase < (int)run->plan.phases_nr ? run->plan.phases[run->phase].name : "end", (long long)(now / (int64_t)NS_PER_S),
-		(unsigned long long)run->second->count, units_format_ns(hist_quantile(run->second, 0.99), p99, sizeof p99),
-		units_format_ns(oldest_op(run), oldest, sizeof oldest));
+		(unsigned long long)run->second->count, time_or_none(run->second->count > 0, hist_quantile(run->second, 0.99), p99, sizeof p99),
+		time_or_none(oldest_ns > 0, oldest_ns, oldest, sizeof oldest));
 	print_storage(run);
 	if (!terminal)
 		fputc('\n', stderr);

@@ -320,21 +320,22 @@ static void print_hung(const json_t *v, FILE *out)
 		(void)fprintf(out, "  and %zu more in verdict.json\n", json_array_size(list) - HUNG_SHOWN);
 }
 
-static double mib(const json_t *object, const char *key)
+static const char *bytes_of(const json_t *object, const char *key, char *ret, size_t bytes)
 {
-	return json_number_value(json_object_get(object, key)) / (1024 * 1024);
+	return units_format_bytes((uint64_t)json_integer_value(json_object_get(object, key)), ret, bytes);
 }
 
 static void print_host(const json_t *host, FILE *out)
 {
-	char lag[24], error[24];
+	char lag[24], error[24], cached[24], memory[24];
 
 	(void)fprintf(out, "  %-12s clock known to %s%s%s", text_of(host, "name"),
 		      units_format_ns((uint64_t)number_of(host, "offset_error_ns"), error, sizeof error),
 		      json_is_integer(json_object_get(host, "lag_p99_ns")) ? ", lag p99 " : "",
 		      json_is_integer(json_object_get(host, "lag_p99_ns")) ? units_format_ns((uint64_t)number_of(host, "lag_p99_ns"), lag, sizeof lag) : "");
 	if (json_is_integer(json_object_get(host, "cached_at_start_bytes")))
-		(void)fprintf(out, ", %.3g of %.3g MiB cached at the start", mib(host, "cached_at_start_bytes"), mib(host, "memory_bytes"));
+		(void)fprintf(out, ", %s of %s cached at the start", bytes_of(host, "cached_at_start_bytes", cached, sizeof cached),
+			      bytes_of(host, "memory_bytes", memory, sizeof memory));
 	(void)fputc('\n', out);
 }
 
@@ -354,11 +355,12 @@ static const json_t *worst_host(const json_t *hosts, const char *key)
 static void print_hosts(const json_t *v, FILE *out)
 {
 	const json_t *host, *dataset = json_object_get(v, "dataset"), *hosts = json_object_get(v, "hosts");
+	char size[24];
 	size_t i;
 
 	(void)fputs("\nhosts\n", out);
-	if (mib(dataset, "bytes") > 0)
-		(void)fprintf(out, "  dataset      %.3g MiB, caches %s\n", mib(dataset, "bytes"), strcmp(text_of(dataset, "cache"), "cold") == 0 ? "dropped before the load" : "as they were");
+	if (number_of(dataset, "bytes") > 0)
+		(void)fprintf(out, "  dataset      %s, caches %s\n", bytes_of(dataset, "bytes", size, sizeof size), strcmp(text_of(dataset, "cache"), "cold") == 0 ? "dropped before the load" : "as they were");
 	if (json_array_size(hosts) > HOSTS_SHOWN) {
 		(void)fprintf(out, "  %zu; whose clock is known worst and whose lag is greatest (all are in verdict.json):\n", json_array_size(hosts));
 		print_host(worst_host(hosts, "offset_error_ns"), out);
