@@ -204,7 +204,7 @@ static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 }
 
 static const struct fault_arg args[] = {
-	{ "threads", ARG_COUNT, 1, HOLD_MAX, NULL, NULL, NULL, "how many hang" },
+	{ "threads", ARG_COUNT, 1, HOLD_MAX, "4", NULL, NULL, "how many hang" },	/* half of those of a server for which nobody set it: nfs.conf(5) */
 	{ .name = NULL },
 };
 static const char *const needs[] = { NULL };
