@@ -35,6 +35,8 @@ static void on_hello(struct run *run, struct host *host, const json_t *body)
 		return;
 	host->synced = false;		/* another boot, another clock */
 	host->ping_best_ns = 0;
+	host->kept_of_before = true;
+	host_ask_again(run, host);
 	schedule_host_back(run, host);
 }
 
@@ -70,6 +72,8 @@ static void on_pong(struct run *run, struct host *host, const json_t *body, uint
 	trip = at_ns - sent;
 	offset = (int64_t)(sent + trip / 2) - theirs;
 	host->synced = true;
+	if (host->kept_of_before)	/* nor of the boot before */
+		return;
 	if (host->ping_best_ns != 0)
 		check_clock(run, host, offset, trip / 2, at_ns);
 	if (host->ping_best_ns != 0 && trip > host->ping_best_ns) {
@@ -199,10 +203,14 @@ static void on_collected(struct run *run, struct host *host, const json_t *body)
 		run_note(run, host->name, "note", -1, run_now(run), error);
 		progress_say(run, "%s: %s", host->name, error);
 	}
-	if (json_is_true(json_object_get(body, "more")) && host->told > before)
+	if (json_is_true(json_object_get(body, "more")) && host->told > before) {
 		host_ask_again(run, host);
-	else
-		host->collected = true;
+		return;
+	}
+	host->collected = true;
+	if (host->kept_of_before)	/* what it sees from now on has a higher number, and is of another clock */
+		(void)bus_send(run->bus, host->name, "observe", json_object());
+	host->kept_of_before = false;
 }
 
 static void take(struct run *run, struct host *host, const char *kind, json_t *body, uint64_t at_ns)

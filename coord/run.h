@@ -70,6 +70,7 @@ struct host {
 	bool has_final;
 	uint64_t told, kept;		/* up to which number it has told us, and all of it is in the record for good; see told.h */
 	bool goes_on;			/* it said that it is in this run */
+	bool kept_of_before;		/* rebooted: what it had kept, by the clock of the boot before, is still to come */
 	bool collected;			/* what it had kept of the run has come again, all of it */
 	uint64_t ok;			/* pages and ops done since T0 */
 	json_t *last;			/* last interval */

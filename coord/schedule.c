@@ -414,7 +414,6 @@ void schedule_host_back(struct run *run, struct host *host)
 	host->rebooting = false;
 	run_note(run, host->name, "back", -1, now, "the agent answers again, the boot id has changed");
 	progress_say(run, "back: %s", host->name);
-	(void)bus_send(run->bus, host->name, "observe", json_object());
 	(void)bus_send(run->bus, host->name, "journal", NULL);
 	run->nfsd_threads = 0;
 	for (unsigned int i = 0; i < run->profile.faults_nr; i++) {

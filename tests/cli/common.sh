@@ -17,7 +17,7 @@ settle() { # the last claim of a test is settled by its end
 	claimed=
 }
 problem() {
-	printf 'tests/cli/%s: %s%s\n' "${0##*/}" "${claimed:+$claimed: }" "$*"
+	printf '%s: %s%s\n' "$0" "${claimed:+$claimed: }" "$*"
 	failed=1 holds=false
 }
 is() { # FILE JQ-EXPRESSION that must be true [OPTION of jq...]
