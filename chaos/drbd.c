@@ -216,6 +216,12 @@ bool drbd_has_disk(const struct drbd_line *line)
 	return true;
 }
 
+/* Source: drbd_proc.c, state.user_isp */
+bool drbd_is_sync_paused(const struct drbd_line *line)
+{
+	return strlen(line->flags) > 3 && line->flags[3] == 'u';
+}
+
 int drbd_add_linked(const struct fault_run *run, struct plan *plan, struct err *err)
 {
 	const char *resource = fault_resource(run);

@@ -56,7 +56,7 @@ struct drbd_line {
 	char state[24];		/* "Connected" */
 	char role[12];		/* of this host: "Primary" */
 	char disks[40];		/* "UpToDate/UpToDate": this host's, then the peer's */
-	char flags[8];		/* "r-----"; 's' in the first place: I/O is suspended */
+	char flags[8];		/* "r-----"; 's' in the first place: I/O is suspended; 'u' in the fourth: the resync is paused here */
 	uint64_t oos_kib;	/* what is out of sync */
 };
 
@@ -74,6 +74,9 @@ bool drbd_is_linked(const char *state);
 
 /** Whether this host has a disk, be it out of date. */
 bool drbd_has_disk(const struct drbd_line *line);
+
+/** Whether it was told here to resync nothing. */
+bool drbd_is_sync_paused(const struct drbd_line *line);
 
 /** Of a fault that can end the connection: it is healed when the peers talk to each other again. Adds nothing where they do not now. Errors: as drbd_line() */
 int drbd_add_linked(const struct fault_run *run, struct plan *plan, struct err *err);

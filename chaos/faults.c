@@ -24,6 +24,7 @@ const struct fault *const faults[] = {
 	&fault_drbd_disconnect,
 	&fault_drbd_suspend_io,
 	&fault_drbd_resync_storm,
+	&fault_drbd_resync_pause,
 	&fault_drbd_verify_storm,
 	&fault_drbd_peer_disk_slow,
 	&fault_drbd_peer_disk_freeze,

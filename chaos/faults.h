@@ -79,7 +79,7 @@ struct fault {
 
 extern const struct fault *const faults[];	/* NULL-terminated: the table of contents */
 extern const struct fault fault_none, fault_drbd_link_delay, fault_drbd_link_loss, fault_drbd_link_rate, fault_drbd_link_cut, fault_drbd_disconnect,
-	fault_drbd_suspend_io, fault_drbd_resync_storm, fault_drbd_verify_storm, fault_drbd_peer_disk_slow, fault_drbd_peer_disk_freeze, fault_nfsd_threads, fault_nfsd_hang, fault_nfs_port_cut,
+	fault_drbd_suspend_io, fault_drbd_resync_storm, fault_drbd_resync_pause, fault_drbd_verify_storm, fault_drbd_peer_disk_slow, fault_drbd_peer_disk_freeze, fault_nfsd_threads, fault_nfsd_hang, fault_nfs_port_cut,
 	fault_drbd_data_stall, fault_drbd_ack_delay, fault_drbd_packet_drop, fault_disk_slow, fault_disk_freeze, fault_disk_error, fault_nfsd_kill, fault_nfsd_stop, fault_nfsd_restart, fault_nfs_freeze, fault_nfs_unexport,
 	fault_nfs_upcall_stall, fault_nfs_callback_cut, fault_nfs_client_expire, fault_nfs_unlock,
 	fault_net_delay, fault_net_loss, fault_net_rate, fault_net_corrupt, fault_net_duplicate, fault_net_reorder, fault_net_cut, fault_conn_kill, fault_server_cache_drop, fault_client_pause, fault_client_restart,

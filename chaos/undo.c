@@ -189,6 +189,11 @@ static int plan_drbd_resume(const json_t *op, struct plan *plan, struct err *err
 	return plan_add_run(plan, err, "drbdadm resume-io %s", op_text(op, "resource"));
 }
 
+static int plan_drbd_resume_sync(const json_t *op, struct plan *plan, struct err *err)
+{
+	return plan_add_run(plan, err, "drbdadm resume-sync %s", op_text(op, "resource"));
+}
+
 /* A path stands in a command as one word. */
 static int check_path(const json_t *op, struct err *err)
 {
@@ -518,6 +523,17 @@ static enum fault_verdict prove_drbd_resume(const json_t *op, char *evidence, si
 	return line.flags[0] == 's' ? FAULT_MISMATCH : FAULT_CONFIRMED;
 }
 
+static enum fault_verdict prove_drbd_resume_sync(const json_t *op, char *evidence, size_t bytes)
+{
+	struct err e = ERR_INIT;
+	struct drbd_line line;
+
+	if (drbd_line(op_text(op, "resource"), &line, &e) < 0)
+		return unknown(&e, evidence, bytes);
+	(void)snprintf(evidence, bytes, "%s is %s, flags %s", op_text(op, "resource"), line.state, line.flags);
+	return drbd_is_sync_paused(&line) ? FAULT_MISMATCH : FAULT_CONFIRMED;
+}
+
 static enum fault_verdict prove_nft_gone(const json_t *op, char *evidence, size_t bytes)
 {
 	struct err e = ERR_INIT;
@@ -604,6 +620,7 @@ static const struct opcode opcodes[] = {
 	{ "DRBD_RATES", plan_drbd_rates, prove_drbd_rates, false },
 	{ "DRBD_LINKED", plan_nothing, prove_drbd_linked, false },	/* by itself, once nothing is in its way */
 	{ "DRBD_RESUME", plan_drbd_resume, prove_drbd_resume, false },
+	{ "DRBD_RESUME_SYNC", plan_drbd_resume_sync, prove_drbd_resume_sync, false },
 	{ "NFSD_THREADS", plan_nfsd_threads, prove_nfsd_threads, false },
 	{ "FS_THAW", plan_fs_thaw, prove_fs_thaw, false },
 	{ "EXPORTS", plan_exports, prove_exports, false },

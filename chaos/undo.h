@@ -12,7 +12,8 @@
  *	{"op": "DRBD_ATTACH", "resource"}		proved: this host has its disk again, be it to resync
  *	{"op": "DRBD_VERIFY_END", "resource"}		a disconnect ends it; proved: no verify is under way
  *	{"op": "DRBD_RATES", "resource", "plan_ahead", "rate", "min"}	proved: DRBD has these settings
- *	{"op": "DRBD_RESUME", "minor"}			proved: I/O is not suspended
+ *	{"op": "DRBD_RESUME", "resource"}		proved: I/O is not suspended
+ *	{"op": "DRBD_RESUME_SYNC", "resource"}		proved: the resync is not paused here
  *	{"op": "NFSD_THREADS", "threads"}		proved: so many threads
  *	{"op": "FS_THAW", "path"}			proved: FITHAW finds nothing frozen, and no freeze is under way
 	{"op": "EXPORTS", "path", "lines"}		proved: the lines of exportfs -s about the path are those

@@ -18,7 +18,9 @@ static const char proc[] =
 	"    ns:2048 nr:0 dw:2048 dr:12 al:3 bm:0 lo:0 pe:1 ua:0 ap:1 ep:1 wo:d oos:12\n"
 	" 1: cs:Unconfigured\n"
 	" 2: cs:StandAlone ro:Primary/Unknown ds:UpToDate/DUnknown   s-----\n"
-	"    ns:0 nr:0 dw:0 dr:0 al:0 bm:0 lo:0 pe:0 ua:0 ap:0 ep:1 wo:d oos:0\n";
+	"    ns:0 nr:0 dw:0 dr:0 al:0 bm:0 lo:0 pe:0 ua:0 ap:0 ep:1 wo:d oos:0\n"
+	" 4: cs:PausedSyncS ro:Primary/Secondary ds:UpToDate/Inconsistent C r--u-\n"
+	" 5: cs:PausedSyncT ro:Secondary/Primary ds:Inconsistent/UpToDate C r-p--\n";
 
 Test(drbd, a_line_is_found_by_its_minor)
 {
@@ -38,6 +40,18 @@ Test(drbd, a_line_is_found_by_its_minor)
 	cr_assert_eq(drbd_parse_line(proc, 3, &line), -ENOENT);
 	cr_assert_eq(drbd_parse_line("", 0, &line), -ENOENT);
 	cr_assert_eq(drbd_parse_line(" 0: cs:Connected ro:a/b ds:b", 0, &line), -ENOENT, "it is cut short");
+}
+
+Test(drbd, a_resync_is_paused_by_the_side_that_was_told)
+{
+	struct drbd_line line;
+
+	cr_assert_eq(drbd_parse_line(proc, 0, &line), 0);
+	cr_expect_not(drbd_is_sync_paused(&line));
+	cr_assert_eq(drbd_parse_line(proc, 4, &line), 0);
+	cr_expect(drbd_is_sync_paused(&line));
+	cr_assert_eq(drbd_parse_line(proc, 5, &line), 0);
+	cr_expect_not(drbd_is_sync_paused(&line), "its peer was told");
 }
 
 Test(drbd, rates_are_read_as_they_are_written)

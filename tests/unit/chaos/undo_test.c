@@ -96,6 +96,12 @@ Test(undo, rates_of_drbd_are_words)
 	expect("[{\"op\": \"DRBD_RATES\", \"resource\": \"r0\", \"plan_ahead\": \"20\", \"rate\": \"250k\"}]", NULL);
 }
 
+Test(undo, a_resync_goes_on_by_the_name_of_its_resource)
+{
+	expect("[{\"op\": \"DRBD_RESUME_SYNC\", \"resource\": \"r0\"}]", "drbdadm resume-sync r0\n");
+	expect("[{\"op\": \"DRBD_RESUME_SYNC\", \"resource\": \"r0 --force\"}]", NULL);
+}
+
 Test(undo, what_is_no_opcode_is_refused)
 {
 	expect("[{\"op\": \"REBOOT\"}]", NULL);
