@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "err.h"
@@ -52,6 +53,11 @@ static int note_threads(struct restart *restart, struct err *err)
 	return 0;
 }
 
+static bool ends_grace(const struct fault_run *run)
+{
+	return strcmp(fault_arg_text(run, "grace"), "end") == 0;
+}
+
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
 	struct restart *restart = calloc(1, sizeof *restart);
@@ -60,10 +66,14 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 	run->state = restart;
 	if (!restart)
 		return err_set(err, -ENOMEM, "out of memory");
+	if (ends_grace(run) && !run->dry && access(GRACE_ENDED, W_OK) < 0)
+		return err_set(err, -ENOPKG, "this kernel does not let the grace period be ended: %s: %s", GRACE_ENDED, strerror(errno));
 	rc = nfsd_add_serving(run, plan, err);
 	if (rc == 0 && !run->dry)
 		rc = note_threads(restart, err);
-	return rc < 0 ? rc : undo_plan(plan->undo, plan, err);
+	if (rc == 0)
+		rc = undo_plan(plan->undo, plan, err);
+	return rc < 0 || !ends_grace(run) ? rc : plan_add_write(plan, GRACE_ENDED, "Y", err);
 }
 
 static bool is_of_before(const struct restart *restart, pid_t pid)
@@ -89,6 +99,7 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 {
 	struct restart *restart = run->state;
 	int nr = tool_pids("nfsd", restart->now, THREADS_MAX), left = 0;
+	bool in_grace;
 
 	if (nr < 0 || nr > THREADS_MAX) {
 		(void)snprintf(evidence, bytes, "cannot look for the threads of nfsd");
@@ -96,20 +107,25 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 	}
 	for (int i = 0; i < nr; i++)
 		left += is_of_before(restart, restart->now[i]);
+	in_grace = has_grace_period();
 	(void)snprintf(evidence, bytes, "%d of %d nfsd threads have ended, %d are new%s", restart->nr - left, restart->nr, nr - left,
-		       has_grace_period() ? "; the grace period of NFSv4 has begun" : "");
-	return left == 0 && nr == restart->nr ? FAULT_CONFIRMED : FAULT_MISMATCH;
+		       in_grace ? "; the grace period of NFSv4 has begun" : ends_grace(run) ? "; the grace period of NFSv4 is over" : "");
+	return left == 0 && nr == restart->nr && !(in_grace && ends_grace(run)) ? FAULT_CONFIRMED : FAULT_MISMATCH;
 }
 
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
-	(void)run;
 	(void)snprintf(ret, bytes, "DRBD is not touched and stays Connected. Connections end, and what was not answered is sent again over new ones: no request fails on a"
-		       " hard mount. NFSv4 clients reclaim their state, and wait for the grace period (90s) for anything new. While threads are blocked, the stop waits"
-		       " for them in the kernel");
+		       " hard mount. NFSv4 clients %s. While threads are blocked, the stop waits for them in the kernel",
+		       ends_grace(run) ? "that have not reclaimed their state by then lose it, locks and all"
+				       : "reclaim their state, and wait for the grace period (90s) for anything new");
 }
 
-static const struct fault_arg args[] = { { .name = NULL } };
+static const char *const grace_names[] = { "keep", "end", NULL };
+static const struct fault_arg args[] = {
+	{ "grace", ARG_ENUM, 0, 0, "keep", grace_names, NULL, "the grace period of NFSv4: as long as it is, or over at once" },
+	{ .name = NULL },
+};
 static const char *const needs[] = { "ss", NULL };
 
 const struct fault fault_nfsd_restart = {
