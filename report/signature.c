@@ -268,8 +268,8 @@ static void tell(const struct signature_line *line, struct metrics *metrics, con
 		(void)snprintf(ret->evidence, sizeof ret->evidence, "%s was not measured from %.0f to %.0f s", metric_table[metric].name, (double)from / 1e9,
 			       (double)to / 1e9);
 	else
-		(void)snprintf(ret->evidence, sizeof ret->evidence, "%s was %s to %s from %.0f to %.0f s%s", metric_table[metric].name, low, high,
-			       (double)from / 1e9, (double)to / 1e9, ret->held ? ", and the line true all that time" : "");
+		(void)snprintf(ret->evidence, sizeof ret->evidence, "%s was %s%s%s from %.0f to %.0f s%s", metric_table[metric].name, low,
+			       strcmp(low, high) == 0 ? "" : " to ", strcmp(low, high) == 0 ? "" : high, (double)from / 1e9, (double)to / 1e9, ret->held ? ", and the line true all that time" : "");
 	if (!ret->held && span->best_ns >= 0 && line->for_ns > 0)
 		(void)snprintf(ret->evidence + strlen(ret->evidence), sizeof ret->evidence - strlen(ret->evidence), "; the line was true for %.0f s at most",
 			       (double)span->best_ns / 1e9);

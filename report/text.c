@@ -108,7 +108,8 @@ static long long errors_of(const json_t *counts)
 	return all;
 }
 
-static void print_row(const char *name, const json_t *counts, FILE *out)
+/* @return whether one of its percentiles is a lower bound */
+static bool print_row(const char *name, const json_t *counts, FILE *out)
 {
 	const json_t *response = json_object_get(counts, "response");
 	char p50[32], p99[32], p999[32], most[32];
@@ -119,6 +120,7 @@ static void print_row(const char *name, const json_t *counts, FILE *out)
 	format_quantile(response, "max", most, sizeof most);
 	(void)fprintf(out, "%-22s %8lld %8lld %6lld %7lld %7lld %10s %10s %10s %9s\n", name, number_of(counts, "due"), number_of(counts, "ok"), errors_of(counts),
 		      number_of(counts, "unknown"), number_of(counts, "in_flight") + number_of(counts, "not_issued"), p50, p99, p999, most);
+	return *p50 == '>' || *p99 == '>' || *p999 == '>' || *most == '>';
 }
 
 /* Jobs that another engine did than they name. */
@@ -167,18 +169,20 @@ static void print_jobs(const json_t *v, FILE *out)
 	const char *name, *phase;
 	const json_t *job, *part;
 	char label[64];
+	bool bounds = false;
 
 	(void)fprintf(out, "\n%-22s %8s %8s %6s %7s %7s %10s %10s %10s %9s\n", "response time", "due", "ok", "errors", "unknown", "waiting", "p50", "p99", "p99.9",
 		      "max");
 	json_object_foreach(json_object_get((json_t *)(uintptr_t)v, "jobs"), name, job) {
-		print_row(name, job, out);
+		bounds |= print_row(name, job, out);
 		json_object_foreach(json_object_get(job, "phases"), phase, part) {
 			(void)snprintf(label, sizeof label, "  %s", phase);
 			if (number_of(part, "due") > 0)
-				print_row(label, part, out);
+				bounds |= print_row(label, part, out);
 		}
 	}
-	(void)fputs("  >= is a lower bound: so many were still in flight, timed out or never issued that the percentile was not reached\n", out);
+	if (bounds)
+		(void)fputs("  >= is a lower bound: so many were still in flight, timed out or never issued that the percentile was not reached\n", out);
 	print_retries(v, out);
 	print_engines(v, out);
 }
@@ -231,16 +235,20 @@ static void print_course(const json_t *v, FILE *out)
 {
 	const json_t *layers = json_object_get(v, "layers"), *herd = json_object_get(v, "herd"), *recovery = json_object_get(v, "recovery"), *of_job, *ratio;
 	const char *job, *phase;
+	bool first = true;
 	char text[24];
 
 	if (json_array_size(json_object_get(v, "faults")) == 0)
 		return;
-	(void)fprintf(out, "\nlayers                                               baseline   under fault\n");
 	for (const struct layer *l = layer_rows; l->key; l++) {
 		const json_t *row = json_object_get(layers, l->key), *base = json_object_get(row, "baseline"), *under = json_object_get(row, "under_fault");
 
-		if (l->what && json_is_number(base) && json_is_number(under))
-			(void)fprintf(out, "  %-50s %8.3g%-2s %9.3g%s\n", l->what, json_number_value(base) * l->scale, l->unit, json_number_value(under) * l->scale, l->unit);
+		if (!l->what || !json_is_number(base) || !json_is_number(under))
+			continue;
+		if (first)
+			(void)fputs("\nlayers                                               baseline   under fault\n", out);
+		first = false;
+		(void)fprintf(out, "  %-50s %8.3g%-2s %9.3g%s\n", l->what, json_number_value(base) * l->scale, l->unit, json_number_value(under) * l->scale, l->unit);
 	}
 	(void)fputs("\nagainst the baseline\n", out);
 	json_object_foreach(json_object_get((json_t *)(uintptr_t)v, "ratios"), job, of_job)
