@@ -556,12 +556,12 @@ Test(engines, who_has_had_all_attempts_is_unknown_at_the_age_of_all_of_them)
 	each_engine(check_last_tries);
 }
 
-/* A run of at most 2 s by its plan; the rest is for a machine that does other things besides. */
+/* A run of at most 2 s by its plan, in which something never returns; the rest is for a machine that does other things besides. */
 static void assert_on_time(const struct fixture *f, const struct engine *e)
 {
 	uint64_t took_ms = (clock_mono_ns() - f->t0_ns) / NS_PER_MS;
 
-	cr_assert_lt(took_ms, 8000, "%s: the run took %lu ms", e->name, took_ms);
+	cr_assert_lt(took_ms, 30000, "%s: the run took %lu ms", e->name, took_ms);
 }
 
 /* One file of ten hangs: what hangs is listed, and the load on the others goes on to its end. */
