@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "agent.h"
+#include "chaos.h"
 #include "clock.h"
 #include "err.h"
 #include "exec.h"
@@ -110,11 +111,27 @@ static int build_dataset(struct run *run, const char *dir, struct err *err)
 	return rc;
 }
 
+/* What this host cannot do, or may not, is known before the load and not after it, by a verdict that is void. */
+static int probe_faults(const struct run *run, struct err *err)
+{
+	for (unsigned int i = 0; i < run->profile.faults_nr; i++) {
+		const struct fault_plan *f = &run->profile.faults[i];
+		struct err why = ERR_INIT;
+		int rc = chaos_probe(f->fault, &why);
+
+		if (rc < 0)
+			return err_set(err, rc, "%s:%u: %s cannot be injected here: %s", run->profile.file, f->line, f->fault, why.text);
+	}
+	return 0;
+}
+
 static int open_local(struct run *run, const char *dir, struct err *err)
 {
 	struct host *host = &run->host[0];
-	int rc = exec_path_answers(dir, err);
+	int rc = probe_faults(run, err);
 
+	if (rc == 0)
+		rc = exec_path_answers(dir, err);
 	if (rc == 0 && !run->profile.read_only)
 		rc = build_dataset(run, dir, err);
 	if (rc < 0)
