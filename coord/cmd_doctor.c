@@ -22,14 +22,55 @@ static const char help[] =
 	"\n"
 	"Exit status: 0 all that is wanted can be had, 2 usage, 77 something is missing.\n";
 
-static void print(const json_t *all)
+#define FAULT_PREFIX "fault "
+#define NOT_HERE "not here: "
+
+/* Why a fault cannot be injected here, without its name; NULL of any other check. */
+static const char *reason_of(const json_t *check)
 {
+	const char *name = json_string_value(json_object_get(check, "check")), *reason = json_string_value(json_object_get(check, "found"));
+	size_t bytes;
+
+	if (strncmp(name, FAULT_PREFIX, strlen(FAULT_PREFIX)) != 0 || strncmp(reason, NOT_HERE, strlen(NOT_HERE)) != 0)
+		return NULL;
+	name += strlen(FAULT_PREFIX);
+	reason += strlen(NOT_HERE);
+	bytes = strlen(name);
+	return strncmp(reason, name, bytes) == 0 ? reason + bytes + strspn(reason + bytes, ": ") : reason;
+}
+
+/* Faults that lack the same are one line, where the first of them stands. */
+static void print_reason(const json_t *checks, size_t idx, const char *reason)
+{
+	char names[2048] = "";
 	const json_t *check;
 	size_t i;
 
-	json_array_foreach(json_object_get(all, "checks"), i, check) {
-		const char *state = json_string_value(json_object_get(check, "state")), *next = json_string_value(json_object_get(check, "next"));
+	json_array_foreach(checks, i, check) {
+		const char *other = reason_of(check);
 
+		if (!other || strcmp(other, reason) != 0)
+			continue;
+		if (i < idx)
+			return;
+		err_list(names, sizeof names, "%s", json_string_value(json_object_get(check, "check")) + strlen(FAULT_PREFIX));
+	}
+	printf("%-8s %-14s %s: %s -> NEEDS of squall-FAULT(7)\n", "note", "not here", names, reason);
+}
+
+static void print(const json_t *all)
+{
+	const json_t *checks = json_object_get(all, "checks"), *check;
+	size_t i;
+
+	json_array_foreach(checks, i, check) {
+		const char *state = json_string_value(json_object_get(check, "state")), *next = json_string_value(json_object_get(check, "next"));
+		const char *reason = reason_of(check);
+
+		if (reason) {
+			print_reason(checks, i, reason);
+			continue;
+		}
 		printf("%-8s %-14s %s%s%s\n", strcmp(state, "missing") == 0 ? "MISSING" : state, json_string_value(json_object_get(check, "check")),
 		       json_string_value(json_object_get(check, "found")), *next ? " -> " : "", next);
 	}
