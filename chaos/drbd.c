@@ -216,10 +216,30 @@ bool drbd_has_disk(const struct drbd_line *line)
 	return true;
 }
 
+/* Source: drbd_proc.c, drbd_suspended() */
+bool drbd_is_suspended(const struct drbd_line *line)
+{
+	return line->flags[0] == 's';
+}
+
 /* Source: drbd_proc.c, state.user_isp */
 bool drbd_is_sync_paused(const struct drbd_line *line)
 {
 	return strlen(line->flags) > 3 && line->flags[3] == 'u';
+}
+
+int drbd_plan_verb(const struct fault_run *run, int (*check)(const char *resource, const struct drbd_line *line, struct err *err), const char *verb,
+		   const char *undo, struct plan *plan, struct err *err)
+{
+	const char *resource = fault_resource(run);
+	struct drbd_line line;
+	int rc = run->dry ? 0 : drbd_line(resource, &line, err);
+
+	if (rc == 0 && !run->dry)
+		rc = check(resource, &line, err);
+	if (rc == 0)
+		rc = plan_add_run(plan, err, "drbdadm %s %s", verb, resource);
+	return rc < 0 ? rc : plan_add_undo(plan, json_pack("{s:s, s:s}", "op", undo, "resource", resource), err);
 }
 
 int drbd_add_linked(const struct fault_run *run, struct plan *plan, struct err *err)

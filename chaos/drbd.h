@@ -75,8 +75,18 @@ bool drbd_is_linked(const char *state);
 /** Whether this host has a disk, be it out of date. */
 bool drbd_has_disk(const struct drbd_line *line);
 
+/** Whether its I/O is suspended. */
+bool drbd_is_suspended(const struct drbd_line *line);
+
 /** Whether it was told here to resync nothing. */
 bool drbd_is_sync_paused(const struct drbd_line *line);
+
+/**
+ * `drbdadm VERB RESOURCE` of the first resource of the allow file, undone by an opcode that has a "resource".
+ * @param check  0, or -errno with why it is not done as things are; not asked in a dry run. Errors: as drbd_line(), and its own
+ */
+int drbd_plan_verb(const struct fault_run *run, int (*check)(const char *resource, const struct drbd_line *line, struct err *err), const char *verb,
+		   const char *undo, struct plan *plan, struct err *err);
 
 /** Of a fault that can end the connection: it is healed when the peers talk to each other again. Adds nothing where they do not now. Errors: as drbd_line() */
 int drbd_add_linked(const struct fault_run *run, struct plan *plan, struct err *err);

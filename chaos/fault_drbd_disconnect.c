@@ -8,29 +8,18 @@
 #include "confine.h"
 #include "drbd.h"
 #include "err.h"
-#include "plan.h"
 
 #include "faults.h"
 
 /* Of one that is not connected, the undo would make a connection that was not there. */
-static int look_before(const char *resource, struct err *err)
+static int check(const char *resource, const struct drbd_line *line, struct err *err)
 {
-	struct drbd_line line;
-	int rc = drbd_line(resource, &line, err);
-
-	if (rc == 0 && !drbd_is_linked(line.state))
-		rc = err_set(err, -ENOTCONN, "%s is %s: there is no connection to end", resource, line.state);
-	return rc;
+	return drbd_is_linked(line->state) ? 0 : err_set(err, -ENOTCONN, "%s is %s: there is no connection to end", resource, line->state);
 }
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
-	const char *resource = fault_resource(run);
-	int rc = run->dry ? 0 : look_before(resource, err);
-
-	if (rc == 0)
-		rc = plan_add_run(plan, err, "drbdadm disconnect %s", resource);
-	return rc < 0 ? rc : plan_add_undo(plan, json_pack("{s:s, s:s}", "op", "DRBD_CONNECT", "resource", resource), err);
+	return drbd_plan_verb(run, check, "disconnect", "DRBD_CONNECT", plan, err);
 }
 
 static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t bytes)

@@ -10,28 +10,17 @@
 #include "confine.h"
 #include "drbd.h"
 #include "err.h"
-#include "plan.h"
 
 #include "faults.h"
 
-static int look_before(const char *resource, struct err *err)
+static int check(const char *resource, const struct drbd_line *line, struct err *err)
 {
-	struct drbd_line line;
-	int rc = drbd_line(resource, &line, err);
-
-	if (rc == 0 && drbd_is_sync_paused(&line))
-		rc = err_set(err, -EBUSY, "the resync of %s is paused already, not by this fault", resource);
-	return rc;
+	return drbd_is_sync_paused(line) ? err_set(err, -EBUSY, "the resync of %s is paused already, not by this fault", resource) : 0;
 }
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
-	const char *resource = fault_resource(run);
-	int rc = run->dry ? 0 : look_before(resource, err);
-
-	if (rc == 0)
-		rc = plan_add_run(plan, err, "drbdadm pause-sync %s", resource);
-	return rc < 0 ? rc : plan_add_undo(plan, json_pack("{s:s, s:s}", "op", "DRBD_RESUME_SYNC", "resource", resource), err);
+	return drbd_plan_verb(run, check, "pause-sync", "DRBD_RESUME_SYNC", plan, err);
 }
 
 static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t bytes)

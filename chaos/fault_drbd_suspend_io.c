@@ -8,28 +8,17 @@
 #include "confine.h"
 #include "drbd.h"
 #include "err.h"
-#include "plan.h"
 
 #include "faults.h"
 
-static int look_before(const char *resource, struct err *err)
+static int check(const char *resource, const struct drbd_line *line, struct err *err)
 {
-	struct drbd_line line;
-	int rc = drbd_line(resource, &line, err);
-
-	if (rc == 0 && line.flags[0] == 's')
-		rc = err_set(err, -EBUSY, "the I/O of %s is suspended already, not by this fault", resource);
-	return rc;
+	return drbd_is_suspended(line) ? err_set(err, -EBUSY, "the I/O of %s is suspended already, not by this fault", resource) : 0;
 }
 
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
-	const char *resource = fault_resource(run);
-	int rc = run->dry ? 0 : look_before(resource, err);
-
-	if (rc == 0)
-		rc = plan_add_run(plan, err, "drbdadm suspend-io %s", resource);
-	return rc < 0 ? rc : plan_add_undo(plan, json_pack("{s:s, s:s}", "op", "DRBD_RESUME", "resource", resource), err);
+	return drbd_plan_verb(run, check, "suspend-io", "DRBD_RESUME", plan, err);
 }
 
 static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t bytes)
@@ -42,7 +31,7 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 	if (rc < 0)
 		return fault_unseen(rc, &e, evidence, bytes);
 	(void)snprintf(evidence, bytes, "%s is %s, flags %s", resource, line.state, line.flags);
-	return line.flags[0] == 's' ? FAULT_CONFIRMED : FAULT_VANISHED;
+	return drbd_is_suspended(&line) ? FAULT_CONFIRMED : FAULT_VANISHED;
 }
 
 /* Seen in the lab: all new writes hang, reads of the page cache go on, others hang as well. */

@@ -512,7 +512,7 @@ static enum fault_verdict prove_drbd_rates(const json_t *op, char *evidence, siz
 	return same ? FAULT_CONFIRMED : FAULT_MISMATCH;
 }
 
-static enum fault_verdict prove_drbd_resume(const json_t *op, char *evidence, size_t bytes)
+static enum fault_verdict prove_drbd_without(const json_t *op, bool (*has)(const struct drbd_line *line), char *evidence, size_t bytes)
 {
 	struct err e = ERR_INIT;
 	struct drbd_line line;
@@ -520,18 +520,17 @@ static enum fault_verdict prove_drbd_resume(const json_t *op, char *evidence, si
 	if (drbd_line(op_text(op, "resource"), &line, &e) < 0)
 		return unknown(&e, evidence, bytes);
 	(void)snprintf(evidence, bytes, "%s is %s, flags %s", op_text(op, "resource"), line.state, line.flags);
-	return line.flags[0] == 's' ? FAULT_MISMATCH : FAULT_CONFIRMED;
+	return has(&line) ? FAULT_MISMATCH : FAULT_CONFIRMED;
+}
+
+static enum fault_verdict prove_drbd_resume(const json_t *op, char *evidence, size_t bytes)
+{
+	return prove_drbd_without(op, drbd_is_suspended, evidence, bytes);
 }
 
 static enum fault_verdict prove_drbd_resume_sync(const json_t *op, char *evidence, size_t bytes)
 {
-	struct err e = ERR_INIT;
-	struct drbd_line line;
-
-	if (drbd_line(op_text(op, "resource"), &line, &e) < 0)
-		return unknown(&e, evidence, bytes);
-	(void)snprintf(evidence, bytes, "%s is %s, flags %s", op_text(op, "resource"), line.state, line.flags);
-	return drbd_is_sync_paused(&line) ? FAULT_MISMATCH : FAULT_CONFIRMED;
+	return prove_drbd_without(op, drbd_is_sync_paused, evidence, bytes);
 }
 
 static enum fault_verdict prove_nft_gone(const json_t *op, char *evidence, size_t bytes)
