@@ -33,8 +33,10 @@ int run_load_start(struct run *run, const struct load_plan *plan, struct err *er
 	if (rc < 0)
 		return rc;
 	run->t0_ns = clock_mono_ns() + START_AHEAD_NS;
-	for (int i = 0; i < run->hosts_nr; i++)
+	for (int i = 0; i < run->hosts_nr; i++) {
 		run->host[i].has_final = false;
+		run->host[i].start_offset_ns = run->host[i].offset_ns;
+	}
 	return run_ask_all(run, "load", "start", json_pack("{s:I}", "t0_ns", (json_int_t)run->t0_ns), 10 * NS_PER_S, err);
 }
 

@@ -12,6 +12,7 @@
 #include "run.h"
 #include "units.h"
 
+#define START_NS (10 * NS_PER_S)	/* after T0: what is measured of a clock is of the start still, before it drifts */
 #define CLOCK_DRIFT 1000		/* one part of so many: some ten times what an NTP-disciplined quartz does */
 
 static void on_hello(struct run *run, struct host *host, const json_t *body)
@@ -59,6 +60,18 @@ static void check_clock(struct run *run, struct host *host, int64_t offset_ns, u
 	progress_say(run, "%s", host->clock_wrong);
 }
 
+/* By the quickest round trip of the first seconds. */
+static void look_at_start(struct run *run, struct host *host, int64_t offset_ns, uint64_t trip_ns, uint64_t at_ns)
+{
+	if (!run->record || run->calibrating || run->t0_ns == 0 || at_ns < run->t0_ns || at_ns > run->t0_ns + START_NS)
+		return;
+	if (host->start_trip_ns != 0 && trip_ns >= host->start_trip_ns)
+		return;
+	host->start_trip_ns = trip_ns;
+	host->start_skew_ns = offset_ns - host->start_offset_ns;
+	(void)record_host(run->record, host->name, host->roles, host->start_offset_ns, host->error_ns, host->start_skew_ns, NULL);
+}
+
 /* Half of the quickest round trip is the error bound; an estimate is replaced when a better one comes, and grows old by 1 % a ping. */
 static void on_pong(struct run *run, struct host *host, const json_t *body, uint64_t at_ns)
 {
@@ -76,6 +89,7 @@ static void on_pong(struct run *run, struct host *host, const json_t *body, uint
 		return;
 	if (host->ping_best_ns != 0)
 		check_clock(run, host, offset, trip / 2, at_ns);
+	look_at_start(run, host, offset, trip, at_ns);
 	if (host->ping_best_ns != 0 && trip > host->ping_best_ns) {
 		host->ping_best_ns += host->ping_best_ns / 100 + 1;
 		return;

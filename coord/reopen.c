@@ -64,7 +64,7 @@ int run_reopen(struct run *run, const char *dir, struct err *err)
 	return rc;
 }
 
-/* host, offset_ns, offset_error_ns, whether its load has told how it ended */
+/* host, offset_ns, offset_error_ns, whether its load has told how it ended, start_skew_ns */
 static int take_host(void *row, void *arg)
 {
 	struct run *run = arg;
@@ -73,7 +73,8 @@ static int take_host(void *row, void *arg)
 
 	if (!host)
 		return 0;
-	host->offset_ns = number_of(row, 1, 0);
+	host->offset_ns = host->start_offset_ns = number_of(row, 1, 0);
+	host->start_skew_ns = number_of(row, 4, 0);
 	host->error_ns = number_of(row, 2, 0);
 	host->has_final = number_of(row, 3, 0) > 0;
 	(void)snprintf(key, sizeof key, "told.%s", host->name);
@@ -107,7 +108,7 @@ static int take_fault(void *row, void *arg)
 
 int run_recall(struct run *run, struct err *err)
 {
-	int rc = record_query(run->record, "SELECT host, offset_ns, offset_error_ns, host IN (SELECT host FROM totals) FROM hosts", NULL, take_host, run, err);
+	int rc = record_query(run->record, "SELECT host, offset_ns, offset_error_ns, host IN (SELECT host FROM totals), start_skew_ns FROM hosts", NULL, take_host, run, err);
 
 	return rc < 0 ? rc : record_query(run->record, "SELECT idx, host, verified, healed, inject_ns, heal_ns, healed_by, evidence FROM faults", NULL, take_fault, run, err);
 }

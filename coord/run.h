@@ -56,6 +56,9 @@ struct host {
 	int64_t froze_ns, offset_before_ns;	/* its clock when it was last frozen, and its offset up to then */
 	int64_t offset_ns, error_ns;	/* host's clock + offset = ours */
 	uint64_t offset_at_ns;		/* when that was measured */
+	int64_t start_offset_ns;	/* by which it was told T0 */
+	uint64_t start_trip_ns;		/* the quickest round trip just after T0, by which the next is known; 0: none yet */
+	int64_t start_skew_ns;		/* how much later than at T0 its load began */
 	char clock_wrong[160];		/* a sentence when two measurements cannot be of one clock; "" */
 	bool synced;
 	uint64_t ping_sent_ns[PINGS];

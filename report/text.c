@@ -335,12 +335,15 @@ static const char *bytes_of(const json_t *object, const char *key, char *ret, si
 
 static void print_host(const json_t *host, FILE *out)
 {
-	char lag[24], error[24], cached[24], memory[24];
+	char lag[24], error[24], skew[24], cached[24], memory[24];
+	long long start_ns = (long long)number_of(host, "start_skew_ns");
 
 	(void)fprintf(out, "  %-12s clock known to %s%s%s", text_of(host, "name"),
 		      units_format_ns((uint64_t)number_of(host, "offset_error_ns"), error, sizeof error),
 		      json_is_integer(json_object_get(host, "lag_p99_ns")) ? ", lag p99 " : "",
 		      json_is_integer(json_object_get(host, "lag_p99_ns")) ? units_format_ns((uint64_t)number_of(host, "lag_p99_ns"), lag, sizeof lag) : "");
+	if (start_ns != 0)
+		(void)fprintf(out, ", began %s %s", units_format_ns((uint64_t)llabs(start_ns), skew, sizeof skew), start_ns > 0 ? "late" : "early");
 	if (json_is_integer(json_object_get(host, "cached_at_start_bytes")))
 		(void)fprintf(out, ", %s of %s cached at the start", bytes_of(host, "cached_at_start_bytes", cached, sizeof cached),
 			      bytes_of(host, "memory_bytes", memory, sizeof memory));
