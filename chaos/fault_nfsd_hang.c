@@ -3,7 +3,7 @@
  * fault_nfsd_hang.c - hangs exactly K threads of nfsd in state D, by not answering the fanotify permission events of their reads.
  *
  * Every access below the export waits for an answer of ours, so a thread of the holder does nothing else: the first K accesses of distinct
- * nfsd threads get none, all others get "allow" at once. Whoever closes the descriptor, the kernel on our death included, lets all of them go.
+ * nfsd threads get none, of their other ones a share gets "deny", which is EPERM, and all others get "allow" at once. Whoever closes the descriptor, the kernel on our death included, lets all of them go.
  * Source: fanotify(7); fs/notify/fanotify/fanotify_user.c, fanotify_release().
  */
 #include <errno.h>
@@ -35,10 +35,11 @@ struct hang {
 	bool started;
 	pthread_t thread;
 	unsigned int wanted;
+	unsigned int deny_pct, deny_due;	/* a denial is due at 100 */
 	int held_fd[HOLD_MAX];		/* the thread's own until it is joined */
 	struct { pid_t tid; bool is_nfsd; } known[KNOWN_NR];
 	_Atomic unsigned int held;	/* one writer, the thread */
-	_Atomic unsigned long long events;
+	_Atomic unsigned long long events, denied;
 };
 
 static int probe(const struct allow *allow, struct err *err)
@@ -73,19 +74,24 @@ static int check_is_mount(const char *path, struct err *err)
 static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 {
 	struct hang *hang = calloc(1, sizeof *hang);
-	char text[ALLOW_NAME_BYTES + 128];
+	char text[ALLOW_NAME_BYTES + 192], deny[48] = "";
 	int rc;
 
 	if (!hang)
 		return -ENOMEM;
 	hang->fan_fd = hang->stop_fd = -1;
 	hang->wanted = (unsigned int)fault_arg_u64(run, "threads");
+	hang->deny_pct = (unsigned int)fault_arg_u64(run, "deny");
 	run->state = hang;
+	if (hang->wanted == 0 && hang->deny_pct == 0)
+		return err_set(err, -EINVAL, "nfsd-hang with threads=0 and deny=0 does nothing");
+	if (hang->deny_pct > 0)
+		(void)snprintf(deny, sizeof deny, "deny %u%% of their other ones, ", hang->deny_pct);
 	rc = run->dry ? 0 : check_is_mount(fault_export(run), err);
 	if (rc < 0)
 		return rc;
-	(void)snprintf(text, sizeof text, "fanotify_mark FAN_MARK_MOUNT FAN_ACCESS_PERM %s\nleave %u accesses of nfsd threads without an answer, allow all others\n",
-		       fault_export(run), hang->wanted);
+	(void)snprintf(text, sizeof text, "fanotify_mark FAN_MARK_MOUNT FAN_ACCESS_PERM %s\nleave %u accesses of nfsd threads without an answer, %sallow all others\n",
+		       fault_export(run), hang->wanted, deny);
 	rc = plan_add_hold(plan, "fanotify, held open: the kernel lets all go when the holder dies", text, err);
 	return rc < 0 ? rc : plan_add_undo(plan, json_pack("{s:s}", "op", "HELD_GONE"), err);
 }
@@ -103,6 +109,17 @@ static bool is_nfsd(struct hang *hang, pid_t tid)
 	return hang->known[slot].is_nfsd;
 }
 
+/* Evenly, so that a few reads are as good as many. */
+static bool is_denied(struct hang *hang)
+{
+	hang->deny_due += hang->deny_pct;
+	if (hang->deny_due < 100)
+		return false;
+	hang->deny_due -= 100;
+	atomic_store_explicit(&hang->denied, atomic_load_explicit(&hang->denied, memory_order_relaxed) + 1, memory_order_relaxed);
+	return true;
+}
+
 static void answer(struct hang *hang, const struct fanotify_event_metadata *m)
 {
 	struct fanotify_response response = { .fd = m->fd, .response = FAN_ALLOW };
@@ -116,6 +133,8 @@ static void answer(struct hang *hang, const struct fanotify_event_metadata *m)
 		atomic_store_explicit(&hang->held, held + 1, memory_order_relaxed);
 		return;
 	}
+	if (hang->deny_pct > 0 && is_nfsd(hang, m->pid) && is_denied(hang))
+		response.response = FAN_DENY;
 	/* An answer that fails means that the asker was killed. */
 	if (write(hang->fan_fd, &response, sizeof response) < 0)
 		(void)errno;
@@ -167,11 +186,13 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 	struct hang *hang = run->state;
 	unsigned int held = atomic_load_explicit(&hang->held, memory_order_relaxed);
 	unsigned long long events = atomic_load_explicit(&hang->events, memory_order_relaxed);
+	unsigned long long denied = atomic_load_explicit(&hang->denied, memory_order_relaxed);
 	int nr = tool_processes("nfsd", "fanotify_handle_event");
 
-	(void)snprintf(evidence, bytes, "%d of %u nfsd threads hang in fanotify_handle_event, %llu accesses seen", nr, hang->wanted, events);
-	if (nr < 0 || held < hang->wanted)
-		return FAULT_INCONCLUSIVE;	/* too few reads came so far */
+	(void)snprintf(evidence, bytes, "%d of %u nfsd threads hang in fanotify_handle_event, %llu accesses seen, %llu denied%s", nr, hang->wanted, events, denied,
+		       held < hang->wanted ? "; too few reads of clients came so far" : "");
+	if (nr < 0 || held < hang->wanted || (hang->deny_pct > 0 && denied == 0))
+		return FAULT_INCONCLUSIVE;
 	return (unsigned int)nr == hang->wanted ? FAULT_CONFIRMED : FAULT_MISMATCH;
 }
 
@@ -199,12 +220,20 @@ static void heal(struct fault_run *run)
 /* Seen in the lab, 40 s of all 8 threads: v3 soft gives EIO after timeo x retrans, hard mounts and v4 wait and go on at the heal. */
 static void foresee(const struct fault_run *run, char *ret, size_t bytes)
 {
-	(void)snprintf(ret, bytes, "DRBD is not touched and stays Connected. %u nfsd threads wait in state D, once so many reads have come; the others serve. When all"
-		       " are held nothing is served: hard mounts wait and go on at the heal, soft NFSv3 mounts fail with EIO", (unsigned int)fault_arg_u64(run, "threads"));
+	const unsigned int threads = (unsigned int)fault_arg_u64(run, "threads"), deny_pct = (unsigned int)fault_arg_u64(run, "deny");
+	char hung[224] = "", denied[96] = "";
+
+	if (threads > 0)
+		(void)snprintf(hung, sizeof hung, ". %u nfsd threads wait in state D, once so many reads have come; the others serve. When all are held nothing is"
+			       " served: hard mounts wait and go on at the heal, soft NFSv3 mounts fail with EIO", threads);
+	if (deny_pct > 0)
+		(void)snprintf(denied, sizeof denied, ". %u%% of the %sreads fail with EPERM, on every mount", deny_pct, threads > 0 ? "other " : "");
+	(void)snprintf(ret, bytes, "DRBD is not touched and stays Connected%s%s", hung, denied);
 }
 
 static const struct fault_arg args[] = {
-	{ "threads", ARG_COUNT, 1, HOLD_MAX, "4", NULL, NULL, "how many hang" },	/* half of those of a server for which nobody set it: nfs.conf(5) */
+	{ "threads", ARG_COUNT, 0, HOLD_MAX, "4", NULL, NULL, "how many hang" },	/* half of those of a server for which nobody set it: nfs.conf(5) */
+	{ "deny", ARG_COUNT, 0, 100, "0", NULL, NULL, "percent of the other reads that fail with EPERM" },
 	{ .name = NULL },
 };
 static const char *const needs[] = { NULL };
