@@ -181,6 +181,10 @@ static int parse_limits(const struct yaml *node, const struct engine_traits *t, 
 	j->queue_max = (unsigned int)number;
 	if (rc == 0 && (value = yaml_get(node, "timeout")))
 		rc = yaml_to_duration(value, &j->timeout_ns, err);
+	if (rc == 0 && (value = yaml_get(node, "log_ops"))) {
+		j->logs_ops = true;
+		rc = yaml_to_duration(value, &j->log_from_ns, err);
+	}
 	if (rc == 0 && (value = yaml_get(node, "retry")))
 		rc = parse_retry(value, j, err);
 	if (rc == 0)
@@ -344,7 +348,7 @@ static int parse_traced(const struct profile *p, const struct yaml *node, struct
 
 int profile_parse_job(struct profile *p, const struct yaml *node, struct job *ret, struct err *err)
 {
-	static const char *const keys[] = { "engine", "nfs", "direct", "verify", "mix", "page", "order", "arrival", "trace", "timeout", "retry", "slots", "queue", "phases", NULL };
+	static const char *const keys[] = { "engine", "nfs", "direct", "verify", "mix", "page", "order", "arrival", "trace", "timeout", "retry", "slots", "queue", "phases", "log_ops", NULL };
 	const struct engine_traits *traits;
 	int rc;
 

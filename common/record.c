@@ -38,6 +38,7 @@ static const char schema[] =
 	"CREATE TABLE censored(host TEXT, job TEXT, op TEXT, phase TEXT, kind TEXT, ages BLOB);"
 	"CREATE TABLE pages(host TEXT, job TEXT, site INTEGER, due_ns INTEGER, done_ns INTEGER, outcome TEXT);"
 	"CREATE TABLE pages_open(t_ns INTEGER, host TEXT, job TEXT, site INTEGER, due_ns INTEGER);"
+	"CREATE TABLE ops(host TEXT, job TEXT, op TEXT, path TEXT, due_ns INTEGER, issued_ns INTEGER, done_ns INTEGER, outcome TEXT);"
 	"CREATE TABLE samples(t_ns INTEGER, host TEXT, metric TEXT, label TEXT, value REAL, text TEXT);"
 	"CREATE INDEX samples_by_metric ON samples(metric, t_ns);"
 	"CREATE TABLE hung(host TEXT, pid INTEGER, tid INTEGER, op TEXT, path TEXT, age_ns INTEGER, wchan TEXT, stack TEXT);"
@@ -61,6 +62,7 @@ static const char *const sql[STATEMENTS_NR] = {
 	[PUT_CENSORED] = "INSERT INTO censored VALUES(?,?,?,?,?,?)",
 	[PUT_PAGE] = "INSERT INTO pages VALUES(?,?,?,?,?,?)",
 	[PUT_PAGE_OPEN] = "INSERT INTO pages_open VALUES(?,?,?,?,?)",
+	[PUT_OP] = "INSERT INTO ops VALUES(?,?,?,?,?,?,?,?)",
 	[PUT_SAMPLE] = "INSERT INTO samples VALUES(?,?,?,?,?,?)",
 	[PUT_HUNG] = "INSERT INTO hung VALUES(?,?,?,?,?,?,?,?)",
 	[PUT_LAG] = "INSERT INTO lag VALUES(?,?,?,?,?,?,?)",

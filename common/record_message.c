@@ -190,6 +190,22 @@ static int put_page_open(const struct message *m, const json_t *item)
 	return record_put(m->record, PUT_PAGE_OPEN, m->err, "ittii", m->end_ns, m->host, job, (int64_t)site, (int64_t)due_ns);
 }
 
+/* One of a job that logs its ops. */
+static int put_op(const struct message *m, const json_t *item)
+{
+	json_int_t idx, due_ns, issued_ns, done_ns;
+	const char *op, *path, *outcome, *job;
+	int rc;
+
+	rc = unpack(m, item, "ops", "[I, s, s, I, I, I, s]", &idx, &op, &path, &due_ns, &issued_ns, &done_ns, &outcome);
+	if (rc < 0)
+		return rc;
+	job = job_name(m, idx);
+	if (!job)
+		return malformed(m, "an op of a job that does not exist");
+	return record_put(m->record, PUT_OP, m->err, "ttttiiit", m->host, job, op, path, (int64_t)due_ns, (int64_t)issued_ns, (int64_t)done_ns, outcome);
+}
+
 /* The end of a savepoint: keep it, or leave nothing of it. SQLite has undone it already when it gave up the whole transaction. */
 static int item_end(struct record *r, int rc, struct err *err)
 {
@@ -205,12 +221,12 @@ static int item_end(struct record *r, int rc, struct err *err)
 int record_interval(struct record *r, const char *host, const json_t *interval, const char *const jobs[], struct err *err)
 {
 	struct message m = { .record = r, .host = host, .what = "interval", .jobs = jobs, .err = err };
-	json_t *job_items = NULL, *pages = NULL, *open_pages = NULL;
+	json_t *job_items = NULL, *pages = NULL, *open_pages = NULL, *ops = NULL;
 	json_int_t second, end_ns;
 	int rc;
 
-	rc = unpack(&m, interval, "its head", "{s:I, s:I, s:o, s:o, s:o}", "second", &second, "end_ns", &end_ns, "jobs", &job_items, "pages",
-		    &pages, "open", &open_pages);
+	rc = unpack(&m, interval, "its head", "{s:I, s:I, s:o, s:o, s:o, s?o}", "second", &second, "end_ns", &end_ns, "jobs", &job_items, "pages",
+		    &pages, "open", &open_pages, "ops", &ops);
 	if (rc < 0)
 		return rc;
 	m.second = second;
@@ -223,6 +239,8 @@ int record_interval(struct record *r, const char *host, const json_t *interval, 
 		rc = put_each(&m, pages, "pages", put_page);
 	if (rc == 0)
 		rc = put_each(&m, open_pages, "open", put_page_open);
+	if (rc == 0 && ops)
+		rc = put_each(&m, ops, "ops", put_op);
 	return item_end(r, rc, err);
 }
 
@@ -373,12 +391,13 @@ static int put_leftovers(const struct message *m, json_int_t dropped_pages, bool
 int record_final(struct record *r, const char *host, const json_t *final, struct err *err)
 {
 	struct message m = { .record = r, .host = host, .what = "final", .err = err };
-	json_t *jobs = NULL, *censored = NULL, *hung = NULL, *lag = NULL, *left = NULL, *damage = NULL;
+	json_t *jobs = NULL, *censored = NULL, *hung = NULL, *lag = NULL, *left = NULL, *damage = NULL, *logged = NULL;
 	json_int_t dropped_pages = 0;
 	int rc, died = 0;
 
-	rc = unpack(&m, final, "its head", "{s:o, s:o, s:o, s:o, s?I, s?b, s?o, s?o}", "jobs", &jobs, "censored", &censored, "hung", &hung, "lag", &lag,
-		    "dropped_pages", &dropped_pages, "worker_died", &died, "left", &left, "damage", &damage);
+	rc = unpack(&m, final, "its head", "{s:o, s:o, s:o, s:o, s?I, s?b, s?o, s?o, s?o}", "jobs", &jobs, "censored", &censored, "hung", &hung, "lag", &lag,
+		    "dropped_pages", &dropped_pages, "worker_died", &died, "left", &left, "damage", &damage, "logged_ops",
+		    &logged);
 	if (rc < 0)
 		return rc;
 	rc = record_put(r, SAVE, err, "");
@@ -393,6 +412,8 @@ int record_final(struct record *r, const char *host, const json_t *final, struct
 		rc = put_each(&m, lag, "lag", put_lag);
 	if (rc == 0)
 		rc = put_leftovers(&m, dropped_pages, died, left, damage);
+	if (rc == 0)
+		rc = put_meta_json(&m, "logged_ops", logged);
 	if (rc == 0)
 		rc = put_by_job(&m, jobs, "engines", engine_of);
 	if (rc == 0)

@@ -82,7 +82,8 @@ int load_start(struct load *load, uint64_t t0_ns, struct err *err);
  *            "hists": [{"op": "" | "read", "phase": "storm", "ok": 9, "errors": {"EIO": 1}, "unknown": 0,   of this interval
  *                       "response": "base64 of hist_encode()", "service": "..."}]}],
  *  "pages": [[job_idx, site, due_ns, done_ns, "ok" | "unknown" | "EIO"], ...],      finished in this interval
- *  "open":  [[job_idx, site, due_ns], ...]}                                         oldest open page of each site that has one
+ *  "open":  [[job_idx, site, due_ns], ...],                                         oldest open page of each site that has one
+ *  "ops":   [[job_idx, op, path, due_ns, issued_ns, done_ns, outcome], ...]}        those of this interval that a job logs one by one
  *
  * op "" is the job itself: the page of a page job, any op else. Response and service count ok and errors; unknown is censored and not in them.
  * An arrival between two attempts is in flight.
@@ -108,6 +109,7 @@ unsigned int load_in_flight(const struct load *load);
  *  "hung": [{"pid", "tid", "op", "path", "age_ns", "wchan", "stack": ["..."]}],          every op in flight at the cut-off, oldest first
  *  "lag": [{"phase": "storm", "count", "p99_ns", "max_ns", "hiccup_p99_ns", "hiccup_max_ns"}],
  *  "dropped_pages": 0, "worker_died": false,                                              whether it ended without being told to
+ *  "logged_ops": {"kept", "dropped"},                                                     only when a job logs its ops; dropped: an interval had no room
  *  "left": [pid, ...],                                                                    processes that could not be ended
  *  "interval": {},                                                                        what was done since the last load_interval(), in its shape
  *  "damage": {"ops": 3, "first": [{"job", "path", "offset", "kind", "found": "in words"}]}}   only when reads gave what was never written there: how

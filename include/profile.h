@@ -176,6 +176,8 @@ struct job {
 	double trace_speed;		/* op i is due at its time divided by this */
 	struct arrival arrival;
 	uint64_t timeout_ns;		/* 0: none */
+	bool logs_ops;			/* ops are in the record one by one: */
+	uint64_t log_from_ns;		/* those whose response took so long, and all that failed or are unknown */
 	struct retry retry;		/* not with a timeout */
 	unsigned int slots;		/* on each host */
 	unsigned int queue_max;		/* arrivals of a host that may wait for a slot; more are `not issued` */

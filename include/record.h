@@ -9,6 +9,7 @@
  *	                               dropped_pages.HOST, worker_died.HOST ("1"), left.HOST (pids, JSON) and damage.HOST (JSON) when load_final() named any,
  *	                               engines.HOST: {"JOB": {"engine", "why"}} (JSON); why only when the job names another one,
  *	                               retries.HOST: {"JOB": [...]} (JSON): "retry" of load_final(), of jobs that have one
+ *	                               logged_ops.HOST: {"kept", "dropped"} (JSON) of load_final(), when a job logs its ops
  *	hosts(host, roles, offset_ns, offset_error_ns, start_skew_ns, lost_at_ns)                  lost_at_ns NULL = never lost
  *	phases(idx, name, start_ns, end_ns)
  *	events(t_ns, host, kind, fault_idx, evidence)      kind: phase, inject, injected, verify, vanished, healing, healed, failed, lost, back, clock, ready, note, away, resumed, late; fault_idx NULL = none; verdicts stand in evidence as "confirmed: ..."
@@ -19,6 +20,7 @@
  *	censored(host, job, op, phase, kind, ages)         kind: in_flight, unknown, not_issued
  *	pages(host, job, site, due_ns, done_ns, outcome)   outcome: ok, unknown or an errno name
  *	pages_open(t_ns, host, job, site, due_ns)          oldest open page of each site with one, once a second
+ *	ops(host, job, op, path, due_ns, issued_ns, done_ns, outcome)   those that a job logs one by one; times of the host that did them, from T0
  *	samples(t_ns, host, metric, label, value, text)
  *	hung(host, pid, tid, op, path, age_ns, wchan, stack)       stack: JSON array
  *	lag(host, phase, count, p99_ns, max_ns, hiccup_p99_ns, hiccup_max_ns)

@@ -142,8 +142,7 @@ static void hold(struct load *load, const struct job_run *r, const struct slot *
 	load->held[load->held_nr++] = (struct held){
 		.run = r,
 		.tid = (pid_t)atomic_load(&slot->tid),
-		.op = { .kind = (enum op_kind)atomic_load(&slot->kind), .site = atomic_load(&slot->site), .file = atomic_load(&slot->file),
-			.draw = atomic_load(&slot->draw), .key = hot_key(r, atomic_load(&slot->index), atomic_load(&slot->tries)) },
+		.op = hot_shown(r, slot),
 		.op_age_ns = now_ns > from ? now_ns - from : 0,
 	};
 }

@@ -279,6 +279,24 @@ json_t *load_notes(const struct load *load)
 	return notes;
 }
 
+/* @return NULL when no job logs its ops */
+static json_t *logged_json(const struct load *load)
+{
+	uint64_t kept = 0, dropped = 0;
+	bool any = false;
+
+	for (unsigned int i = 0; i < load->shared.jobs_nr; i++) {
+		const struct job_run *r = &load->shared.run[i];
+
+		any |= r->job->logs_ops;
+		for (uint32_t s = 0; s < r->shards_nr; s++) {
+			kept += r->shard[s].logged_kept;
+			dropped += r->shard[s].logged_dropped;
+		}
+	}
+	return any ? json_pack("{s:I, s:I}", "kept", (json_int_t)kept, "dropped", (json_int_t)dropped) : NULL;
+}
+
 json_t *load_final(struct load *load)
 {
 	json_t *jobs, *hung, *interval, *left = json_array();
@@ -299,7 +317,7 @@ json_t *load_final(struct load *load)
 	for (unsigned int i = 0; i < load->shared.jobs_nr; i++)
 		for (uint32_t s = 0; s < load->shared.run[i].shards_nr; s++)
 			dropped += load->shared.run[i].shard[s].pages_dropped;
-	return json_pack("{s:o, s:o, s:o, s:o, s:I, s:o, s:b, s:o, s:o*, s:I}", "jobs", jobs, "censored", censored_json(load), "hung", hung, "lag",
-			 lag_json(load), "dropped_pages", (json_int_t)dropped, "left", left, "worker_died", load->died, "interval", interval,
+	return json_pack("{s:o, s:o, s:o, s:o, s:I, s:o*, s:o, s:b, s:o, s:o*, s:I}", "jobs", jobs, "censored", censored_json(load), "hung", hung, "lag",
+			 lag_json(load), "dropped_pages", (json_int_t)dropped, "logged_ops", logged_json(load), "left", left, "worker_died", load->died, "interval", interval,
 			 "damage", damage_json(load), "dataset_bytes", (json_int_t)load->shared.control->dataset_bytes);
 }

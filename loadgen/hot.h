@@ -169,6 +169,32 @@ static inline void hot_page(struct shard *s, uint32_t site, int32_t outcome, uin
 	s->pages_nr[s->epoch] = n + 1;
 }
 
+/* What a slot shows. */
+static inline struct op hot_shown(const struct job_run *r, const struct slot *slot)
+{
+	return (struct op){ .kind = (enum op_kind)atomic_load_explicit(&slot->kind, RELAXED), .site = atomic_load_explicit(&slot->site, RELAXED),
+			    .file = atomic_load_explicit(&slot->file, RELAXED), .draw = atomic_load_explicit(&slot->draw, RELAXED),
+			    .key = hot_key(r, atomic_load_explicit(&slot->index, RELAXED), atomic_load_explicit(&slot->tries, RELAXED)) };
+}
+
+/* The op of a slot is over. @param outcome  0, PAGE_UNKNOWN or -errno. Context: under the shard's lock. */
+static inline void hot_log(const struct job_run *r, struct shard *s, const struct slot *slot, int64_t outcome, uint64_t due_ns, uint64_t issued_ns,
+			   uint64_t done_ns)
+{
+	uint32_t n = s->logged_nr[s->epoch];
+
+	if (!r->job->logs_ops || (outcome >= 0 && done_ns - due_ns < r->job->log_from_ns))
+		return;
+	if (n == LOGGED_SHARD_MAX) {
+		s->logged_dropped++;
+		return;
+	}
+	s->logged[s->epoch][n] = (struct logged){ .op = hot_shown(r, slot), .outcome = outcome < 0 ? (int32_t)outcome : 0, .due_ns = due_ns,
+						  .issued_ns = issued_ns, .done_ns = done_ns };
+	s->logged_nr[s->epoch] = n + 1;
+	s->logged_kept++;
+}
+
 static inline void hot_lag(struct shard *s, uint32_t phase, uint64_t lag_ns)
 {
 	if (lag_ns != NO_LAG)
@@ -188,6 +214,8 @@ static inline void hot_mark_unknown(const struct job_run *r, struct shard *s, st
 	hist_add(&s->unknown_ages[cell], end_ns - due);
 	if (r->job->is_page)
 		hot_page(s, atomic_load_explicit(&slot->site, RELAXED), PAGE_UNKNOWN, due, end_ns);
+	else
+		hot_log(r, s, slot, PAGE_UNKNOWN, due, atomic_load_explicit(&slot->issued_ns, RELAXED), end_ns);
 }
 
 /* So is the op of a page that runs in it. Context: as above. */
@@ -201,6 +229,7 @@ static inline void hot_mark_op_unknown(const struct job_run *r, struct shard *s,
 	cell = cell_of(r, r->op_idx[atomic_load_explicit(&slot->kind, RELAXED)], atomic_load_explicit(&slot->phase, RELAXED));
 	s->tally[cell].unknown++;
 	hist_add(&s->unknown_ages[cell], end_ns > from ? end_ns - from : 0);
+	hot_log(r, s, slot, PAGE_UNKNOWN, from, atomic_load_explicit(&slot->op_issued_ns, RELAXED), end_ns > from ? end_ns : from);
 }
 
 /* When the arrival of a busy slot is too late; of a retry its attempt. Only of a job with a limit. */
@@ -253,6 +282,8 @@ static inline void hot_finish(struct thread *t, uint32_t cell, int64_t result, b
 	hot_add(s, cell, done_ns - due_ns, done_ns - issued_ns);
 	if (r->job->is_page)
 		hot_page(s, atomic_load_explicit(&slot->site, RELAXED), result < 0 ? (int32_t)result : 0, due_ns, done_ns);
+	else
+		hot_log(r, s, slot, result, due_ns, issued_ns, done_ns);
 	counter = hot_counter(&s->tally[cell], result);
 	hot_move(s, &slot->state, SLOT_IDLE, counter, *counter + 1);
 }
@@ -356,6 +387,7 @@ static inline bool hot_page_step(struct thread *t, uint32_t phase, const struct 
 		over = true;
 	} else if (!late) {
 		hot_add(t->shard, cell, done_ns - op_due_ns, done_ns - op_issued_ns);
+		hot_log(r, t->shard, t->slot, result, op_due_ns, op_issued_ns, done_ns);
 		(*hot_counter(&t->shard->tally[cell], result))++;
 		atomic_store_explicit(&t->slot->op_active, 0, RELAXED);
 	}

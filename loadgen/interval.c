@@ -6,6 +6,8 @@
 
 #include "as_json.h"
 #include "clock.h"
+#include "dataset.h"
+#include "scratch.h"
 #include "supervisor.h"
 
 static void tally_add(struct tally *to, const struct tally *from)
@@ -103,6 +105,14 @@ static json_t *job_json(struct load *load, unsigned int idx)
 			 hists);
 }
 
+/* @param name  room for it. @return "ok", "unknown" or the name of the error */
+static const char *outcome_text(int32_t outcome, char name[static 16])
+{
+	if (outcome == 0 || outcome == PAGE_UNKNOWN)
+		return outcome == 0 ? "ok" : "unknown";
+	return errno_name(-outcome < ERRNOS_NR ? -outcome : 0, name, 16);
+}
+
 static void add_pages(struct load *load, unsigned int idx, json_t *pages)
 {
 	const struct job_run *r = &load->shared.run[idx];
@@ -114,14 +124,31 @@ static void add_pages(struct load *load, unsigned int idx, json_t *pages)
 
 		for (uint32_t n = 0; n < s->pages_nr[epoch]; n++) {
 			const struct page *p = &s->pages[epoch][n];
-			const char *outcome = p->outcome == 0 ? "ok" : "unknown";
 
-			if (p->outcome < 0 && p->outcome != PAGE_UNKNOWN)
-				outcome = errno_name(-p->outcome < ERRNOS_NR ? -p->outcome : 0, name, sizeof name);
 			json_array_append_new(pages, json_pack("[i, i, I, I, s]", (int)r->job_idx, (int)p->site, (json_int_t)p->due_ns,
-							       (json_int_t)p->done_ns, outcome));
+							       (json_int_t)p->done_ns, outcome_text(p->outcome, name)));
 		}
 		s->pages_nr[epoch] = 0;
+	}
+}
+
+static void add_logged(struct load *load, unsigned int idx, json_t *ops)
+{
+	const struct job_run *r = &load->shared.run[idx];
+	uint32_t epoch = load->state[idx].epoch;
+	char path[DATASET_PATH_BYTES], name[16];
+
+	for (uint32_t i = 0; i < r->shards_nr; i++) {
+		struct shard *s = &r->shard[i];
+
+		for (uint32_t n = 0; n < s->logged_nr[epoch]; n++) {
+			const struct logged *o = &s->logged[epoch][n];
+
+			op_path(&load->shared.control->spec, load->plan.host, &o->op, path);
+			json_array_append_new(ops, json_pack("[i, s, s, I, I, I, s]", (int)r->job_idx, op_kind_names[o->op.kind], path, (json_int_t)o->due_ns,
+							     (json_int_t)o->issued_ns, (json_int_t)o->done_ns, outcome_text(o->outcome, name)));
+		}
+		s->logged_nr[epoch] = 0;
 	}
 }
 
@@ -137,7 +164,7 @@ static void add_open(const struct load *load, unsigned int idx, json_t *open)
 
 json_t *interval_json(struct load *load, uint64_t end_ns)
 {
-	json_t *jobs = json_array(), *pages = json_array(), *open = json_array();
+	json_t *jobs = json_array(), *pages = json_array(), *open = json_array(), *ops = json_array();
 	uint64_t second = load->last_end_ns / NS_PER_S;
 
 	for (unsigned int i = 0; i < load->shared.jobs_nr; i++) {
@@ -145,11 +172,12 @@ json_t *interval_json(struct load *load, uint64_t end_ns)
 		if (!load->state[i].stale) {
 			add_pages(load, i, pages);
 			add_open(load, i, open);
+			add_logged(load, i, ops);
 		}
 	}
 	load->last_end_ns = end_ns;
-	return json_pack("{s:I, s:I, s:o, s:o, s:o}", "second", (json_int_t)second, "end_ns", (json_int_t)end_ns, "jobs", jobs, "pages", pages,
-			 "open", open);
+	return json_pack("{s:I, s:I, s:o, s:o, s:o, s:o}", "second", (json_int_t)second, "end_ns", (json_int_t)end_ns, "jobs", jobs, "pages", pages,
+			 "open", open, "ops", ops);
 }
 
 json_t *load_interval(struct load *load)

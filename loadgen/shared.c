@@ -130,6 +130,7 @@ static void lay_shard(struct layout *l, const struct job_run *r, struct shard *t
 	for (int e = 0; e < 2; e++) {
 		s.live[e] = take(l, 2 * (size_t)r->cells_nr, sizeof *s.live[e]);
 		s.pages[e] = r->job->is_page ? take(l, PAGES_SHARD_MAX, sizeof *s.pages[e]) : NULL;
+		s.logged[e] = r->job->logs_ops ? take(l, LOGGED_SHARD_MAX, sizeof *s.logged[e]) : NULL;
 	}
 	s.unknown_ages = take(l, r->cells_nr, sizeof *s.unknown_ages);
 	s.lag = take(l, r->phases_nr, sizeof *s.lag);

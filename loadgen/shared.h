@@ -33,6 +33,7 @@
 #define SHARDS_MAX 8
 #define ERRNOS_NR 134		/* asm-generic/errno.h ends at 133; index 0 is anything beyond */
 #define PAGES_SHARD_MAX 65536u	/* pages of a shard in an interval; more are counted as dropped */
+#define LOGGED_SHARD_MAX 1024u	/* ops that are logged, likewise; of 8 shards they are 1 MB of a spool that has 64 for a run */
 #define NO_LAG UINT64_MAX	/* it had waited for a slot: that is not lag */
 #define FLUSH_BLOCKED_NS NS_PER_MS	/* of an asynchronous engine: a flush that takes longer has blocked */
 #define PAGE_UNKNOWN INT32_MIN
@@ -71,6 +72,13 @@ struct page {
 	uint64_t due_ns, done_ns;
 };
 
+/* An op that is in the record by itself. */
+struct logged {
+	struct op op;
+	int32_t outcome;	/* as of a page */
+	uint64_t due_ns, issued_ns, done_ns;	/* an unknown one is done when it was given up */
+};
+
 /* The attempts of a phase, of a job with a retry. A shard counts how they end; how many begin is in the queue, in flight is who is left. */
 struct attempts {
 	uint64_t begun, failed, abandoned, in_flight;
@@ -99,6 +107,9 @@ struct shard {
 	struct page *pages[2];		/* page jobs */
 	uint32_t pages_nr[2];
 	uint64_t pages_dropped;
+	struct logged *logged[2];	/* of a job that logs its ops */
+	uint32_t logged_nr[2];
+	uint64_t logged_kept, logged_dropped;
 	/* Asynchronous engines; one writer, the loop, and outside of the lock: how often handing ops to the kernel blocked the loop. */
 	_Atomic uint64_t blocked_nr, blocked_ns_max;
 	_Atomic uint64_t flush_since_ns;	/* from T0; 0: it is not in there */

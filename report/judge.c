@@ -168,6 +168,31 @@ static int judge_damage(struct record *record, json_t *verdict, struct err *err)
 	return record_query(record, "SELECT substr(key, 8), value FROM meta WHERE key LIKE 'damage.%' ORDER BY key", NULL, add_damage, damage, err);
 }
 
+static int add_logged(void *row, void *arg)
+{
+	json_t *logged = arg, *of_host = json_loads(record_text(row, 0), 0, NULL);
+
+	for (unsigned int i = 0; i < 2; i++) {
+		const char *key = ((const char *const[]){ "kept", "dropped" })[i];
+
+		json_object_set_new(logged, key, json_integer(json_integer_value(json_object_get(logged, key)) + json_integer_value(json_object_get(of_host, key))));
+	}
+	json_decref(of_host);
+	return 0;
+}
+
+/* meta logged_ops.HOST: how many ops stand in the record one by one. Without a job that logs them there is no key. */
+static int judge_logged(struct record *record, json_t *verdict, struct err *err)
+{
+	json_t *logged = json_object();
+	int rc = record_query(record, "SELECT value FROM meta WHERE key LIKE 'logged!_ops.%' ESCAPE '!'", NULL, add_logged, logged, err);
+
+	if (json_object_size(logged) > 0)
+		json_object_set(verdict, "logged_ops", logged);
+	json_decref(logged);
+	return rc;
+}
+
 static void add_sites(struct metrics *metrics, json_t *verdict)
 {
 	struct site_totals s;
@@ -219,6 +244,8 @@ static int fill(struct record *record, struct metrics *metrics, const struct pro
 	}
 	if (rc == 0)
 		rc = judge_damage(record, verdict, err);
+	if (rc == 0)
+		rc = judge_logged(record, verdict, err);
 	if (rc == 0)
 		rc = held = add_signature(record, metrics, profile, verdict, doubts, err);
 	if (rc >= 0)

@@ -135,6 +135,14 @@ static void print_engines(const json_t *v, FILE *out)
 				(void)fprintf(out, "  %s: %s\n", host, text_of(engine, "why"));
 }
 
+static void print_logged(const json_t *v, FILE *out)
+{
+	const json_t *logged = json_object_get(v, "logged_ops");
+
+	if (logged)
+		(void)fprintf(out, "  %lld ops stand in run.db one by one (table ops); %lld more had no room\n", number_of(logged, "kept"), number_of(logged, "dropped"));
+}
+
 static void print_amplification(const char *label, const json_t *part, FILE *out)
 {
 	const json_t *ratio = json_object_get(json_object_get(part, "retry"), "amplification");
@@ -185,6 +193,7 @@ static void print_jobs(const json_t *v, FILE *out)
 		(void)fputs("  >= is a lower bound: so many were still in flight, timed out or never issued that the percentile was not reached\n", out);
 	print_retries(v, out);
 	print_engines(v, out);
+	print_logged(v, out);
 }
 
 static void print_faults(const json_t *v, FILE *out)

@@ -262,7 +262,8 @@ static void look_manifest(int rc)
 static const char interval_text[] =
 	"{\"second\": 12, \"end_ns\": 13000000001, \"jobs\": [{\"job\": \"j\", \"due\": 90, \"issued\": 80, \"ok\": 70, \"errors\": {\"EIO\": 3}, \"unknown\": 2,"
 	" \"in_flight\": 4, \"waiting\": 5, \"not_issued\": 6, \"oldest_ns\": 81000000, \"hists\": [{\"op\": \"\", \"phase\": \"storm\", \"ok\": 9, \"errors\": {\"EIO\": 2},"
-	" \"unknown\": 1, \"response\": \"AQID\", \"service\": \"\"}]}], \"pages\": [[0, 7, 100, 200, \"ok\"]], \"open\": [[0, 7, 300]]}";
+	" \"unknown\": 1, \"response\": \"AQID\", \"service\": \"\"}]}], \"pages\": [[0, 7, 100, 200, \"ok\"]], \"open\": [[0, 7, 300]],"
+	" \"ops\": [[0, \"read\", \"s0001/a\", 100, 150, 9000, \"EIO\"]]}";
 static const char final_text[] =
 	"{\"jobs\": [{\"job\": \"j\", \"due\": 10, \"ok\": 5, \"errors\": {\"EIO\": 1}, \"unknown\": 2, \"in_flight\": 1, \"not_issued\": 1}],"
 	" \"censored\": [{\"job\": \"j\", \"op\": \"\", \"phase\": \"storm\", \"kind\": \"in_flight\", \"ages\": \"AQ==\"}], \"hung\": [], \"lag\": [],"

@@ -11,7 +11,7 @@ static struct record *record;
 static int rows(void)
 {
 	static const char sql[] = "SELECT (SELECT COUNT(*) FROM intervals) + (SELECT COUNT(*) FROM errors) + (SELECT COUNT(*) FROM job_seconds) + (SELECT COUNT(*) FROM pages)"
-				  " + (SELECT COUNT(*) FROM pages_open) + (SELECT COUNT(*) FROM totals) + (SELECT COUNT(*) FROM censored) + (SELECT COUNT(*) FROM hung)"
+				  " + (SELECT COUNT(*) FROM pages_open) + (SELECT COUNT(*) FROM ops) + (SELECT COUNT(*) FROM totals) + (SELECT COUNT(*) FROM censored) + (SELECT COUNT(*) FROM hung)"
 				  " + (SELECT COUNT(*) FROM lag) + (SELECT COUNT(*) FROM meta) + (SELECT COUNT(*) FROM samples)";
 	sqlite3_stmt *s = NULL;
 	int nr;

@@ -204,6 +204,21 @@ Test(profile, the_same_seed_draws_the_same_faults_and_another_one_others)
 	profile_release(&other);
 }
 
+Test(profile, a_job_logs_its_ops_from_a_time_on_or_not_at_all)
+{
+	const char *const sets[] = { "jobs.reads.log_ops=100ms", NULL };
+
+	for (int with = 0; with < 2; with++) {
+		struct profile p = PROFILE_INIT;
+		struct err err = ERR_INIT;
+
+		cr_assert_eq(profile_parse(good, "g.yaml", with ? sets : NULL, &p, &err), 0, "%s", err.text);
+		cr_assert_eq(p.jobs[0].logs_ops, with == 1);
+		cr_assert_eq(p.jobs[0].log_from_ns, with ? 100000000u : 0u);
+		profile_release(&p);
+	}
+}
+
 Test(profile, a_retry_says_how_long_each_attempt_is_waited_for)
 {
 	static const struct {
@@ -236,6 +251,7 @@ Test(profile, what_is_wrong_is_refused_with_its_line_and_the_next_step)
 		const char *set, *sentence;
 	} cases[] = { { "jbos=1", "unknown key in the profile 'jbos'; did you mean 'jobs'?" },
 		      { "jobs.reads.slots=0", "g.yaml:4: slots: 0 is out of range; 1 to 4096" },
+		      { "jobs.reads.log_ops=30", "'30' is not a duration; write a number with" },
 		      { "jobs.reads.timeout=30", "'30' is not a duration; write a number with" },
 		      { "jobs.reads.retry={tries: 3}", "retry needs the time after which an attempt is given up" },
 		      { "jobs.reads.retry={after: 0s}", "'after' must be longer than 0" },

@@ -87,6 +87,7 @@ void fixture_start(struct fixture *f)
 	f->response = hist_new();
 	f->service = hist_new();
 	f->ops = json_object();
+	f->logged = json_array();
 	f->t0_ns = clock_mono_ns() + AHEAD_NS;
 	rc = load_start(f->load, f->t0_ns, &f->err);
 	cr_assert_eq(rc, 0, "%s", f->err.text);
@@ -145,6 +146,7 @@ static void add_interval(struct fixture *f, const json_t *interval)
 {
 	const json_t *jobs = json_object_get(interval, "jobs"), *pages = json_object_get(interval, "pages");
 
+	json_array_extend(f->logged, json_object_get(interval, "ops"));
 	for (size_t j = 0; j < json_array_size(jobs); j++) {
 		const json_t *job = json_array_get(jobs, j), *hists = json_object_get(job, "hists");
 
@@ -208,6 +210,7 @@ void fixture_release(struct fixture *f)
 	load_free(f->load);
 	json_decref(f->final);
 	json_decref(f->ops);
+	json_decref(f->logged);
 	free(f->response);
 	free(f->service);
 	if (f->dir[0])

@@ -34,6 +34,7 @@ struct fixture {
 	struct hist *response, *service;	/* of the job, merged over the intervals */
 	unsigned int intervals_nr;
 	uint64_t pages_nr[3];	/* ok, unknown, errors */
+	json_t *logged;		/* ops that are logged one by one, of all intervals */
 };
 
 /** Job "job": engine null, read, 1,000/s constant, 8 slots, queue 1,000; phase "all" of 200 ms; seed 1; host 0 of 1. */

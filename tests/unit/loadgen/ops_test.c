@@ -13,6 +13,7 @@
 #include "../../../loadgen/dataset.h"
 #include "../../../loadgen/engines.h"
 #include "../../../loadgen/scratch.h"
+#include "device.h"
 #include "fixture.h"
 
 #define KEY 0x0123456789abcdefULL
@@ -351,6 +352,92 @@ Test(ops, a_lock_held_by_another_hangs_and_is_listed_with_its_path)
 	cr_assert_str_eq(json_string_value(json_object_get(first, "path")), "s0000/scratch/lock");
 	cr_assert_eq(fixture_op(&f, "lock", "all", "ok"), 0u);
 	close(fd);
+	fixture_release(&f);
+}
+
+static uint64_t logged(const struct fixture *f, const char *what)
+{
+	return (uint64_t)json_integer_value(json_object_get(json_object_get(f->final, "logged_ops"), what));
+}
+
+/* How many of them have an outcome; of each, the time that it took. */
+static uint64_t look_at_logged(const struct fixture *f, const char *op_is, const char *outcome_is, uint64_t from_ns)
+{
+	const char *op, *path, *outcome;
+	json_int_t job, due, issued, done;
+	uint64_t nr = 0;
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(f->logged, i, row) {
+		cr_assert_eq(json_unpack(row, "[I, s, s, I, I, I, s]", &job, &op, &path, &due, &issued, &done, &outcome), 0);
+		cr_assert(job == 0 && strncmp(path, "s000", 4) == 0 && due <= issued && issued <= done, "%s", path);
+		cr_assert(strcmp(outcome, "ok") != 0 || (uint64_t)(done - due) >= from_ns);
+		nr += strcmp(op, op_is) == 0 && strcmp(outcome, outcome_is) == 0;
+	}
+	return nr;
+}
+
+Test(ops, each_is_told_by_itself_when_the_job_logs_them)
+{
+	static const enum op_kind ops[] = { OP_STAT, OP_READ };
+
+	for (int page = 0; page < 2; page++) {
+		struct fixture f;
+
+		fixture_init(&f);
+		fixture_build(&f);
+		f.profile.jobs[0].logs_ops = true;
+		if (page)
+			as_page(&f, ops, 2);
+		fixture_run(&f, 5 * NS_PER_S);
+		cr_assert_eq(look_at_logged(&f, "read", "ok", 0), 200);
+		cr_assert_eq(look_at_logged(&f, "stat", "ok", 0), page ? 200 : 0);
+		cr_assert_eq(logged(&f, "kept"), json_array_size(f.logged));
+		cr_assert_eq(logged(&f, "dropped"), 0);
+		fixture_release(&f);
+	}
+}
+
+Test(ops, a_job_that_logs_slow_ones_tells_of_these_and_of_those_that_it_gave_up)
+{
+	struct fixture f;
+
+	fixture_init(&f);
+	fixture_build(&f);
+	f.profile.jobs[0].slots = 200;
+	f.profile.jobs[0].logs_ops = true;
+	f.profile.jobs[0].log_from_ns = 60 * NS_PER_S;
+	f.profile.jobs[0].timeout_ns = 60 * NS_PER_MS;
+	device_set(50, 100, f.dir);
+	fixture_run(&f, 5 * NS_PER_S);
+	cr_assert_gt(fixture_count(&f, "unknown"), 0);
+	cr_assert_eq(look_at_logged(&f, "read", "unknown", 0), fixture_count(&f, "unknown"));
+	cr_assert_eq(json_array_size(f.logged), fixture_count(&f, "unknown"));
+	fixture_release(&f);
+	fixture_init(&f);
+	fixture_build(&f);
+	f.profile.jobs[0].slots = 200;
+	f.profile.jobs[0].logs_ops = true;
+	f.profile.jobs[0].log_from_ns = 40 * NS_PER_MS;
+	device_set(50, 100, f.dir);
+	fixture_run(&f, 5 * NS_PER_S);
+	cr_assert_gt(look_at_logged(&f, "read", "ok", 40 * NS_PER_MS), 20);
+	cr_assert_lt(json_array_size(f.logged), 200);
+	fixture_release(&f);
+}
+
+Test(ops, those_for_which_an_interval_has_no_room_are_counted)
+{
+	struct fixture f;
+
+	fixture_init(&f);
+	fixture_rate(&f, ARRIVAL_CLOSED, 0);
+	f.profile.jobs[0].logs_ops = true;
+	fixture_run(&f, 5 * NS_PER_S);
+	cr_assert_gt(logged(&f, "dropped"), 0);
+	cr_assert_eq(logged(&f, "kept"), json_array_size(f.logged));
+	cr_assert_eq(logged(&f, "kept") + logged(&f, "dropped"), fixture_count(&f, "ok"));
 	fixture_release(&f);
 }
 

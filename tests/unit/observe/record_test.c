@@ -76,7 +76,8 @@ static const char interval_text[] =
 	" \"unknown\": 2, \"in_flight\": 4, \"waiting\": 5, \"not_issued\": 6, \"oldest_ns\": 81000000,"
 	" \"hists\": [{\"op\": \"\", \"phase\": \"storm\", \"ok\": 9, \"errors\": {\"EIO\": 2}, \"unknown\": 1, \"response\": \"AQID\", \"service\": \"\"},"
 	" {\"op\": \"read\", \"phase\": \"storm\", \"ok\": 8, \"errors\": {}, \"unknown\": 0, \"response\": \"/w==\", \"service\": \"AA==\"}]}],"
-	" \"pages\": [[1, 7, 100, 200, \"ok\"], [0, 8, 150, 9000000000000, \"EIO\"]], \"open\": [[1, 7, 300]]}";
+	" \"pages\": [[1, 7, 100, 200, \"ok\"], [0, 8, 150, 9000000000000, \"EIO\"]], \"open\": [[1, 7, 300]],"
+	" \"ops\": [[0, \"read\", \"s0001/a\", 100, 150, 9000, \"EIO\"]]}";
 
 static const char *const jobs[] = { "writers", "visitors", NULL };
 
@@ -96,6 +97,7 @@ Test(record, an_interval_comes_back_as_it_went_in)
 	expect(r, "SELECT op||errno||nr||phase||second FROM errors", "EIO2storm12");
 	expect(r, "SELECT job||site||'|'||due_ns||'|'||done_ns||outcome FROM pages ORDER BY site", "visitors7|100|200ok\nwriters8|150|9000000000000EIO");
 	expect(r, "SELECT t_ns||host||job||site||'|'||due_ns FROM pages_open", "13000000001client-1visitors7|300");
+	expect(r, "SELECT host||job||op||path||'|'||due_ns||'|'||issued_ns||'|'||done_ns||outcome FROM ops", "client-1writersreads0001/a|100|150|9000EIO");
 	json_decref(interval);
 	record_close(r);
 }
@@ -110,7 +112,7 @@ Test(record, a_final_comes_back_as_it_went_in)
 		" \"censored\": [{\"job\": \"j\", \"op\": \"read\", \"phase\": \"storm\", \"kind\": \"in_flight\", \"ages\": \"AQ==\"}],"
 		" \"hung\": [{\"pid\": 5, \"tid\": 6, \"op\": \"read\", \"path\": \"/m/a\", \"age_ns\": 77, \"wchan\": \"rpc_wait\", \"stack\": [\"a\", \"b\"]}],"
 		" \"lag\": [{\"phase\": \"storm\", \"count\": 1, \"p99_ns\": 2, \"max_ns\": 3, \"hiccup_p99_ns\": 4, \"hiccup_max_ns\": 5}],"
-		" \"dropped_pages\": 3, \"worker_died\": true, \"left\": [5], \"damage\": {\"ops\": 2, \"first\": []}}");
+		" \"dropped_pages\": 3, \"worker_died\": true, \"left\": [5], \"damage\": {\"ops\": 2, \"first\": []}, \"logged_ops\": {\"kept\": 4}}");
 
 	cr_assert_eq(record_final(r, "client-1", final, &err), 0, "%s", err.text);
 	expect(r, "SELECT host||job||due||'|'||ok||errors||unknown||in_flight||not_issued FROM totals", "client-1j10|5{\"EIO\":1}211");
@@ -118,7 +120,7 @@ Test(record, a_final_comes_back_as_it_went_in)
 	expect(r, "SELECT pid||tid||op||path||age_ns||wchan||stack FROM hung", "56read/m/a77rpc_wait[\"a\",\"b\"]");
 	expect(r, "SELECT phase||count||p99_ns||max_ns||hiccup_p99_ns||hiccup_max_ns FROM lag", "storm12345");
 	expect(r, "SELECT key||value FROM meta ORDER BY key",
-	       "damage.client-1{\"ops\":2,\"first\":[]}\ndropped_pages.client-13\nengines.client-1{\"j\":{\"engine\":\"sync\",\"why\":\"w\"}}\nleft.client-1[5]\nworker_died.client-11");
+	       "damage.client-1{\"ops\":2,\"first\":[]}\ndropped_pages.client-13\nengines.client-1{\"j\":{\"engine\":\"sync\",\"why\":\"w\"}}\nleft.client-1[5]\nlogged_ops.client-1{\"kept\":4}\nworker_died.client-11");
 	json_decref(final);
 	record_close(r);
 }
@@ -170,6 +172,7 @@ Test(record, a_malformed_interval_leaves_nothing_and_the_group_lives_on)
 		"{\"second\": 1, \"end_ns\": 2, \"jobs\": [], \"pages\": [[0, 1, 2, 3, \"ok\"]], \"open\": [[-1, 1, 2]]}",
 		"{\"second\": 1, \"end_ns\": 2, \"jobs\": [], \"pages\": [[0, 1, 2, 3, \"ok\"]], \"open\": [[1000000, 1, 2]]}",
 		"{\"second\": 1, \"end_ns\": 2, \"jobs\": [], \"pages\": [[0, 1, 2, 3, \"ok\"]], \"open\": 5}",
+		"{\"second\": 1, \"end_ns\": 2, \"jobs\": [], \"pages\": [], \"open\": [], \"ops\": [[5, \"read\", \"a\", 1, 2, 3, \"ok\"]]}",
 		"{\"second\": 1, \"end_ns\": 2, \"jobs\": [{\"job\": \"j\"}], \"pages\": [], \"open\": []}",
 	};
 	struct record *r = create();

@@ -81,6 +81,20 @@ Test(judge, a_sound_run_has_no_line_of_damage)
 	json_decref(v);
 }
 
+Test(judge, ops_that_are_logged_one_by_one_are_counted_over_hosts_with_those_that_had_no_room)
+{
+	json_t *v;
+	char text[4096] = "";
+	FILE *out = fmemopen(text, sizeof text, "w");
+
+	fixture_sql(record, "INSERT INTO meta VALUES('logged_ops.c', '{\"kept\": 3, \"dropped\": 1}'), ('logged_ops.d', '{\"kept\": 4, \"dropped\": 0}')");
+	v = fixture_judge(record);
+	cr_assert_eq(report_text(record, v, out), 0);
+	(void)fclose(out);
+	cr_assert_not_null(strstr(text, "  7 ops stand in run.db one by one (table ops); 1 more had no room\n"), "%s", text);
+	json_decref(v);
+}
+
 Test(judge, a_coordinator_that_was_away_is_told_of_and_is_no_reason)
 {
 	json_t *v, *away;
