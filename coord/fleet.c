@@ -254,7 +254,7 @@ int fleet_lock(struct fleet *f, struct err *err)
 	return 0;
 }
 
-int fleet_connect(struct fleet *f, struct bus *bus, struct broker *ret_broker, struct err *err)
+int fleet_serve(struct fleet *f, struct broker *ret_broker, struct err *err)
 {
 	struct err said = ERR_INIT;
 	char path[PATH_BYTES];
@@ -263,8 +263,13 @@ int fleet_connect(struct fleet *f, struct bus *bus, struct broker *ret_broker, s
 	if (rc < 0)
 		return rc;
 	rc = broker_start(in(path, f->dir, BROKER), START_NS, ret_broker, &said);
-	if (rc < 0 && rc != -EADDRINUSE && rc != -EADDRNOTAVAIL)
-		return err_set(err, rc, "%s", said.text);
+	return rc < 0 && rc != -EADDRINUSE && rc != -EADDRNOTAVAIL ? err_set(err, rc, "%s", said.text) : 0;
+}
+
+int fleet_connect(const struct fleet *f, struct bus *bus, struct err *err)
+{
+	char path[PATH_BYTES];
+
 	return bus_open(bus, f->url, in(path, f->dir, BUS_COORDINATOR), CONNECT_NS, err);
 }
 

@@ -54,16 +54,15 @@ bool fleet_may_be_peers(const struct fleet *fleet, const char *a, const char *b)
 
 /** Take it for a run, or to change what is on its hosts. Errors: -EBUSY somebody has it; -errno */
 int fleet_lock(struct fleet *fleet, struct err *err);
-/**
- * Lock it, start the broker, unless there is one at the address, and connect to it as the coordinator.
- * Errors: those of fleet_lock(), broker_start() and bus_open()
- */
-int fleet_connect(struct fleet *fleet, struct bus *bus, struct broker *ret_broker, struct err *err);
+/** Lock it, and start the broker, unless there is one at the address. Errors: those of fleet_lock() and broker_start() */
+int fleet_serve(struct fleet *fleet, struct broker *ret_broker, struct err *err);
+/** Connect to its broker as the coordinator. Errors: those of bus_open() */
+int fleet_connect(const struct fleet *fleet, struct bus *bus, struct err *err);
 /** A broker of ours that has ended is started again; the sessions over it go on. @return 1 it was, 0 there was no need, -errno */
 int fleet_look_after(const struct fleet *fleet, struct broker *broker, struct err *err);
 /**
  * Who is there, asked as a run asks, within a time.
- * @param ret  {"schema", "bus", "version", "agents": [{"name", "here", and of who is there "roles", "version", "kernel"}]}. Errors: as of fleet_connect()
+ * @param ret  {"schema", "bus", "version", "agents": [{"name", "here", and of who is there "roles", "version", "kernel"}]}. Errors: as of fleet_serve() and fleet_connect()
  */
 int fleet_status(const char *dir, uint64_t wait_ns, json_t **ret, struct err *err);
 void fleet_release(struct fleet *fleet);

@@ -95,7 +95,9 @@ int fleet_status(const char *dir, uint64_t wait_ns, json_t **ret, struct err *er
 	int rc = bus ? fleet_load(dir, &f, err) : err_set(err, -ENOMEM, "fleet: no memory");
 
 	if (rc == 0)
-		rc = fleet_connect(&f, bus, &broker, err);
+		rc = fleet_serve(&f, &broker, err);
+	if (rc == 0)
+		rc = fleet_connect(&f, bus, err);
 	if (rc == 0) {
 		rc = ask_all(&f, bus, asked, clock_mono_ns() + wait_ns);
 		if (rc < 0)

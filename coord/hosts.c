@@ -22,10 +22,13 @@
 #include "fleet.h"
 #include "fleet_file.h"
 #include "lab.h"
+#include "parallel.h"
 #include "run.h"
 
 #define REBOOT_SILENCE_NS (5 * NS_PER_S)
 #define PINGED_AT_ONCE 16
+#define CALL_HOST_NS (25 * NS_PER_MS)	/* so long for each host between two calls to those that are not there, */
+#define CALL_MAX_NS NS_PER_S		/* and this at the most: the broker has to answer them */
 
 struct host *hosts_find(struct run *run, const char *name)
 {
@@ -154,7 +157,7 @@ static int join(struct run *run, struct host *host, struct err *err)
 /* The agents need not be there yet: hosts_retry() calls them again. */
 static int open_fleet(struct run *run, struct err *err)
 {
-	int rc = fleet_connect(run->fleet, run->bus, &run->broker, err);
+	int rc = fleet_connect(run->fleet, run->bus, err);
 
 	if (rc == 0 && run->fleet->agents_nr == 0)
 		return err_set(err, -EINVAL, "the fleet in %s has no hosts; squall fleet add %s NAME adds one", run->fleet->dir, run->fleet->dir);
@@ -197,15 +200,17 @@ static int load_fleet(struct run *run, const char *dir, struct err *err)
 }
 
 /* The certificate comes last: the agent begins with it. */
-static int give_identity(const char *dir, const char *node, struct err *err)
+static int give_identity(unsigned int idx, void *arg, struct err *err)
 {
 	static const char *const files[] = { "ca.pem", "coordinator.pem", "key.pem", "cert.pem" };
-	int rc = fleet_add(dir, node, err);
+	const struct lab_info *info = arg;
+	const char *node = info->nodes[idx].name;
+	int rc = 0;
 
 	for (size_t i = 0; i < sizeof files / sizeof files[0] && rc == 0; i++) {
 		char from[320], to[64];
 
-		(void)snprintf(from, sizeof from, "%s/agents/%s/%s", dir, node, files[i]);
+		(void)snprintf(from, sizeof from, "%s/agents/%s/%s", info->bus_dir, node, files[i]);
 		(void)snprintf(to, sizeof to, LAB_IDENTITY "/%s", files[i]);
 		rc = lab_put(node, from, to, err);
 	}
@@ -217,7 +222,7 @@ static void lab_says(const char *what, void *arg)
 	progress_say(arg, "lab: %s", what);
 }
 
-/* A fleet for this run alone, and a lab that has nothing of any other. */
+/* A fleet for this run alone, and a lab that has nothing of any other. The broker is there before an agent that would call it in vain, and then wait. */
 static int open_lab(struct run *run, struct err *err)
 {
 	struct lab_info info = { 0 };
@@ -228,9 +233,13 @@ static int open_lab(struct run *run, struct err *err)
 	if (rc == 0)
 		rc = fleet_init(info.bus_dir, info.bus_url, LAB_BUS_ADDRESS, err);
 	for (unsigned int i = 0; i < info.nodes_nr && rc == 0; i++)
-		rc = give_identity(info.bus_dir, info.nodes[i].name, err);
+		rc = fleet_add(info.bus_dir, info.nodes[i].name, err);
 	if (rc == 0)
 		rc = load_fleet(run, info.bus_dir, err);
+	if (rc == 0)
+		rc = fleet_serve(run->fleet, &run->broker, err);
+	if (rc == 0)
+		rc = parallel_each(info.nodes_nr, give_identity, &info, err);
 	return rc < 0 ? rc : open_fleet(run, err);
 }
 
@@ -330,7 +339,12 @@ int hosts_connect(struct run *run, struct err *err)
 {
 	const char *local = folder_of(run->options->on, "local");
 
-	return run->fleet ? open_fleet(run, err) : local ? open_local(run, local, err) : open_lab(run, err);
+	if (run->fleet) {
+		int rc = fleet_serve(run->fleet, &run->broker, err);
+
+		return rc < 0 ? rc : open_fleet(run, err);
+	}
+	return local ? open_local(run, local, err) : open_lab(run, err);
 }
 
 static void say_hello(struct run *run, struct host *host)
@@ -428,6 +442,8 @@ static void look_after_broker(struct run *run)
 
 void hosts_retry(struct run *run, uint64_t now)
 {
+	uint64_t all_ns = (unsigned int)run->hosts_nr * CALL_HOST_NS, pause_ns = all_ns < CALL_MAX_NS ? all_ns : CALL_MAX_NS;
+
 	if (run->fleet)
 		look_after_broker(run);
 	for (int i = 0; i < run->hosts_nr; i++) {
@@ -436,7 +452,7 @@ void hosts_retry(struct run *run, uint64_t now)
 		give_up_silent(run, host, now);
 		if (host->connected || !run->fleet || now < host->retry_ns)
 			continue;
-		host->retry_ns = now + NS_PER_S;
+		host->retry_ns = now + pause_ns;
 		bus_detach(run->bus, host->name);
 		host->heard_ns = now;
 		if (join(run, host, NULL) == 0)

@@ -22,6 +22,7 @@
 #include "exec.h"
 #include "file.h"
 #include "image.h"
+#include "parallel.h"
 #include "state.h"
 #include "units.h"
 #include "vm.h"
@@ -261,6 +262,13 @@ static int save(struct opening *o, const char *saved, struct err *err)
 	return rc;
 }
 
+static int set_clock(unsigned int idx, void *arg, struct err *err)
+{
+	const struct lab_state *state = arg;
+
+	return control_set_clock(state->vm[idx].control, err);
+}
+
 static int restore(struct opening *o, const struct lab_spec *spec, const char *saved, lab_progress progress, void *arg, struct err *err)
 {
 	uint64_t begin_ns = clock_mono_ns();
@@ -282,8 +290,8 @@ static int restore(struct opening *o, const struct lab_spec *spec, const char *s
 		(void)snprintf(text, sizeof text, "restored after %s", units_format_ns(clock_mono_ns() - begin_ns, took, sizeof took));
 		progress(text, arg);
 	}
-	for (unsigned int i = 0; i < o->state.vms_nr && rc == 0; i++)
-		rc = control_set_clock(o->state.vm[i].control, err);
+	if (rc == 0)
+		rc = parallel_each(o->state.vms_nr, set_clock, &o->state, err);
 	if (rc == 0) {
 		o->state.ready = true;
 		state_take(&o->state);

@@ -5,12 +5,14 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "err.h"
 #include "exec.h"
+#include "parallel.h"
 
 Test(exec, what_a_program_prints_and_its_status_come_back)
 {
@@ -79,4 +81,35 @@ Test(exec, a_function_runs_in_a_child_that_may_hang)
 	exec_result_release(&r);
 	cr_assert_eq(exec_child(hang, NULL, 50 * NS_PER_MS, &r, &err), -ETIMEDOUT);
 	exec_result_release(&r);
+}
+
+struct parts {
+	_Atomic unsigned int done[PARALLEL_MAX], there_nr;
+	unsigned int nr;
+};
+
+/* Each waits for all the others: done one after the other, none would ever be through. */
+static int meet(unsigned int idx, void *arg, struct err *err)
+{
+	struct parts *p = arg;
+	uint64_t until = clock_mono_ns() + 5 * NS_PER_S;
+
+	atomic_fetch_add(&p->there_nr, 1);
+	while (atomic_load(&p->there_nr) < p->nr)
+		if (clock_mono_ns() > until)
+			return err_set(err, -ETIMEDOUT, "part %u is alone", idx);
+	atomic_fetch_add(&p->done[idx], 1);
+	return idx == 2 || idx == 5 ? err_set(err, -EIO, "part %u fails", idx) : 0;
+}
+
+Test(parallel, all_are_done_at_the_same_time_and_the_first_failure_is_told)
+{
+	struct parts parts = { .nr = PARALLEL_MAX };
+	struct err err = ERR_INIT;
+
+	cr_assert_eq(parallel_each(PARALLEL_MAX, meet, &parts, &err), -EIO);
+	cr_assert_str_eq(err.text, "part 2 fails");
+	for (unsigned int i = 0; i < PARALLEL_MAX; i++)
+		cr_assert_eq(atomic_load(&parts.done[i]), 1);
+	cr_assert_eq(parallel_each(0, meet, &parts, NULL), 0);
 }
