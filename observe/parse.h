@@ -119,6 +119,14 @@ struct pressure_line {
 
 bool pressure_line_parse(const char *line, struct pressure_line *ret);
 
+/* cpu: the first line of /proc/stat, in ticks since the boot. */
+struct cpu_line {
+	uint64_t idle, steal, total;
+};
+
+/** @return false: not the line of all processors, with eight times or more. */
+bool cpu_line_parse(const char *line, struct cpu_line *ret);
+
 /* memory: one line of /proc/meminfo. */
 struct memory_line {
 	char key[32];

@@ -52,7 +52,7 @@ struct probe {
 extern const struct probe *const probes[];
 extern const unsigned int probes_nr;
 
-extern const struct probe probe_disks, probe_drbd, probe_kernel_log, probe_memory, probe_mountstats, probe_nfsd, probe_pressure;
+extern const struct probe probe_cpu, probe_disks, probe_drbd, probe_kernel_log, probe_memory, probe_mountstats, probe_nfsd, probe_pressure;
 
 /** Emit a sample from sample(). @param label, text  may be NULL. */
 void probe_emit(struct probe_out *out, const char *metric, const char *label, double value, const char *text);

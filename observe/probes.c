@@ -9,6 +9,7 @@ const struct probe *const probes[] = {
 	&probe_drbd,
 	&probe_mountstats,
 	&probe_disks,
+	&probe_cpu,
 	&probe_pressure,
 	&probe_memory,
 	&probe_kernel_log,

@@ -15,6 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct nfsd_thread_state thread;
 	struct pressure_line pressure;
 	struct memory_line memory;
+	struct cpu_line cpu;
 	struct disk_line disk;
 	uint64_t age = 0;
 
@@ -30,6 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CHECK(strlen(pressure.kind) < sizeof pressure.kind);
 	if (memory_line_parse(text, &memory))
 		CHECK(strlen(memory.key) < sizeof memory.key);
+	(void)cpu_line_parse(text, &cpu);
 	if (kmsg_parse(text, message, 64))
 		CHECK(strlen(message) < 64);
 	free(message);

@@ -495,7 +495,7 @@ Test(observe, mountstats_emits_ops_that_were_used)
 	observe_stop(o);
 }
 
-Test(observe, disks_pressure_and_memory_emit)
+Test(observe, disks_pressure_memory_and_cpu_emit)
 {
 	struct observe *o;
 
@@ -512,6 +512,10 @@ Test(observe, disks_pressure_and_memory_emit)
 	put_fixture("proc/meminfo", "meminfo.txt");
 	o = start(&probe_memory, NULL);
 	cr_expect_eq(wait_value(o, "memory.cached", NULL), 81920.0 * 1024);
+	observe_stop(o);
+	put_fixture("proc/stat", "stat.txt");
+	o = start(&probe_cpu, NULL);
+	cr_expect_eq(wait_value(o, "cpu.idle_ns", NULL), 92.5e9 * 100 / (double)sysconf(_SC_CLK_TCK));
 	observe_stop(o);
 }
 

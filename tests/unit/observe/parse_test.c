@@ -200,12 +200,13 @@ Test(parse, mountstats_finds_one_mount_among_many)
 Test(parse, a_text_that_is_cut_anywhere_is_survived)
 {
 	static const char *const files[] = { "mountstats.txt", "drbd-two-minors.txt", "oldest-writes-and-read.txt", "diskstats.txt", "pressure-io.txt",
-					     "kmsg.txt", "status-blocked.txt" };
+					     "kmsg.txt", "status-blocked.txt", "stat.txt" };
 	static struct drbd_minor minors[DRBD_MINORS_MAX];
 	static struct mount_stats stats;
 	struct nfsd_thread_state state;
 	struct pressure_line pressure;
 	struct disk_line disk;
+	struct cpu_line cpu;
 	uint64_t age;
 	char out[64];
 
@@ -221,6 +222,7 @@ Test(parse, a_text_that_is_cut_anywhere_is_survived)
 			(void)nfsd_status_parse(cut, &state);
 			(void)pressure_line_parse(cut, &pressure);
 			(void)disk_line_parse(cut, &disk);
+			(void)cpu_line_parse(cut, &cpu);
 			(void)kmsg_parse(cut, out, sizeof out);
 			free(cut);
 		}
@@ -270,6 +272,20 @@ Test(parse, pressure_gives_some_and_full)
 	cr_assert(pressure_line_parse(line_next(text), &p));
 	cr_expect_str_eq(p.kind, "full");
 	cr_expect_not(pressure_line_parse("most avg10=1.00", &p));
+	free(text);
+}
+
+Test(parse, stat_gives_all_processors_together)
+{
+	char *text = fixture("stat.txt");
+	struct cpu_line cpu;
+
+	cr_assert(cpu_line_parse(text, &cpu));
+	cr_expect_eq(cpu.idle, 9000 + 250, "with I/O under way it is idle, too");
+	cr_expect_eq(cpu.steal, 100);
+	cr_expect_eq(cpu.total, 11000, "guest time is in user time already");
+	cr_expect_not(cpu_line_parse(line_next(text), &cpu), "one processor is not all");
+	cr_expect_not(cpu_line_parse("cpu  1 2 3 4 5 6 7\n8", &cpu), "a line that ends too early does not go on in the next one");
 	free(text);
 }
 
