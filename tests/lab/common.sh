@@ -25,7 +25,7 @@ on() { # NODE COMMAND...
 on_store() { on store-a "$@"; }
 is() { # VERDICT JQ-EXPRESSION that must be true of it
 	[ "$(jq "$2" "$1" 2>&1)" = true ] || problem "$1: not true: $2; it says $(jq -c \
-		'[.verdict, .void_reasons, .damage, .wire, .faults, .signature, (.jobs | map_values([.engines, .due, .ok, .errors, .unknown]))]' "$1" 2>&1 | cut -c1-2000)"
+		'[.verdict, .void_reasons, .damage, .layers, .wire, .faults, .signature, (.jobs | map_values([.engines, .due, .ok, .errors, .unknown]))]' "$1" 2>&1 | cut -c1-3000)"
 }
 until_judged() { # VERDICT COMMAND...: which makes a run, and makes it again, twice at most, while it is void for nothing but a load host that was late
 	local verdict=$1 status
