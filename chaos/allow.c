@@ -137,6 +137,17 @@ int allow_load(struct allow *ret_allow, struct err *err)
 	return rc;
 }
 
+int allow_check_time(const struct allow *allow, uint64_t for_ns, struct err *err)
+{
+	char path[512], asked[32], max[32];
+	int rc = allow_path(path, sizeof path, err);
+
+	if (rc < 0 || for_ns <= allow->max_time_ns)
+		return rc;
+	return err_set(err, -ENOPKG, "it is to last %s, and max_time in %s is %s: a fault that lasts longer is refused", units_exact_ns(for_ns, asked, sizeof asked), path,
+		       units_exact_ns(allow->max_time_ns, max, sizeof max));
+}
+
 static void list_text(char *ret, size_t bytes, const char *what, const struct allow_list *list)
 {
 	size_t used = strlen(ret);

@@ -34,6 +34,9 @@ int allow_load(struct allow *ret_allow, struct err *err);
 /** Its text. @param path  for sentences. Errors: -EINVAL with file:line, -ENOMEM. */
 int allow_parse(const char *text, const char *path, struct allow *ret_allow, struct err *err);
 
+/** Whether a fault may last so long. Errors: -ENOPKG it may not, with the time that it may */
+int allow_check_time(const struct allow *allow, uint64_t for_ns, struct err *err);
+
 bool allow_has(const struct allow_list *list, const char *name);
 
 /** Letters, digits, '.', '_' and '-', not starting with '-': names of devices and resources that go into a command. */

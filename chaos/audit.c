@@ -139,10 +139,6 @@ static int lock(int fd, int how, struct err *err)
 
 static int open_locked(const char *path, int *ret_fd, struct err *err)
 {
-	int rc = file_mkdirs(journal_state_dir(), 0700, err);
-
-	if (rc < 0)
-		return rc;
 	*ret_fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	return *ret_fd < 0 ? err_set(err, -errno, "%s", strerror(errno)) : lock(*ret_fd, LOCK_EX, err);
 }
@@ -272,8 +268,10 @@ int audit_append(const struct audit_act *act, struct err *err)
 	struct err e = ERR_INIT;
 	char path[600], line[AUDIT_LINE_MAX];
 	json_t *record;
-	int fd = -1, rc;
+	int fd = -1, rc = file_mkdirs(journal_state_dir(), 0700, err);
 
+	if (rc < 0)
+		return rc;
 	memcpy(tail.sha, no_record, sizeof no_record);
 	audit_path(path, sizeof path);
 	rc = open_locked(path, &fd, &e);

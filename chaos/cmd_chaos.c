@@ -23,6 +23,7 @@
 #include "yaml.h"
 
 #include "faults.h"
+#include "journal.h"
 
 #define LEASE_NS (10 * NS_PER_S)
 
@@ -266,7 +267,9 @@ static int inject(const struct fault *f, const json_t *args, uint64_t for_ns, en
 
 	if (!out)
 		return err_set(err, -ENOMEM, "out of memory");
-	rc = chaos_hold_start(f->name, args, LEASE_NS, for_ns, "by hand", &hold, err);
+	rc = chaos_probe(f->name, f->instant ? 0 : for_ns, err);
+	if (rc == 0)
+		rc = chaos_hold_start(f->name, args, LEASE_NS, for_ns, "by hand", &hold, err);
 	if (rc < 0)
 		goto out;
 	rc = follow(&hold, out, err);
@@ -394,21 +397,41 @@ static int do_audit(const struct options *o, enum exit_status *ret_status, struc
 	return 0;
 }
 
-static int parse(int argc, char **argv, struct options *o, struct err *err)
+enum { OPT_HELP = 1, OPT_JSON, OPT_DRY, OPT_REBOOT, OPT_BOOT, OPT_LIFT, OPT_FOR };
+
+#define HELP { "help", 0, NULL, OPT_HELP }
+#define JSON { "json", 0, NULL, OPT_JSON }
+#define END { NULL, 0, NULL, 0 }
+
+/* A verb has its own, so that heal --dry-run does not heal. */
+static const struct verb {
+	const char *name;
+	bool takes_fault;
+	int (*run)(const struct options *o, enum exit_status *ret_status, struct err *err);
+	struct option options[7];
+} verbs[] = {
+	{ "list", false, do_list, { JSON, HELP, END } },
+	{ "check", true, do_check, { JSON, HELP, END } },
+	{ "inject", true, do_inject, { { "for", 1, NULL, OPT_FOR }, { "dry-run", 0, NULL, OPT_DRY }, JSON, { "allow-reboot", 0, NULL, OPT_REBOOT }, HELP, END } },
+	{ "heal", false, do_heal, { { "boot", 0, NULL, OPT_BOOT }, HELP, END } },
+	{ "status", false, do_status, { JSON, HELP, END } },
+	{ "stop-all", false, do_stop_all, { { "lift", 0, NULL, OPT_LIFT }, HELP, END } },
+	{ "audit", false, do_audit, { JSON, HELP, END } },
+};
+
+#define VERBS_NR (sizeof verbs / sizeof verbs[0])
+
+static int parse(const struct verb *verb, int argc, char **argv, struct options *o, struct err *err)
 {
-	enum { OPT_JSON = 1, OPT_DRY, OPT_REBOOT, OPT_BOOT, OPT_LIFT, OPT_FOR, OPT_HELP };
-	static const struct option options[] = { { "json", 0, NULL, OPT_JSON }, { "dry-run", 0, NULL, OPT_DRY }, { "allow-reboot", 0, NULL, OPT_REBOOT },
-						 { "boot", 0, NULL, OPT_BOOT }, { "lift", 0, NULL, OPT_LIFT }, { "for", 1, NULL, OPT_FOR }, { "help", 0, NULL, OPT_HELP },
-						 { NULL, 0, NULL, 0 } };
 	char command[32];
 	int c, rc;
 
-	(void)snprintf(command, sizeof command, "chaos %.20s", argv[0]);
-	rc = command_check_options(command, argc, argv, options, false, err);
+	(void)snprintf(command, sizeof command, "chaos %s", verb->name);
+	rc = command_check_options(command, argc, argv, verb->options, false, err);
 	if (rc < 0)
 		return rc;
 	optind = 0;
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "", verb->options, NULL)) != -1) {
 		o->json |= c == OPT_JSON;
 		o->dry_run |= c == OPT_DRY;
 		o->allow_reboot |= c == OPT_REBOOT;
@@ -424,22 +447,6 @@ static int parse(int argc, char **argv, struct options *o, struct err *err)
 	return 0;
 }
 
-static const struct verb {
-	const char *name;
-	bool takes_fault;
-	int (*run)(const struct options *o, enum exit_status *ret_status, struct err *err);
-} verbs[] = {
-	{ "list", false, do_list },
-	{ "check", true, do_check },
-	{ "inject", true, do_inject },
-	{ "heal", false, do_heal },
-	{ "status", false, do_status },
-	{ "stop-all", false, do_stop_all },
-	{ "audit", false, do_audit },
-};
-
-#define VERBS_NR (sizeof verbs / sizeof verbs[0])
-
 static int find_verb(const char *word, const struct verb **ret_verb, struct err *err)
 {
 	const char *names[VERBS_NR + 1] = { NULL };
@@ -454,11 +461,19 @@ static int find_verb(const char *word, const struct verb **ret_verb, struct err 
 	return command_unknown(err, "chaos: the verb", word, names);
 }
 
+/* What is root's on this host is read and written by root alone: then that is what is missing. */
+static int needs_root(const char *verb, int rc, struct err *err)
+{
+	if (rc == 0 || rc == -EINVAL || rc == -ENOPKG || geteuid() == 0 || access(journal_state_dir(), R_OK | W_OK | X_OK) == 0)
+		return rc;
+	return err_prefix(err, -ENOPKG, "chaos %s needs root here", verb);
+}
+
 static int run_verb(const struct verb *verb, const struct options *o, enum exit_status *ret_status, struct err *err)
 {
 	if (verb->takes_fault != (o->fault != NULL))
 		return err_set(err, -EINVAL, verb->takes_fault ? "chaos %s needs the name of a fault: squall chaos list" : "chaos %s takes no arguments", verb->name);
-	return verb->run(o, ret_status, err);
+	return needs_root(verb->name, verb->run(o, ret_status, err), err);
 }
 
 int cmd_chaos(int argc, char **argv)
@@ -476,7 +491,7 @@ int cmd_chaos(int argc, char **argv)
 	else
 		rc = find_verb(argv[1], &verb, &err);
 	if (rc == 0 && verb)
-		rc = parse(argc - 1, argv + 1, &o, &err);
+		rc = parse(verb, argc - 1, argv + 1, &o, &err);
 	if (rc == 0 && o.help) {
 		fputs(usage, stdout);
 		return EXIT_AS_EXPECTED;

@@ -73,8 +73,8 @@ static void expiry_of(const struct fault *fault, uint64_t lease_ns, uint64_t max
 	else if (fault->instant)
 		(void)snprintf(ret, bytes, "none: it is done in an instant");
 	else
-		(void)snprintf(ret, bytes, "%s after the injection at the latest, or max_time of the allow file if that is shorter; %s after whoever asked for"
-			       " it fell silent (lease); at once when that dies or squall chaos heal is run", max, lease);
+		(void)snprintf(ret, bytes, "%s after the injection at the latest, or max_time of the allow file if that is shorter (a fault that is to last longer is"
+			       " refused); %s after whoever asked for it fell silent (lease); at once when that dies or squall chaos heal is run", max, lease);
 }
 
 /* Instead of commands. */

@@ -349,7 +349,7 @@ int fault_probe(const struct fault *fault, struct allow *ret_allow, struct err *
 	return rc < 0 ? err_prefix(err, rc, "%s", fault->name) : 0;
 }
 
-int chaos_probe(const char *fault, struct err *err)
+int chaos_probe(const char *fault, uint64_t for_ns, struct err *err)
 {
 	const struct fault *f = fault_find(fault);
 	struct allow *allow;
@@ -361,6 +361,8 @@ int chaos_probe(const char *fault, struct err *err)
 	if (!allow)
 		return err_set(err, -ENOMEM, "out of memory");
 	rc = fault_probe(f, allow, err);
+	if (rc == 0 && allow_check_time(allow, for_ns, err) < 0)
+		rc = err_prefix(err, -ENOPKG, "%s", fault);
 	free(allow);
 	return rc;
 }
@@ -397,7 +399,7 @@ json_t *chaos_list(void)
 	for (size_t i = 0; faults[i]; i++) {
 		const struct fault *f = faults[i];
 		struct err e = ERR_INIT;
-		bool available = chaos_probe(f->name, &e) == 0;
+		bool available = chaos_probe(f->name, 0, &e) == 0;
 
 		json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:b, s:s, s:s, s:o, s:b, s:s, s:s}", "fault", f->name, "heal_class",
 						      heal_class_names[f->heal_class], "instant", f->instant, "outside", f->outside != NULL, "breaks", f->breaks, "where", f->where, "args", list_args(f),

@@ -55,7 +55,7 @@ int chaos_hold_start(const char *fault, const json_t *args, uint64_t lease_ns, u
 	char *text = NULL;
 	int rc;
 
-	rc = chaos_probe(fault, err);
+	rc = chaos_probe(fault, 0, err);
 	if (rc < 0)
 		return rc;
 	text = args ? json_text(args, JSON_COMPACT) : strdup("{}");

@@ -120,7 +120,7 @@ static int probe_faults(const struct run *run, struct err *err)
 	for (unsigned int i = 0; i < run->profile.faults_nr; i++) {
 		const struct fault_plan *f = &run->profile.faults[i];
 		struct err why = ERR_INIT;
-		int rc = chaos_probe(f->fault, &why);
+		int rc = chaos_probe(f->fault, schedule_lasts_ns(&run->profile, f), &why);
 
 		if (rc < 0)
 			return err_set(err, rc, "%s:%u: %s cannot be injected here: %s", run->profile.file, f->line, f->fault, why.text);

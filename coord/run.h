@@ -187,6 +187,8 @@ int run_load_stop(struct run *run, struct err *err);
 #define INSTANT_UNKNOWN UINT64_MAX
 /** When a fault is in force as it is planned, from the start of the load [ns]; INSTANT_UNKNOWN = events wait for each other. An instant ends when it begins. */
 void schedule_planned(const struct profile *p, const struct fault_plan *plan, uint64_t *ret_at, uint64_t *ret_until);
+/** How long it is to be in force [ns]; 0: an instant, or not known. */
+uint64_t schedule_lasts_ns(const struct profile *p, const struct fault_plan *plan);
 int schedule_check(struct run *run, struct err *err);
 /** DRBD and its disks are not broken on two hosts at a time that may be peers: each holds a copy that the other may need. Errors: -EINVAL */
 int schedule_check_peers(const struct run *run, struct err *err);

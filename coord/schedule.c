@@ -61,6 +61,16 @@ void schedule_planned(const struct profile *p, const struct fault_plan *plan, ui
 		*ret_until = profile_phase_start(p, p->phases_nr);
 }
 
+uint64_t schedule_lasts_ns(const struct profile *p, const struct fault_plan *plan)
+{
+	uint64_t at, until;
+
+	if (plan->for_ns > 0)
+		return plan->for_ns;
+	schedule_planned(p, plan, &at, &until);
+	return at == INSTANT_UNKNOWN || until == INSTANT_UNKNOWN || until < at ? 0 : until - at;
+}
+
 /* Where `on` is left out, the host is not known before the injection: see hit_on_other_peer(). */
 int schedule_check_peers(const struct run *run, struct err *err)
 {

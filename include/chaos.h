@@ -74,10 +74,11 @@ void chaos_args_text(const char *fault, const json_t *args, char *ret, size_t by
 int chaos_allow_text(char *ret, size_t bytes, struct err *err);
 
 /**
- * Can this host do it? Looks and changes nothing.
- * Errors: -ENOPKG with what is missing (a command, a module, a capability, the allow file), or the stop file is there.
+ * Can this host do it, and may it last so long? Looks and changes nothing.
+ * @param for_ns  0: not known, or an instant.
+ * Errors: -ENOPKG with what is missing (a command, a module, a capability, the allow file), the allow file's time is shorter, or the stop file is there.
  */
-int chaos_probe(const char *fault, struct err *err);
+int chaos_probe(const char *fault, uint64_t for_ns, struct err *err);
 
 /**
  * Can this host do it, and is this a moment for it? Asks DRBD, Pacemaker and the sockets; changes nothing. The holder asks the same.
@@ -106,7 +107,7 @@ struct chaos_hold {
  *   {"event": "failed", "error": "sentence"}    could not inject; whatever was begun is undone
  *
  * @param lease_ns  healed when not renewed for so long.
- * @param max_ns    healed after this in any case.
+ * @param max_ns    healed after this in any case, and after max_time of the allow file.
  * @param why       who asks, for the audit log: "by hand", "agent".
  * Errors: -errno of fork and pipe; -ENOPKG as chaos_probe().
  */

@@ -125,7 +125,7 @@ Test(instant, what_only_a_hypervisor_does_says_so)
 	struct err err = ERR_INIT;
 
 	cr_expect(chaos_is_outside("power-cut") && !chaos_is_outside("host-reboot"));
-	cr_assert_eq(chaos_probe("power-cut", &err), -ENOPKG);
+	cr_assert_eq(chaos_probe("power-cut", 0, &err), -ENOPKG);
 	cr_expect(strstr(err.text, "only a hypervisor") && strstr(err.text, "host-reboot comes nearest"), "%s", err.text);
 }
 
@@ -137,12 +137,12 @@ Test(instant, where_no_nfsd_runs_none_is_restarted)
 
 	if (access("/proc/fs/nfsd/portlist", F_OK) == 0)
 		cr_skip_test("nfsd runs here");
-	cr_assert_eq(chaos_probe("nfsd-restart", &err), -ENOPKG);
+	cr_assert_eq(chaos_probe("nfsd-restart", 0, &err), -ENOPKG);
 	cr_expect(strstr(err.text, "the allow file names no export"), "%s", err.text);
 	lab_leave();
 	lab_enter("exports: [/srv/home]\nmax_time: 1m\n");
 	err = (struct err)ERR_INIT;
-	cr_assert_eq(chaos_probe("nfsd-restart", &err), -ENOPKG);
+	cr_assert_eq(chaos_probe("nfsd-restart", 0, &err), -ENOPKG);
 	cr_expect(strstr(err.text, "no nfsd here"), "%s", err.text);
 	json_array_foreach(json_object_get(list, "faults"), i, f)
 		cr_expect_eq(json_is_true(json_object_get(f, "instant")), chaos_is_instant(json_string_value(json_object_get(f, "fault"))));
@@ -163,7 +163,7 @@ static void expect_crash(const char *panic, const char *refused)
 		cr_skip_test("nothing can be mounted over a file of /proc");
 	}
 	(void)unlink(path);
-	(void)chaos_probe("host-crash", &err);	/* a container may have no sysrq */
+	(void)chaos_probe("host-crash", 0, &err);	/* a container may have no sysrq */
 	cr_expect_eq(strstr(err.text, refused ? refused : "after a crash") != NULL, refused != NULL, "kernel.panic=%s: %s", panic, err.text);
 	cr_assert_eq(umount2("/proc/sys/kernel/panic", MNT_DETACH), 0);
 }

@@ -278,7 +278,7 @@ Test(allow, without_the_file_nothing_may_be_broken, .init = without)
 	struct err err = ERR_INIT;
 	struct chaos_hold hold;
 
-	cr_assert_eq(chaos_probe("none", &err), -ENOPKG);
+	cr_assert_eq(chaos_probe("none", 0, &err), -ENOPKG);
 	cr_assert(strstr(err.text, "allow.yaml"), "%s", err.text);
 	err = (struct err)ERR_INIT;
 	cr_assert_eq(chaos_hold_start("none", NULL, LONG_NS, LONG_NS, "by hand", &hold, &err), -ENOPKG);
@@ -294,6 +294,16 @@ Test(allow, its_time_bounds_every_fault)
 	end(&hold);
 }
 
+Test(allow, what_is_to_last_longer_is_refused)
+{
+	struct err err = ERR_INIT;
+
+	lab_enter("max_time: 90s\n");
+	cr_assert_eq(chaos_probe("none", 90 * NS_PER_S, &err), 0, "%s", err.text);
+	cr_assert_eq(chaos_probe("none", 90 * NS_PER_S + 1, &err), -ENOPKG);
+	cr_assert(strstr(err.text, "allow.yaml is 90s"), "%s", err.text);
+}
+
 Test(allow, a_file_that_others_can_write_or_own_is_refused)
 {
 	struct err err = ERR_INIT;
@@ -302,11 +312,11 @@ Test(allow, a_file_that_others_can_write_or_own_is_refused)
 	enter();
 	(void)snprintf(path, sizeof path, "%s/allow.yaml", getenv("SQUALL_STATE"));
 	cr_assert_eq(chmod(path, 0646), 0);
-	cr_assert_eq(chaos_probe("none", &err), -ENOPKG);
+	cr_assert_eq(chaos_probe("none", 0, &err), -ENOPKG);
 	cr_assert_eq(chmod(path, 0644), 0);
 	cr_assert_eq(chown(path, 1, 0), 0);
 	err = (struct err)ERR_INIT;
-	cr_assert_eq(chaos_probe("none", &err), -ENOPKG);
+	cr_assert_eq(chaos_probe("none", 0, &err), -ENOPKG);
 	cr_assert(strstr(err.text, "root"), "%s", err.text);
 }
 
@@ -319,7 +329,7 @@ Test(allow, what_it_says_is_checked)
 		struct err err = ERR_INIT;
 
 		lab_enter(bad[i]);
-		cr_expect_lt(chaos_probe("none", &err), 0, "accepted: %s", bad[i]);
+		cr_expect_lt(chaos_probe("none", 0, &err), 0, "accepted: %s", bad[i]);
 		cr_expect(strlen(err.text) > 10);
 		lab_leave();
 	}

@@ -149,6 +149,6 @@ Test(restart, leaves_squalls_own_load_alone)
 
 	lab_leave();
 	lab_enter("processes: [squall-worker]\nmax_time: 10m\n");
-	cr_expect_lt(chaos_probe("client-restart", &err), 0);
+	cr_expect_lt(chaos_probe("client-restart", 0, &err), 0);
 	cr_expect(strstr(err.text, "nobody starts again"), "%s", err.text);
 }
