@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -14,6 +15,8 @@
 #include "hist.h"
 #include "run.h"
 #include "units.h"
+
+#define LINE_BYTES 256
 
 void progress_say(const struct run *run, const char *format, ...)
 {
@@ -116,17 +119,17 @@ static bool primary_is_there(const struct run *run)
 }
 
 /* Of the storage, what is measured. */
-static void print_storage(const struct run *run)
+static void add_storage(const struct run *run, FILE *line)
 {
 	char text[24];
 
 	if (run->nfsd_threads <= 0 || !primary_is_there(run))
 		return;
-	fprintf(stderr, "  nfsd blocked %.0f/%.0f", run->nfsd_blocked, run->nfsd_threads);
+	fprintf(line, "  nfsd blocked %.0f/%.0f", run->nfsd_blocked, run->nfsd_threads);
 	if (run->drbd[0] != '\0')
-		fprintf(stderr, "  DRBD %s", run->drbd);
+		fprintf(line, "  DRBD %s", run->drbd);
 	if (run->oldest_request_ns >= 0)
-		fprintf(stderr, ", oldest request %s", units_format_ns((uint64_t)run->oldest_request_ns, text, sizeof text));
+		fprintf(line, ", oldest request %s", units_format_ns((uint64_t)run->oldest_request_ns, text, sizeof text));
 }
 
 /* "-" of what there is none: no op was done in this second, or none is in flight. */
@@ -135,20 +138,75 @@ static const char *time_or_none(bool any, uint64_t ns, char *ret, size_t bytes)
 	return any ? units_format_ns(ns, ret, bytes) : "-";
 }
 
-void progress_line(struct run *run, int64_t now)
+/* In which the second began that ends now. */
+static const char *phase_of_second(const struct run *run, int64_t now)
+{
+	const struct load_plan *plan = &run->plan;
+	unsigned int i = 0;
+
+	while (i + 1 < plan->phases_nr && now - (int64_t)NS_PER_S >= (int64_t)plan->phases[i].end_ns)
+		i++;
+	return plan->phases[i].name;
+}
+
+static int name_columns(const struct run *run)
+{
+	size_t columns = 9;
+
+	for (unsigned int i = 0; i < run->plan.phases_nr; i++)
+		if (strlen(run->plan.phases[i].name) > columns)
+			columns = strlen(run->plan.phases[i].name);
+	return (int)columns;
+}
+
+static void write_line(const struct run *run, int64_t now, FILE *line)
 {
 	char p99[24], oldest[24];
-	bool terminal = isatty(STDERR_FILENO);
 	uint64_t oldest_ns = oldest_op(run);
+	int64_t second = now / (int64_t)NS_PER_S * (int64_t)NS_PER_S;
+
+	fprintf(line, "%-*s %4lld s  ", name_columns(run), phase_of_second(run, second), (long long)(second / (int64_t)NS_PER_S));
+	if (second == 0) {
+		fprintf(line, "the load begins, for %.0f s", (double)run->plan.phases[run->plan.phases_nr - 1].end_ns / 1e9);
+		return;
+	}
+	fprintf(line, "%6llu done/s  p99 %-8s oldest in flight %-8s", (unsigned long long)run->second->count,
+		time_or_none(run->second->count > 0, hist_quantile(run->second, 0.99), p99, sizeof p99),
+		time_or_none(oldest_ns > 0, oldest_ns, oldest, sizeof oldest));
+	add_storage(run, line);
+}
+
+/* One that is wider than the terminal would be left standing when the next takes its place. */
+static int columns_of_terminal(void)
+{
+	struct winsize size = { 0 };
+
+	return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col - 1 : 79;
+}
+
+void progress_line(struct run *run, int64_t now)
+{
+	char text[LINE_BYTES] = "";
+	FILE *line;
 
 	if (run->options->quiet)
 		return;
-	fprintf(stderr, "%s%-9s %4lld s  %6llu done/s  p99 %-8s oldest in flight %-8s", terminal ? "\r\033[K" : "",
-		run->phase < (int)run->plan.phases_nr ? run->plan.phases[run->phase].name : "end", (long long)(now / (int64_t)NS_PER_S),
-		(unsigned long long)run->second->count, time_or_none(run->second->count > 0, hist_quantile(run->second, 0.99), p99, sizeof p99),
-		time_or_none(oldest_ns > 0, oldest_ns, oldest, sizeof oldest));
-	print_storage(run);
-	if (!terminal)
-		fputc('\n', stderr);
+	line = fmemopen(text, sizeof text, "w");
+	if (line) {
+		write_line(run, now, line);
+		fclose(line);
+	}
+	run->line_is_open = isatty(STDERR_FILENO);
+	if (run->line_is_open)
+		fprintf(stderr, "\r\033[K%.*s", columns_of_terminal(), text);
+	else
+		fprintf(stderr, "%s\n", text);
 	hist_clear(run->second);
+}
+
+void progress_end(struct run *run)
+{
+	if (run->line_is_open)
+		fputc('\n', stderr);
+	run->line_is_open = false;
 }

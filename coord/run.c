@@ -319,6 +319,7 @@ int run_profile(const struct run_options *options, json_t **ret_verdict, char *r
 		rc = err_set(err, rc, "stopped by a signal (%s) before the load began: nothing was measured", strsignal(stop_signal));
 	if (rc == 0)
 		rc = measure(run, ret_verdict, err);
+	progress_end(run);
 	if (run->bus)
 		hosts_close(run);
 	(void)snprintf(ret_dir, dir_bytes, "%s", run->dir);

@@ -125,6 +125,7 @@ struct run {
 	uint64_t storage_busy_ns;	/* when DRBD last had such a request; our clock */
 	char drbd[64];
 	struct hist *second;		/* responses of op "" of the last second */
+	bool line_is_open;		/* on a terminal, a line of progress waits for the next to take its place */
 };
 
 /* options.c */
@@ -213,6 +214,8 @@ void schedule_free(struct run *run);
 void progress_interval(struct run *run, struct host *host, json_t *interval);
 void progress_sample(struct run *run, const char *host, const json_t *sample);
 void progress_line(struct run *run, int64_t now);
+/** What is printed next begins in a line of its own. */
+void progress_end(struct run *run);
 void progress_say(const struct run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* cmd_run.c */
