@@ -226,13 +226,23 @@ static void look_at_busy(struct load *load, const struct job_run *r, struct job_
 		censor(r, st, slot, now_ns);
 }
 
+/* Whatever is due later is no arrival; of a load that is stopped it never becomes one. */
+static uint64_t due_upto(const struct job_run *r, uint64_t now_ns)
+{
+	uint64_t stop_ns = atomic_load(&r->queue->stop_ns);
+
+	return now_ns < stop_ns ? now_ns : stop_ns;
+}
+
 /* Context: under the locks. */
 static void look_at_slots(struct load *load, const struct job_run *r, struct job_state *st, uint64_t now_ns, bool freeze)
 {
+	uint64_t upto_ns = due_upto(r, now_ns);
+
 	for (uint32_t i = 0; i < r->slots_nr; i++) {
 		uint32_t state = atomic_load_explicit(&r->slot[i].state, memory_order_acquire);
 
-		if (state == SLOT_IDLE || atomic_load_explicit(&r->slot[i].due_ns, RELAXED) > now_ns)
+		if (state == SLOT_IDLE || atomic_load_explicit(&r->slot[i].due_ns, RELAXED) > upto_ns)
 			continue;
 		if (state == SLOT_ASSIGNED)
 			look_at_assigned(load, r, st, &r->slot[i], now_ns, freeze);
@@ -340,14 +350,14 @@ static uint64_t placed(const struct job_state *st)
 /* Context: under the locks: what was due by the clock must be somewhere. */
 static void balance(const struct load *load, const struct job_run *r, struct job_state *st, uint64_t now_ns)
 {
-	uint64_t stop_ns = atomic_load(&r->queue->stop_ns), upto = now_ns < stop_ns ? now_ns : stop_ns;
+	uint64_t upto_ns = due_upto(r, now_ns);
 
 	st->not_issued = 0;
 	if (r->closed) {
 		st->due = placed(st);
 		return;
 	}
-	while (!st->due_walk.ended && st->due_walk.ahead.due_ns <= upto) {
+	while (!st->due_walk.ended && st->due_walk.ahead.due_ns <= upto_ns) {
 		(void)arrivals_next(&st->due_walk);
 		st->due++;
 	}

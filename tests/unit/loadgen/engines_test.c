@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -462,6 +463,24 @@ static bool look_at_outage(const struct engine *e)
 		check_quantile(&f, e->name, (const double[]){ 0.7, 0.9, 0.99 }[i]);
 	fixture_release(&f);
 	return judged;
+}
+
+/* A thread that sleeps until an arrival is due has it in its slot; the load is stopped before that, and the thread is late to see it. */
+Test(engines, an_arrival_that_falls_due_after_the_stop_is_nobodys_although_a_thread_has_it)
+{
+	struct fixture f;
+	uint64_t upto_ms;
+
+	fixture_init(&f);
+	fixture_start(&f);
+	fixture_watch(&f, 50 * NS_PER_MS);
+	cr_assert_eq(kill(f.load->worker_pid, SIGSTOP), 0);
+	load_stop(f.load);
+	upto_ms = atomic_load(&f.load->shared.run[0].queue->stop_ns) / NS_PER_MS;
+	fixture_wait(clock_mono_ns() + 50 * NS_PER_MS);		/* 8 threads hold the next 8 arrivals, 1 ms apart */
+	fixture_finish(&f, 0);
+	cr_assert(fixture_count(&f, "due") >= upto_ms && fixture_count(&f, "due") <= upto_ms + 1, "%lu of %lu", fixture_count(&f, "due"), upto_ms);
+	fixture_release(&f);
 }
 
 static bool reads_files(const struct engine *e)
