@@ -111,10 +111,8 @@ void chaos_hold_close(struct chaos_hold *hold)
 static bool is_alive(const json_t *entry)
 {
 	pid_t pid = (pid_t)json_integer_value(json_object_get(entry, "holder"));
-	char boot_id[64] = "";
 
-	(void)tool_boot_id(boot_id, sizeof boot_id);
-	return pid > 0 && strcmp(boot_id, json_string_value(json_object_get(entry, "boot_id"))) == 0 &&
+	return pid > 0 && !journal_is_of_other_boot(entry) &&
 	       tool_start_time(pid) == (uint64_t)json_integer_value(json_object_get(entry, "holder_start"));
 }
 

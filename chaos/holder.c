@@ -175,10 +175,12 @@ out:
 static int write_entry(struct holder *h, struct err *err)
 {
 	char boot_id[64] = "";
+	int rc = tool_boot_id(boot_id, sizeof boot_id);
 
+	if (rc < 0)
+		return err_set(err, rc, "cannot read the boot id, by which a heal after a reboot knows what is gone: %s", strerror(-rc));
 	if (!h->plan.undo)
 		h->plan.undo = json_array();
-	(void)tool_boot_id(boot_id, sizeof boot_id);
 	h->entry = json_pack("{s:s, s:s, s:O, s:s, s:s, s:I, s:i, s:I, s:i, s:O}", "id", h->run.id, "fault", h->run.fault->name, "args", h->run.args,
 			     "heal_class", heal_class_names[h->run.fault->heal_class], "boot_id", boot_id, "since_ns", (json_int_t)clock_mono_ns(),
 			     "holder", (int)getpid(), "holder_start", (json_int_t)tool_start_time(getpid()), "guard", (int)h->guard, "undo", h->plan.undo);

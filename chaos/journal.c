@@ -16,6 +16,7 @@
 #include "faults.h"
 #include "file.h"
 #include "json_text.h"
+#include "tool.h"
 
 #define ENTRY_BYTES_MAX (256u << 10)
 
@@ -96,6 +97,14 @@ int journal_strike(const char *id, struct err *err)
 		return err_set(err, -errno, "cannot strike out %s: %m", path);
 	journal_folder(folder, sizeof folder);
 	return file_sync_folder(folder, err);
+}
+
+bool journal_is_of_other_boot(const json_t *entry)
+{
+	const char *then = json_string_value(json_object_get(entry, "boot_id"));
+	char now[64];
+
+	return then && then[0] != '\0' && tool_boot_id(now, sizeof now) == 0 && strcmp(now, then) != 0;
 }
 
 static int is_entry(const struct dirent *d)

@@ -28,6 +28,9 @@ int journal_read(const char *id, json_t **ret_entry, struct err *err);
 /** Idempotent. */
 int journal_strike(const char *id, struct err *err);
 
+/** Whether a reboot lies between an entry and now. Not when either boot is unknown: what is not known to be gone is undone. */
+bool journal_is_of_other_boot(const json_t *entry);
+
 /** All entries, in the order of their ids; a broken one gives a sentence in err and is left out. @return array, new reference, NULL without memory */
 json_t *journal_list(struct err *err);
 

@@ -704,15 +704,6 @@ static enum fault_verdict prove(const json_t *undo, bool other_boot, json_t *lef
 	return all;
 }
 
-static bool is_other_boot(const json_t *entry)
-{
-	char boot_id[64];
-
-	if (tool_boot_id(boot_id, sizeof boot_id) < 0)
-		return false;
-	return strcmp(boot_id, op_text(entry, "boot_id")) != 0;
-}
-
 /* What is already as it was is left alone: what was never begun is not undone, and a heal can be asked for twice. */
 static enum fault_verdict undo_once(const json_t *undo, bool other_boot, char *evidence, size_t bytes)
 {
@@ -742,7 +733,7 @@ static enum fault_verdict undo_until_proved(const json_t *entry, char *evidence,
 {
 	const json_t *undo = json_object_get(entry, "undo");
 	uint64_t end_ns = clock_mono_ns() + UNDO_FOR_NS;
-	bool other_boot = is_other_boot(entry);
+	bool other_boot = journal_is_of_other_boot(entry);
 	struct err e = ERR_INIT;
 	enum fault_verdict v;
 

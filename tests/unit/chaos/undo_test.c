@@ -5,8 +5,12 @@
  */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "err.h"
@@ -133,6 +137,33 @@ Test(undo, a_clock_is_set_to_a_number_after_1970)
 	cr_assert_eq(plan.actions[0].kind, ACTION_CLOCK);
 	json_decref(good);
 	plan_release(&plan);
+}
+
+/* Its boot could not be read, or somebody has edited it: it may be of this boot. */
+Test(undo, an_entry_that_names_no_boot_is_undone, .fini = lab_leave)
+{
+	char evidence[EVIDENCE_BYTES] = "";
+	struct err err = ERR_INIT;
+	json_t *entry, *status;
+	pid_t child = fork();
+
+	if (child == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			(void)pause();
+	}
+	lab_enter(NULL);
+	cr_assert_eq(kill(child, SIGSTOP), 0);
+	cr_assert_eq(waitpid(child, NULL, WUNTRACED), child);
+	entry = json_pack("{s:s, s:s, s:i, s:[{s:s, s:s, s:i, s:I}]}", "id", "stall-1", "fault", "nfs-upcall-stall", "holder", (int)getpid(), "undo",
+			  "op", "CONTINUE", "name", "child", "pid", (int)child, "start", (json_int_t)tool_start_time(child));
+	cr_assert_eq(journal_write(entry, &err), 0, "%s", err.text);
+	cr_assert_eq(chaos_status(&status, &err), 0, "%s", err.text);
+	cr_assert_eq(undo_entry(entry, "test", NULL, evidence, sizeof evidence), FAULT_CONFIRMED, "%s", evidence);
+	cr_assert_neq(tool_state(child), 'T', "%s", evidence);
+	cr_assert_eq(kill(child, SIGKILL), 0);
+	json_decref(status);
+	json_decref(entry);
 }
 
 Test(undo, a_clock_that_is_where_it_would_be_is_proved_and_struck_out, .fini = lab_leave)
