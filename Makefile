@@ -126,7 +126,7 @@ fail: ## every call that takes memory or a file fails in turn, under ASan and UB
 FUZZERS := $(filter-out replay folder,$(basename $(notdir $(wildcard tests/fuzz/*.c))))
 FUZZ_MAIN := $(if $(findstring fuzzer,$(SANITIZE)),,$(BUILD)/tests/fuzz/replay.o)
 FUZZ_SECONDS ?= 20
-$(BUILD)/tests/fuzz-%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/folder.o $(FUZZ_MAIN) $(filter-out %/libcoord.a %/liblab.a,$(ARCHIVES))
+$(BUILD)/tests/fuzz-%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/folder.o $(FUZZ_MAIN) $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(if $(FUZZ_MAIN),,-fsanitize=fuzzer) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
 

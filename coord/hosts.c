@@ -27,6 +27,7 @@
 
 #define REBOOT_SILENCE_NS (5 * NS_PER_S)
 #define PINGED_AT_ONCE 16
+#define CLOCK_MAX_NS (INT64_MAX / 4)	/* 73 years after the boot */
 #define CALL_HOST_NS (25 * NS_PER_MS)	/* so long for each host between two calls to those that are not there, */
 #define CALL_MAX_NS NS_PER_S		/* and this at the most: the broker has to answer them */
 
@@ -43,9 +44,18 @@ bool host_has(const struct host *host, const char *role)
 	return strstr(host->roles, role) != NULL;
 }
 
+bool host_may_read(int64_t host_ns)
+{
+	return host_ns >= 0 && host_ns <= CLOCK_MAX_NS;
+}
+
 int64_t host_time(const struct run *run, const struct host *host, int64_t host_ns)
 {
-	return host_ns + (host_ns < host->froze_ns ? host->offset_before_ns : host->offset_ns) - (int64_t)run->t0_ns;
+	int64_t now = run_now(run), at = now;
+
+	if (host_may_read(host_ns))
+		at = host_ns + (host_ns < host->froze_ns ? host->offset_before_ns : host->offset_ns) - (int64_t)run->t0_ns;
+	return at < now ? at : now;
 }
 
 /* The agent of this host: the same program, forked, on a socket pair. It dies with us. */

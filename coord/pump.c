@@ -80,7 +80,7 @@ static void on_pong(struct run *run, struct host *host, const json_t *body, uint
 	uint64_t sent = host->ping_sent_ns[seq % PINGS], trip;
 	int64_t offset;
 
-	if (sent == 0 || at_ns < sent || run->collecting)	/* what a clock is now says nothing of the run */
+	if (sent == 0 || at_ns < sent || !host_may_read(theirs) || run->collecting)	/* what a clock is now says nothing of the run */
 		return;
 	trip = at_ns - sent;
 	offset = (int64_t)(sent + trip / 2) - theirs;
@@ -257,7 +257,7 @@ static void take(struct run *run, struct host *host, const char *kind, json_t *b
 		on_collected(run, host, body);
 }
 
-static void dispatch(struct run *run, struct bus_message *m)
+void run_take(struct run *run, const struct bus_message *m)
 {
 	struct host *host = hosts_find(run, m->peer);
 
@@ -325,7 +325,7 @@ int run_pump(struct run *run, bool (*until)(struct run *, void *), void *arg, ui
 			(void)record_begin(run->record, NULL);
 		rc = bus_next(run->bus, now + NS_PER_S / 20 < deadline_ns ? now + NS_PER_S / 20 : deadline_ns, &m);
 		while (rc == 1) {
-			dispatch(run, &m);
+			run_take(run, &m);
 			json_decref(m.body);
 			rc = bus_next(run->bus, 0, &m);
 		}

@@ -151,11 +151,16 @@ void hosts_close(struct run *run);
 void hosts_retry(struct run *run, uint64_t now);
 struct host *hosts_find(struct run *run, const char *name);
 bool host_has(const struct host *host, const char *role);
-int64_t host_time(const struct run *run, const struct host *host, int64_t host_ns);	/* its clock -> since T0 */
+/** Whether a clock that counts from the boot can say so. */
+bool host_may_read(int64_t host_ns);
+/** Its clock -> since T0. What it tells of has been: the future, and what no clock says, is now. */
+int64_t host_time(const struct run *run, const struct host *host, int64_t host_ns);
 
 /* pump.c */
 /** Take messages, renew leases, until `until` says so. @return 1 it did, 0 deadline, -EINTR a signal, -errno. */
 int run_pump(struct run *run, bool (*until)(struct run *, void *), void *arg, uint64_t deadline_ns, struct err *err);
+/** What a host says, whatever it is; its reference stays the caller's. */
+void run_take(struct run *run, const struct bus_message *message);
 /** Ask a host for what it has told and nobody has heard. */
 void host_ask_again(struct run *run, struct host *host);
 /** The connection to a host has ended. */

@@ -341,6 +341,17 @@ static void on_end(struct run *run, unsigned int idx)
 	finish(run, idx, run_now(run), "inconclusive", "", "the holder ended without a word");
 }
 
+/* What a holder says. All other kinds are of the coordinator itself. */
+static bool is_of_holder(const char *kind)
+{
+	static const char *const kinds[] = { "injected", "verify", "vanished", "healing", "healed", "failed" };
+
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+		if (strcmp(kind, kinds[i]) == 0)
+			return true;
+	return false;
+}
+
 void schedule_event(struct run *run, struct host *host, int idx, const json_t *event)
 {
 	const char *kind = json_string_value(json_object_get(event, "event"));
@@ -351,14 +362,16 @@ void schedule_event(struct run *run, struct host *host, int idx, const json_t *e
 	struct run_fault *f;
 	char text[512];
 
-	if (idx < 0 || idx >= (int)run->profile.faults_nr)
-		return;
+	if (idx < 0 || idx >= (int)run->profile.faults_nr || run->fault[idx].host != (int)(host - run->host))
+		return;		/* nobody speaks for another host */
 	f = &run->fault[idx];
 	name = run->profile.faults[idx].fault;
 	if (!kind) {
 		on_end(run, (unsigned int)idx);
 		return;
 	}
+	if (!is_of_holder(kind))
+		return;
 	if (!evidence)
 		evidence = json_string_value(json_object_get(event, "error"));
 	(void)snprintf(text, sizeof text, "%s%s%s", verdict ? verdict : "", verdict ? ": " : "", evidence ? evidence : "");

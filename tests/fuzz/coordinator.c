@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * coordinator.c - messages of an agent to its coordinator, a line each: whatever they say, they change nothing of another host, nor of its faults, and leave
+ * in the record no row of it.
+ *
+ * The first byte says in which part of a run they come.
+ */
+#include "../../common/bus_link.h"
+#include "../../coord/run.h"
+#include "err.h"
+#include "fuzz.h"
+#include "hist.h"
+
+#define T0_NS 1000000000ULL
+#define OTHER 1			/* the host and the fault that are not of this agent */
+
+static struct run *run;
+
+static void end(void)
+{
+	for (int i = 0; i < run->hosts_nr; i++)
+		json_decref(run->host[i].last);
+	record_close(run->record);
+	schedule_free(run);
+	profile_release(&run->profile);
+	bus_free(run->bus);
+	free(run->second);
+	free(run);
+}
+
+static void begin(void)
+{
+	static const char profile[] = "name: f\nseed: 1\ndataset: {sites: 2, files_per_site: 50, size: 4KiB, depth: 2}\n"
+				      "jobs: {a: {engine: sync, mix: {read: 1}, order: random, arrival: {constant: 1/s}, slots: 1}}\n"
+				      "phases: [{name: baseline, for: 10s}, {name: after, for: 1s}]\nfaults: [{fault: none, on: h, at: baseline}, {fault: none, on: other, at: baseline}]\nexpect: absent\n";
+	static const struct run_options options = { .command = "run", .on = "fleet:f", .quiet = true };
+	struct err err = ERR_INIT;
+
+	(void)fuzz_folder();
+	run = calloc(1, sizeof *run);
+	CHECK(run);
+	run->options = &options;
+	run->bus = bus_new();
+	run->second = hist_new();
+	CHECK(run->bus && run->second && record_create(fuzz_folder(), &run->record, &err) == 0 && profile_parse(profile, "f", NULL, &run->profile, &err) == 0);
+	atexit(end);
+}
+
+/* Two hosts, each with a fault, as they are in the middle of a run. */
+static void set_up(unsigned int how)
+{
+	static const enum fault_state states[] = { FAULT_ASKED, FAULT_IN_FORCE, FAULT_HEALING, FAULT_LOST };
+	static const char *const names[] = { "h", "other" };
+
+	run->t0_ns = how & 1 ? 0 : T0_NS;
+	run->calibrating = how & 2;
+	run->collecting = how & 4;
+	run->primary[0] = run->drbd[0] = '\0';
+	run->hosts_nr = 2;
+	hist_clear(run->second);
+	for (int i = 0; i < run->hosts_nr; i++) {
+		json_decref(run->host[i].last);
+		run->host[i] = (struct host){ .connected = true, .heard_ns = T0_NS, .rebooting = how & 8, .offset_ns = T0_NS, .ping_sent_ns = { [1] = T0_NS } };
+		(void)snprintf(run->host[i].name, sizeof run->host[i].name, "%s", names[i]);
+		run->fault[i].state = states[how >> 4 & 3];
+		run->fault[i].host = i;
+		run->fault[i].takes_host = how & 64;
+		run->fault[i].inject_ns = run->fault[i].heal_ns = -1;
+		run->fault[i].verified[0] = run->fault[i].healed[0] = '\0';
+	}
+}
+
+/* Those that are of another host, or of the coordinator itself. */
+static int rows_of_others(void)
+{
+	static const char sql[] = "SELECT (SELECT COUNT(*) FROM events WHERE host NOT IN ('h', '')) + (SELECT COUNT(*) FROM intervals WHERE host <> 'h')"
+				  " + (SELECT COUNT(*) FROM totals WHERE host <> 'h') + (SELECT COUNT(*) FROM samples WHERE host <> 'h')"
+				  " + (SELECT COUNT(*) FROM events WHERE fault_idx = 1)"
+				  " + (SELECT COUNT(*) FROM events WHERE fault_idx = 0 AND kind NOT IN ('injected', 'verify', 'vanished', 'healing', 'healed', 'failed'))";
+	sqlite3_stmt *s = NULL;
+	int nr;
+
+	CHECK(sqlite3_prepare_v2(record_db(run->record), sql, -1, &s, NULL) == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW);
+	nr = sqlite3_column_int(s, 0);
+	sqlite3_finalize(s);
+	return nr;
+}
+
+static void feed(const char *line, size_t bytes)
+{
+	struct bus_message m = { .peer = "h", .at_ns = 2 * T0_NS };
+	const struct host other = run->host[OTHER];
+	const struct run_fault its = run->fault[OTHER];
+	uint64_t told = run->host[0].told;
+
+	if (bus_message_parse(line, bytes, &m) < 0)
+		return;
+	run_take(run, &m);
+	json_decref(m.body);
+	CHECK(memcmp(&other, &run->host[OTHER], sizeof other) == 0 && memcmp(&its, &run->fault[OTHER], sizeof its) == 0);
+	CHECK(run->host[0].told >= told && run->hosts_nr == 2 && strcmp(run->host[0].name, "h") == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct err err = ERR_INIT;
+
+	if (size == 0)
+		return 0;
+	if (!run)
+		begin();
+	set_up(data[0]);
+	CHECK(record_begin(run->record, &err) == 0);
+	for (size_t at = 1; at < size;) {
+		const uint8_t *end_of_line = memchr(data + at, '\n', size - at);
+		size_t bytes = end_of_line ? (size_t)(end_of_line - data) - at : size - at;
+
+		feed((const char *)data + at, bytes);
+		at += bytes + 1;
+	}
+	CHECK(rows_of_others() == 0);
+	CHECK(sqlite3_exec(record_db(run->record), "ROLLBACK", NULL, NULL, NULL) == SQLITE_OK);
+	return 0;
+}
