@@ -15,6 +15,8 @@
 #include "profile.h"
 #include "record_db.h"
 
+#define COUNT_MAX (1LL << 40)	/* ops of a job: a million a second for 12 days; so many rows of them that no sum overflows */
+
 int record_sample(struct record *r, const char *host, int64_t t_ns, const json_t *sample, struct err *err)
 {
 	const char *metric = json_string_value(json_object_get(sample, "metric"));
@@ -78,6 +80,27 @@ static int put_each(const struct message *m, const json_t *array, const char *wh
 	return rc;
 }
 
+static bool is_count(const json_t *nr)
+{
+	return json_is_integer(nr) && json_integer_value(nr) >= 0 && json_integer_value(nr) <= COUNT_MAX;
+}
+
+/* What the report adds up, of an object with "errors". */
+static int check_counts(const struct message *m, const json_t *item)
+{
+	static const char *const keys[] = { "due", "issued", "ok", "unknown", "in_flight", "waiting", "not_issued" };
+	const char *name;
+	json_t *nr;
+
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+		if (json_object_get(item, keys[i]) && !is_count(json_object_get(item, keys[i])))
+			return malformed(m, keys[i]);
+	json_object_foreach(json_object_get(item, "errors"), name, nr)
+		if (!is_count(nr))
+			return malformed(m, "errors");
+	return 0;
+}
+
 static int64_t errors_sum(const json_t *errors)
 {
 	int64_t sum = 0;
@@ -107,6 +130,8 @@ static int put_hist(const struct message *m, const char *job, const json_t *hist
 
 	rc = unpack(m, hist, "hists", "{s:s, s:s, s:I, s:o, s:I, s:s, s:s}", "op", &op, "phase", &phase, "ok", &ok, "errors", &errors,
 		    "unknown", &unknown, "response", &response64, "service", &service64);
+	if (rc == 0)
+		rc = check_counts(m, hist);
 	if (rc < 0)
 		goto out;
 	rc = blob_get(m, response64, &response, &response_bytes);
@@ -138,6 +163,8 @@ static int put_job(const struct message *m, const json_t *item)
 	rc = unpack(m, item, "jobs", "{s:s, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:o}", "job", &job, "due", &due, "issued", &issued,
 		    "ok", &ok, "errors", &errors, "unknown", &unknown, "in_flight", &in_flight, "waiting", &waiting, "not_issued", &not_issued,
 		    "oldest_ns", &oldest_ns, "hists", &hists);
+	if (rc == 0)
+		rc = check_counts(m, item);
 	if (rc < 0)
 		return rc;
 	rc = record_put(m->record, PUT_JOB_SECOND, m->err, "ittiiiiiiiii", m->second, m->host, job, (int64_t)due, (int64_t)issued, (int64_t)ok,
@@ -254,6 +281,8 @@ static int put_total(const struct message *m, const json_t *item)
 
 	rc = unpack(m, item, "jobs", "{s:s, s:I, s:I, s:o, s:I, s:I, s:I}", "job", &job, "due", &due, "ok", &ok, "errors", &errors, "unknown",
 		    &unknown, "in_flight", &in_flight, "not_issued", &not_issued);
+	if (rc == 0)
+		rc = check_counts(m, item);
 	if (rc < 0)
 		return rc;
 	rc = dump(m, errors, "errors", JSON_SORT_KEYS, &text);

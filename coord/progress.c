@@ -2,6 +2,7 @@
 /*
  * progress.c - what a user sees while it runs: a live line on a terminal, one line an interval otherwise.
  */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include "units.h"
 
 #define LINE_BYTES 256
+#define AHEAD_MAX_NS (60 * (int64_t)NS_PER_S)	/* of a host whose clock is fast */
 
 void progress_say(const struct run *run, const char *format, ...)
 {
@@ -54,14 +56,23 @@ static void add_responses(struct run *run, struct host *host, const json_t *job)
 void progress_interval(struct run *run, struct host *host, json_t *interval)
 {
 	const char *names[JOBS_MAX] = { NULL };
+	struct err err = ERR_INIT;
 	size_t i;
 	const json_t *job;
+	int rc;
 
 	if (run->calibrating || run->t0_ns == 0)
 		return;
 	for (unsigned int k = 0; k < run->profile.jobs_nr; k++)
 		names[k] = run->profile.jobs[k].name;
-	(void)record_interval(run->record, host->name, interval, names, NULL);
+	if (json_integer_value(json_object_get(interval, "second")) > (run_now(run) + AHEAD_MAX_NS) / (int64_t)NS_PER_S)
+		rc = err_set(&err, -EBADMSG, "its second is still to come");
+	else
+		rc = record_interval(run->record, host->name, interval, names, &err);
+	if (rc < 0) {
+		host_gap(run, host, "an interval was not kept", &err);
+		return;
+	}
 	json_array_foreach(json_object_get(interval, "jobs"), i, job)
 		add_responses(run, host, job);
 	json_decref(host->last);

@@ -160,15 +160,26 @@ static void on_answer(struct host *host, const json_t *body)
 
 static void on_final(struct run *run, struct host *host, json_t *body)
 {
+	struct err err = ERR_INIT;
+
 	host->has_final = true;
 	if (run->calibrating) {
 		json_decref(host->last);
 		host->last = json_incref(body);
 		return;
 	}
-	(void)record_final(run->record, host->name, body, NULL);
+	if (record_final(run->record, host->name, body, &err) < 0)
+		host_gap(run, host, "how its load ended was not kept", &err);
 	if (json_integer_value(json_object_get(body, "dataset_bytes")) > 0)
 		(void)record_meta_double(run->record, "dataset_bytes", json_number_value(json_object_get(body, "dataset_bytes")), NULL);
+}
+
+void host_gap(struct run *run, const struct host *host, const char *what, const struct err *why)
+{
+	char text[ERR_TEXT_BYTES + 64];
+
+	(void)snprintf(text, sizeof text, "%s: %s", what, why->text);
+	run_note(run, host->name, "gap", -1, run_now(run), text);
 }
 
 void host_ask_again(struct run *run, struct host *host)

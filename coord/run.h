@@ -163,6 +163,8 @@ int run_pump(struct run *run, bool (*until)(struct run *, void *), void *arg, ui
 void run_take(struct run *run, const struct bus_message *message);
 /** Ask a host for what it has told and nobody has heard. */
 void host_ask_again(struct run *run, struct host *host);
+/** What a host told is not in the record: the verdict will say so. */
+void host_gap(struct run *run, const struct host *host, const char *what, const struct err *why);
 /** The connection to a host has ended. */
 void host_gone(struct run *run, struct host *host);
 /** Its clocks were stopped then [our clock]; they go on since. */

@@ -164,6 +164,10 @@ Test(record, small_rows_come_back)
 	record_close(r);
 }
 
+#define JOB(due, errors)                                                                                                                              \
+	("{\"second\": 1, \"end_ns\": 2, \"jobs\": [{\"job\": \"j\", \"due\": " due ", \"issued\": 1, \"ok\": 1, \"errors\": " errors ", \"unknown\": 0, \"in_flight\": 0," \
+	" \"waiting\": 0, \"not_issued\": 0, \"oldest_ns\": 0, \"hists\": []}], \"pages\": [], \"open\": []}")
+
 Test(record, a_malformed_interval_leaves_nothing_and_the_group_lives_on)
 {
 	static const char *const bad[] = {
@@ -174,6 +178,7 @@ Test(record, a_malformed_interval_leaves_nothing_and_the_group_lives_on)
 		"{\"second\": 1, \"end_ns\": 2, \"jobs\": [], \"pages\": [[0, 1, 2, 3, \"ok\"]], \"open\": 5}",
 		"{\"second\": 1, \"end_ns\": 2, \"jobs\": [], \"pages\": [], \"open\": [], \"ops\": [[5, \"read\", \"a\", 1, 2, 3, \"ok\"]]}",
 		"{\"second\": 1, \"end_ns\": 2, \"jobs\": [{\"job\": \"j\"}], \"pages\": [], \"open\": []}",
+	JOB("-1", "{}"), JOB("1099511627777", "{}"), JOB("1", "{\"EIO\": 9223372036854775807}"), JOB("1", "{\"EIO\": \"1\"}"),
 	};
 	struct record *r = create();
 	json_t *good = json(interval_text);
@@ -189,6 +194,9 @@ Test(record, a_malformed_interval_leaves_nothing_and_the_group_lives_on)
 		json_decref(interval);
 	}
 	cr_assert_eq(record_interval(r, "client-1", good, jobs, NULL), 0);
+	json_decref(good);
+	good = json(JOB("1099511627776", "{\"EIO\": 1}"));
+	cr_assert_eq(record_interval(r, "client-2", good, jobs, NULL), 0);
 	cr_assert_eq(record_commit(r, NULL), 0);
 	expect(r, "SELECT count(*) FROM pages", "2");
 	expect(r, "SELECT count(*) FROM meta", "1");
