@@ -29,7 +29,7 @@
 #define EVENT_BYTES 65536
 #define BUSY_MS 100		/* between two looks at what tells nobody: probes that are due, ops that end after the stop */
 #define REST_MS 500		/* at the lease */
-#define ERRANDS_NR 2
+#define ERRANDS_NR 3
 #define HOLDS_MAX 16		/* at a time, on one host */
 
 struct hold {
@@ -291,8 +291,8 @@ static void take_heal(struct agent *a, const json_t *body)
 
 static const struct {
 	const char *asked, *answer;
-	json_t *(*work)(void);
-} errands[ERRANDS_NR] = { { "cold", "answer", errand_cold }, { "journal", "journal", errand_journal } };
+	json_t *(*work)(const json_t *);
+} errands[ERRANDS_NR] = { { "cold", "answer", errand_cold }, { "journal", "journal", errand_journal }, { "faults", "answer", errand_faults } };
 
 static void cannot_do(struct agent *a, unsigned int i, const struct err *err)
 {
@@ -300,13 +300,13 @@ static void cannot_do(struct agent *a, unsigned int i, const struct err *err)
 }
 
 /* The answer comes when it is done. */
-static bool take_errand(struct agent *a, const char *kind)
+static bool take_errand(struct agent *a, const struct bus_message *m)
 {
 	struct err err = ERR_INIT;
 
 	for (unsigned int i = 0; i < ERRANDS_NR; i++)
-		if (strcmp(kind, errands[i].asked) == 0) {
-			if (errand_start(&a->errand[i], errands[i].work, &err) < 0)
+		if (strcmp(m->kind, errands[i].asked) == 0) {
+			if (errand_start(&a->errand[i], errands[i].work, m->body, &err) < 0)
 				cannot_do(a, i, &err);
 			return true;
 		}
@@ -350,7 +350,7 @@ static void on_message(struct agent *a, const struct bus_message *m)
 			answer(a, m->kind, rc, &err);
 			return;
 		}
-	if (take_errand(a, m->kind))
+	if (take_errand(a, m))
 		return;
 	if (strcmp(m->kind, "hello") == 0)
 		on_hello(a);

@@ -19,7 +19,7 @@
 
 #define SAID_FD 3
 
-static _Noreturn void do_it(json_t *(*work)(void), int said_fd, pid_t parent)
+static _Noreturn void do_it(json_t *(*work)(const json_t *), const json_t *body, int said_fd, pid_t parent)
 {
 	json_t *said;
 
@@ -28,11 +28,11 @@ static _Noreturn void do_it(json_t *(*work)(void), int said_fd, pid_t parent)
 		_exit(1);
 	(void)close_range(SAID_FD + 1, ~0U, 0);		/* the connection ends with the agent */
 	(void)fcntl(SAID_FD, F_SETFD, FD_CLOEXEC);
-	said = work();
+	said = work(body);
 	_exit(said && json_dumpfd(said, SAID_FD, 0) == 0 ? 0 : 1);
 }
 
-int errand_start(struct errand *errand, json_t *(*work)(void), struct err *err)
+int errand_start(struct errand *errand, json_t *(*work)(const json_t *), const json_t *body, struct err *err)
 {
 	pid_t parent = getpid();
 	int rc;
@@ -44,7 +44,7 @@ int errand_start(struct errand *errand, json_t *(*work)(void), struct err *err)
 		return err_set(err, -errno, "no file in memory: %s", strerror(errno));
 	errand->pid = fork();
 	if (errand->pid == 0)
-		do_it(work, errand->said_fd, parent);
+		do_it(work, body, errand->said_fd, parent);
 	rc = errand->pid < 0 ? -errno : exec_pidfd(errand->pid);
 	if (rc >= 0) {
 		errand->pidfd = rc;
@@ -100,23 +100,43 @@ static int drop_caches(struct err *err)
 	return rc < 0 ? err_set(err, rc, "%s: %s", path, strerror(-rc)) : 0;
 }
 
-json_t *errand_cold(void)
+json_t *errand_cold(const json_t *body)
 {
 	struct err err = ERR_INIT;
 	int rc = drop_caches(&err);
 
+	(void)body;
 	return json_pack("{s:s, s:i, s:s}", "to", "cold", "rc", rc, "error", err.text);
 }
 
-json_t *errand_journal(void)
+json_t *errand_journal(const json_t *body)
 {
 	struct err err = ERR_INIT;
 	json_t *status = NULL, *said;
 	int rc = chaos_heal_all("agent", &err);
 
+	(void)body;
 	if (rc >= 0)
 		rc = chaos_status(&status, &err);
 	said = json_pack("{s:i, s:s, s:O?}", "rc", rc, "error", err.text, "left", json_object_get(status, "journal"));
 	json_decref(status);
 	return said;
+}
+
+json_t *errand_faults(const json_t *body)
+{
+	const char *host = json_string_value(json_object_get(body, "host"));
+	json_t *cannot = json_array(), *f;
+	size_t i;
+
+	json_array_foreach(json_object_get(body, "faults"), i, f) {
+		const char *fault = json_string_value(json_object_get(f, "fault")), *on = json_string_value(json_object_get(f, "on"));
+		struct err err = ERR_INIT;
+
+		if (!fault || !on || !host || (*on != '\0' && strcmp(on, host) != 0))
+			continue;
+		if (chaos_probe(fault, (uint64_t)json_integer_value(json_object_get(f, "for_ns")), &err) < 0)
+			(void)json_array_append_new(cannot, json_pack("{s:O, s:s}", "idx", json_object_get(f, "idx"), "error", err.text));
+	}
+	return json_pack("{s:s, s:i, s:s, s:o}", "to", "faults", "rc", 0, "error", "", "cannot", cannot);
 }

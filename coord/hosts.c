@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "agent.h"
-#include "chaos.h"
 #include "clock.h"
 #include "err.h"
 #include "exec.h"
@@ -124,24 +123,10 @@ static int build_dataset(struct run *run, const char *dir, struct err *err)
 	return rc;
 }
 
-/* What this host cannot do, or may not, is known before the load and not after it, by a verdict that is void. */
-static int probe_faults(const struct run *run, struct err *err)
-{
-	for (unsigned int i = 0; i < run->profile.faults_nr; i++) {
-		const struct fault_plan *f = &run->profile.faults[i];
-		struct err why = ERR_INIT;
-		int rc = chaos_probe(f->fault, schedule_lasts_ns(&run->profile, f), &why);
-
-		if (rc < 0)
-			return err_set(err, rc, "%s:%u: %s cannot be injected here: %s", run->profile.file, f->line, f->fault, why.text);
-	}
-	return 0;
-}
-
 static int open_local(struct run *run, const char *dir, struct err *err)
 {
 	struct host *host = &run->host[0];
-	int rc = probe_faults(run, err);
+	int rc = possible_here(run, err);
 
 	if (rc == 0)
 		rc = exec_path_answers(dir, err);
@@ -497,6 +482,7 @@ void hosts_close(struct run *run)
 		if (run->host[i].pid > 0)
 			reap(run->host[i].pid);
 		json_decref(run->host[i].last);
+		json_decref(run->host[i].answer);
 	}
 	run->hosts_nr = 0;
 	bus_free(run->bus);

@@ -155,6 +155,8 @@ static void on_answer(struct host *host, const json_t *body)
 
 	host->answer_rc = (int)json_integer_value(json_object_get(body, "rc"));
 	(void)snprintf(host->answer_error, sizeof host->answer_error, "%s", error ? error : "");
+	json_decref(host->answer);
+	host->answer = json_incref((json_t *)(uintptr_t)body);
 	host->answers++;
 }
 

@@ -264,6 +264,8 @@ static int begin(struct run *run, struct err *err)
 	if (rc == 0)
 		rc = hosts_open(run, err);
 	if (rc == 0)
+		rc = possible_there(run, err);
+	if (rc == 0)
 		rc = open_record(run, err);
 	if (rc == 0)
 		rc = send_profile(run, err);

@@ -70,6 +70,7 @@ struct host {
 	uint32_t answers;		/* how many answers came, for run_ask() */
 	int answer_rc;
 	char answer_error[512];
+	json_t *answer;			/* the last one */
 	bool has_final;
 	uint64_t told, kept;		/* up to which number it has told us, and all of it is in the record for good; see told.h */
 	bool goes_on;			/* it said that it is in this run */
@@ -216,6 +217,12 @@ void schedule_go_on(struct run *run);
 bool schedule_is_over(struct run *run, void *arg);
 void schedule_store(struct run *run);
 void schedule_free(struct run *run);
+
+/* possible.c */
+/** Whether this host can do the faults of the profile, and may. Errors: -ENOPKG with file:line, fault and reason */
+int possible_here(const struct run *run, struct err *err);
+/** The same of the hosts of a fleet, which are asked; a run on this host alone has no other. Errors: -ENOPKG also with the host; as run_ask_all() */
+int possible_there(struct run *run, struct err *err);
 
 /* progress.c */
 void progress_interval(struct run *run, struct host *host, json_t *interval);
