@@ -50,13 +50,12 @@ static void progress(uint64_t done, uint64_t total)
 static int build(const char *dir, const char *path, unsigned int jobs, struct err *err)
 {
 	struct profile profile = PROFILE_INIT;
-	int rc;
+	int rc = profile_load(path, NULL, &profile, err);
 
-	if (!path)
-		return err_set(err, -EINVAL, "dataset build: --profile FILE is missing");
-	rc = profile_load(path, NULL, &profile, err);
 	if (rc == 0)
 		rc = dataset_build(dir, &profile.dataset, profile.seed, jobs, progress, err);
+	if (rc == 0)
+		printf("%s has the dataset of %s: %llu files\n", dir, profile.name, (unsigned long long)profile.dataset.sites * profile.dataset.files_per_site);
 	profile_release(&profile);
 	return rc;
 }
@@ -69,6 +68,17 @@ static int verify(const char *dir, unsigned int jobs, struct err *err)
 
 	if (rc == 0 && bad > 0)
 		rc = err_set(err, -EIO, "%s: %llu files are missing or changed; %s", dir, (unsigned long long)bad, first.text);
+	if (rc == 0)
+		printf("%s: every file is there with its size and content\n", dir);
+	return rc;
+}
+
+static int remove_all(const char *dir, struct err *err)
+{
+	int rc = dataset_remove(dir, err);
+
+	if (rc == 0)
+		printf("%s: the dataset is removed\n", dir);
 	return rc;
 }
 
@@ -106,21 +116,48 @@ static int parse_jobs(const char *text, unsigned int *ret, struct err *err)
 	return 0;
 }
 
-static int do_verb(const char *verb, const char *dir, const char *path, unsigned int jobs, struct err *err)
+static const char *const verbs[] = { "build", "verify", "remove", "scan", NULL };
+enum verb { BUILD, VERIFY, REMOVE, SCAN };
+
+static int check_words(int words, char *const word[], const char *path, unsigned int jobs, enum verb *ret_verb, struct err *err)
+{
+	enum verb verb = BUILD;
+
+	if (words == 0)
+		return err_set(err, -EINVAL, "dataset: one of build, verify, remove, scan is wanted; see squall dataset --help");
+	while (verbs[verb] && strcmp(word[0], verbs[verb]) != 0)
+		verb++;
+	if (!verbs[verb])
+		return command_unknown(err, "dataset: the verb", word[0], verbs);
+	if (words != 2)
+		return err_set(err, -EINVAL, "dataset %s wants one folder; see squall dataset --help", word[0]);
+	if (verb == BUILD && !path)
+		return err_set(err, -EINVAL, "dataset build: --profile FILE is missing");
+	if (verb != BUILD && path)
+		return err_set(err, -EINVAL, "dataset: --profile is an option of squall dataset build");
+	if (verb > VERIFY && jobs > 0)
+		return err_set(err, -EINVAL, "dataset: --jobs is an option of squall dataset build and verify");
+	*ret_verb = verb;
+	return 0;
+}
+
+static int act(enum verb verb, const char *dir, const char *path, unsigned int jobs, struct err *err)
 {
 	int rc = exec_path_answers(dir, err);
 
 	if (rc < 0)
 		return rc;
-	if (strcmp(verb, "build") == 0)
+	switch (verb) {
+	case BUILD:
 		return build(dir, path, jobs, err);
-	if (strcmp(verb, "verify") == 0)
+	case VERIFY:
 		return verify(dir, jobs, err);
-	if (strcmp(verb, "remove") == 0)
-		return dataset_remove(dir, err);
-	if (strcmp(verb, "scan") == 0)
+	case REMOVE:
+		return remove_all(dir, err);
+	case SCAN:
 		return scan(dir, err);
-	return command_unknown(err, "dataset: the verb", verb, (const char *const[]){ "build", "verify", "remove", "scan", NULL });
+	}
+	return -EINVAL;
 }
 
 int cmd_dataset(int argc, char **argv)
@@ -130,6 +167,7 @@ int cmd_dataset(int argc, char **argv)
 						     { "help", no_argument, NULL, 'h' }, { 0 } };
 	const char *path = NULL;
 	struct err err = ERR_INIT;
+	enum verb verb = BUILD;
 	unsigned int jobs = 0;
 	int option, rc = command_check_options("dataset", argc, argv, long_options, false, &err);
 
@@ -143,10 +181,10 @@ int cmd_dataset(int argc, char **argv)
 		else
 			path = optarg;
 	}
-	if (rc == 0 && argc - optind != 2)
-		rc = err_set(&err, -EINVAL, "dataset wants a verb and a folder; see squall dataset --help");
 	if (rc == 0)
-		rc = do_verb(argv[optind], argv[optind + 1], path, jobs, &err);
+		rc = check_words(argc - optind, argv + optind, path, jobs, &verb, &err);
+	if (rc == 0)
+		rc = act(verb, argv[optind + 1], path, jobs, &err);
 	if (rc < 0)
 		fprintf(stderr, "squall: %s\n", err.text);
 	return (int)err_exit_status(rc);
