@@ -260,9 +260,9 @@ static bool job_value(struct metrics *m, const char *what, int64_t t, double *re
 	b = &m->job[last];
 	ok = b->ok - a->ok;
 	bad = b->bad - a->bad;
-	if (strcmp(what, "ops") == 0 && last > first) {
+	if (strcmp(what, "ops") == 0) {
 		*ret = (double)ok / (double)(last - first);
-		return true;
+		return last > first;
 	}
 	if (strcmp(what, "errors") == 0) {
 		*ret = ok + bad > 0 ? (double)bad / (double)(ok + bad) : 0;

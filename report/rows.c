@@ -11,15 +11,6 @@
 
 #include "record.h"
 
-#define SERIES_MAX 64
-
-static uint64_t mix(uint64_t hash, const unsigned char *text)
-{
-	for (; text && *text != '\0'; text++)
-		hash = (hash ^ *text) * 0x100000001b3u;
-	return hash * 31;
-}
-
 static int push(struct rows *rows, size_t *room, struct row row)
 {
 	struct row *grown;
@@ -37,7 +28,8 @@ static int push(struct rows *rows, size_t *room, struct row row)
 
 int rows_read(struct record *record, const char *metric, const char *label, int64_t from_ns, struct rows *ret)
 {
-	static const char sql[] = "SELECT t_ns, host, label, value FROM samples WHERE metric = ?1 AND t_ns >= ?2 AND (?3 IS NULL OR label = ?3) ORDER BY t_ns";
+	static const char sql[] = "SELECT t_ns, value, DENSE_RANK() OVER (ORDER BY host, label) - 1 FROM samples WHERE metric = ?1 AND t_ns >= ?2"
+				  " AND (?3 IS NULL OR label = ?3) ORDER BY t_ns, rowid";
 	sqlite3_stmt *s = NULL;
 	size_t room = 0;
 	int rc = 0, step;
@@ -50,9 +42,10 @@ int rows_read(struct record *record, const char *metric, const char *label, int6
 	if (label)
 		(void)sqlite3_bind_text(s, 3, label, -1, SQLITE_STATIC);
 	while (rc == 0 && (step = sqlite3_step(s)) != SQLITE_DONE) {
-		struct row row = { .t_ns = sqlite3_column_int64(s, 0), .value = sqlite3_column_double(s, 3) };
+		struct row row = { .t_ns = sqlite3_column_int64(s, 0), .value = sqlite3_column_double(s, 1), .series = (unsigned int)sqlite3_column_int(s, 2) };
 
-		row.series = mix(mix(0xcbf29ce484222325u, sqlite3_column_text(s, 1)), sqlite3_column_text(s, 2));
+		if (row.series >= ret->series_nr)
+			ret->series_nr = row.series + 1;
 		rc = step == SQLITE_ROW ? push(ret, &room, row) : -EIO;
 	}
 	(void)sqlite3_finalize(s);
@@ -85,28 +78,24 @@ size_t rows_after(const struct rows *rows, int64_t t_ns)
 size_t rows_growth(const struct rows *rows, int64_t from_ns, int64_t to_ns, double *ret)
 {
 	struct {
-		uint64_t series;
 		double last;
-	} seen[SERIES_MAX];
-	size_t steps = 0, seen_nr = 0;
+		bool is;
+	} *seen = calloc(rows->series_nr + 1, sizeof *seen);
+	size_t steps = 0;
 
 	*ret = 0;
 	/* One row of each series before the window may be its first step: they lie within a few seconds. */
-	for (size_t i = rows_after(rows, from_ns - (to_ns - from_ns)); i < rows->nr && rows->row[i].t_ns <= to_ns; i++) {
+	for (size_t i = rows_after(rows, from_ns - (to_ns - from_ns)); seen && i < rows->nr && rows->row[i].t_ns <= to_ns; i++) {
 		const struct row *row = &rows->row[i];
-		size_t k = 0;
+		double last = seen[row->series].last;
 
-		while (k < seen_nr && seen[k].series != row->series)
-			k++;
-		if (k < seen_nr && row->t_ns > from_ns) {
-			*ret += row->value >= seen[k].last ? row->value - seen[k].last : row->value;
+		if (seen[row->series].is && row->t_ns > from_ns) {
+			*ret += row->value >= last ? row->value - last : row->value;
 			steps++;
 		}
-		if (k == SERIES_MAX)
-			continue;
-		if (k == seen_nr)
-			seen[seen_nr++].series = row->series;
-		seen[k].last = row->value;
+		seen[row->series].is = true;
+		seen[row->series].last = row->value;
 	}
+	free(seen);
 	return steps;
 }

@@ -12,13 +12,13 @@ struct record;
 
 struct row {
 	int64_t t_ns;
-	uint64_t series;	/* a hash of host and label: a series of its own */
+	unsigned int series;	/* host and label: a series of its own, numbered from 0 */
 	double value;
 };
 
 struct rows {
 	struct row *row;
-	size_t nr;
+	size_t nr, series_nr;
 };
 
 /** @param label  NULL = all labels. @return 0 or -errno; no samples is 0 */

@@ -67,6 +67,22 @@ Test(signature, a_value_speaks_of_the_ten_seconds_before)
 	cr_expect(!look("drbd.oldest_request_age > 2s").held);
 }
 
+/* After the first second there is one number, and no growth yet. */
+Test(signature, a_rate_of_one_second_alone_is_no_rate)
+{
+	struct metrics *metrics = NULL;
+	struct err err = ERR_INIT;
+	double v = 0;
+
+	for (int t = 0; t < 2; t++)
+		fixture_sql(record, "INSERT INTO job_seconds VALUES(%d, 'c', 'web', %d, %d, %d, 0, 0, 0, 0, 0, 5000000000)", t, 10 * t + 10, 10 * t + 10, 10 * t + 10);
+	cr_assert_eq(metrics_open(record, 0, &metrics, &err), 0);
+	cr_expect(!metrics_value(metrics, metric_find("load.ops_per_s"), S, &v), "%g", v);
+	cr_expect(metrics_value(metrics, metric_find("load.oldest_op_age"), S, &v) && v == 5e9, "%g", v);
+	cr_expect(metrics_value(metrics, metric_find("load.ops_per_s"), 2 * S, &v) && v == 10, "%g", v);
+	metrics_close(metrics);
+}
+
 Test(signature, the_baseline_does_not_count)
 {
 	samples("drbd.pending", 0, 8, 9);
@@ -135,6 +151,15 @@ Test(signature, a_counter_that_begins_again_does_not_go_backwards)
 	}
 	cr_expect(look("nfsd.hung_ratio >= 0.39 for 35s").held, "%s", look("nfsd.hung_ratio >= 0.39 for 35s").evidence);
 	cr_expect(!look("nfsd.hung_ratio > 41%").held);
+}
+
+/* 100 clients, each of which sends one RPC again each second. */
+Test(signature, counters_of_all_hosts_are_summed_however_many)
+{
+	for (int t = 0; t < 60; t++)
+		for (int host = 0; host < 100; host++)
+			fixture_sql(record, "INSERT INTO samples VALUES(%lld, 'client-%d', 'mount.retrans', 'READ', %d, '')", t * S + host, host, 1000 + t);
+	cr_expect(look("mount.retrans_per_s == 100 for 30s").held, "%s", look("mount.retrans_per_s == 100 for 30s").evidence);
 }
 
 Test(signature, a_site_is_slow_above_a_second_and_five_times_its_baseline)
