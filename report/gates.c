@@ -20,6 +20,7 @@
 struct gate {
 	struct record *record;
 	json_t *reasons, *doubts;
+	struct err *err;
 };
 
 void judge_because(json_t *list, const char *format, ...)
@@ -72,9 +73,10 @@ static int check_lag(void *row, void *arg)
 	json_t *response = NULL, *service = NULL;
 	char a[24], b[24];
 	uint64_t p99 = 0, limit;
+	int rc = worst <= LAG_MIN_NS ? 0 : percentiles_read(g->record, &what, &response, &service, g->err);
 
-	if (worst <= LAG_MIN_NS || percentiles_read(g->record, &what, &response, &service, NULL) < 0)
-		return 0;
+	if (worst <= LAG_MIN_NS || rc < 0)
+		return rc;
 	(void)percentiles_value(response, "p99", &p99);
 	limit = p99 / LAG_SHARE > LAG_MIN_NS ? p99 / LAG_SHARE : LAG_MIN_NS;
 	if ((uint64_t)worst > limit)
@@ -132,7 +134,7 @@ int judge_gates(struct record *record, const struct profile *profile, const json
 		{ "SELECT printf('a fault vanished on %s while it should have been in force: %s', host, evidence) FROM events WHERE kind = 'vanished'"
 		  " ORDER BY t_ns", add_reason },
 	};
-	struct gate g = { .record = record, .reasons = reasons, .doubts = doubts };
+	struct gate g = { .record = record, .reasons = reasons, .doubts = doubts, .err = err };
 	int rc = 0;
 
 	for (size_t i = 0; i < sizeof gates / sizeof gates[0] && rc == 0; i++)

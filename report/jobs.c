@@ -129,7 +129,7 @@ static int fill_job(struct record *record, const char *name, json_t *job, struct
 	if (rc == 0)
 		rc = record_query(record, "SELECT name FROM phases ORDER BY idx", NULL, add_name, phases, err);
 	if (rc == 0)
-		rc = record_query(record, "SELECT DISTINCT op FROM intervals WHERE job = ?1 AND op != '' ORDER BY op", (const char *const[]){ name, NULL }, add_name,
+		rc = record_query(record, "SELECT op FROM intervals WHERE job = ?1 AND op != '' UNION SELECT op FROM censored WHERE job = ?1 AND op != '' ORDER BY op", (const char *const[]){ name, NULL }, add_name,
 				 ops, err);
 	json_array_foreach(phases, i, word)
 		if (rc == 0)

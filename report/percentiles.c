@@ -22,18 +22,22 @@ static int merge(struct record *record, const char *sql, const struct selection 
 {
 	const char *const texts[] = { what->job, what->op, what->phase };
 	sqlite3_stmt *s = NULL;
-	int rc = 0;
+	int rc = 0, step = SQLITE_ROW;
 
 	if (sqlite3_prepare_v2(record_db(record), sql, -1, &s, NULL) != SQLITE_OK)
 		return err_set(err, -EIO, "the record cannot be read: %s", sqlite3_errmsg(record_db(record)));
 	for (int i = 0; i < 3; i++)
 		if (texts[i])
 			(void)sqlite3_bind_text(s, i + 1, texts[i], -1, SQLITE_STATIC);
-	while (rc == 0 && sqlite3_step(s) == SQLITE_ROW)
+	while (rc == 0 && (step = sqlite3_step(s)) == SQLITE_ROW)
 		if (sqlite3_column_type(s, 0) == SQLITE_BLOB)
 			rc = hist_decode_merge(into, sqlite3_column_blob(s, 0), (size_t)sqlite3_column_bytes(s, 0));
+	if (rc < 0)
+		rc = err_set(err, rc, "the record holds a histogram that is damaged");
+	else if (step != SQLITE_DONE)
+		rc = err_set(err, -EIO, "the record cannot be read: %s", sqlite3_errmsg(record_db(record)));
 	(void)sqlite3_finalize(s);
-	return rc < 0 ? err_set(err, rc, "the record holds a histogram that is damaged") : 0;
+	return rc;
 }
 
 static json_t *to_json(const struct hist *done, const struct hist *censored, uint64_t counted)

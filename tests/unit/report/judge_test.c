@@ -3,9 +3,11 @@
  * judge_test.c - runs that are known to be bad, each for one reason, and the judge that must say so; runs that are sound, and it must not.
  */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "../../../report/percentiles.h"
 #include "err.h"
 #include "fixture.h"
 #include "json_text.h"
@@ -398,6 +400,40 @@ Test(judge, a_stall_that_nothing_came_back_from_is_a_lower_bound)
 	cr_expect_float_eq(json_number_value(json_object_get(at_least, "p99")) / 1e9, 4.8, 0.15);
 	cr_expect_eq(ns_of(v, "baseline", "p99_ns") > 9e6, 1);
 	json_decref(v);
+}
+
+/* Of no second there is a row of it: its ages are all that is known. */
+Test(judge, an_op_that_never_ended_is_among_the_ops)
+{
+	json_t *v, *op;
+
+	fixture_sql(record, "INSERT INTO censored SELECT host, job, 'append_fsync', phase, 'in_flight', response FROM intervals WHERE second = 20");
+	v = fixture_judge(record);
+	op = json_object_get(json_object_get(json_object_get(json_object_get(v, "jobs"), "web"), "ops"), "append_fsync");
+	cr_expect_eq(json_integer_value(json_object_get(op, "in_flight")), 200);
+	cr_expect_eq(json_integer_value(json_object_get(json_object_get(op, "response"), "censored")), 200);
+	json_decref(v);
+}
+
+static int stop_reading(void *on)
+{
+	return *(int *)on;
+}
+
+/* As a disk does that fails while the record is read. */
+Test(judge, a_record_that_cannot_be_read_to_its_end_gives_no_percentile)
+{
+	struct selection what = { .job = "web", .op = "" };
+	json_t *response = NULL, *service = NULL;
+	struct err err = ERR_INIT;
+	int on = 1;
+
+	sqlite3_progress_handler(record_db(record), 1, stop_reading, &on);
+	cr_expect_eq(percentiles_read(record, &what, &response, &service, &err), -EIO);
+	cr_expect(strstr(err.text, "the record cannot be read: "), "%s", err.text);
+	sqlite3_progress_handler(record_db(record), 0, NULL, NULL);
+	json_decref(response);
+	json_decref(service);
 }
 
 Test(judge, arrivals_that_were_never_issued_keep_a_percentile_from_being_reached)
