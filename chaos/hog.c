@@ -13,11 +13,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "err.h"
+#include "exec.h"
 #include "plan.h"
 #include "tool.h"
 
-#define NICE 0	/* as any other program of the host, whatever the holder has */
+#define HOGS_DIE_NS (60 * NS_PER_S)	/* one that reads a disk that hangs dies when that answers; as long as undo_entry() tries */
+#define NICE 0		/* as any other program of the host, whatever the holder has */
 
 int hogs_plan(const struct fault_run *run, const char *name, const char *what, struct plan *plan, struct err *err)
 {
@@ -42,7 +45,7 @@ static _Noreturn void become_hog(const char *name, pid_t parent, void (*work)(vo
 	(void)prctl(PR_SET_NAME, name);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)setpriority(PRIO_PROCESS, 0, NICE);
-	(void)close_range(0, ~0U, 0);	/* a pipe that stays open would tell the guard that the holder lives */
+	(void)close_range(0, ~0U, 0);	/* a pipe of events that stays open would tell the agent that the holder lives */
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	if (getppid() != parent)
@@ -93,12 +96,14 @@ uint64_t hogs_used(struct hogs *hogs, uint64_t (*counter)(pid_t pid))
 
 void hogs_stop(struct hogs *hogs)
 {
+	uint64_t until_ns = clock_mono_ns() + HOGS_DIE_NS;
+
 	for (unsigned int i = 0; i < hogs->nr; i++)
 		if (hogs->pid[i] > 0)
 			(void)kill(hogs->pid[i], SIGKILL);
 	for (unsigned int i = 0; i < hogs->nr; i++)
 		if (hogs->pid[i] > 0)
-			(void)waitpid(hogs->pid[i], NULL, 0);
+			(void)exec_kill(hogs->pid[i], until_ns);
 	hogs->nr = 0;
 }
 

@@ -35,7 +35,7 @@ unsigned int hogs_alive(struct hogs *hogs);
 /** What those that live have used since the last look, by a counter that each has. */
 uint64_t hogs_used(struct hogs *hogs, uint64_t (*counter)(pid_t pid));
 
-/** End them and wait until they have ended. */
+/** End them, and wait until they have ended; not for ever for one that hangs in the kernel. */
 void hogs_stop(struct hogs *hogs);
 
 /** The same, as the heal of a fault whose state begins with its hogs. */

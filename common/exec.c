@@ -41,6 +41,19 @@ int exec_pidfd(pid_t pid)
 	return fd < 0 ? -errno : (int)fd;
 }
 
+bool exec_kill(pid_t pid, uint64_t until_ns)
+{
+	struct pollfd p = { .fd = exec_pidfd(pid), .events = POLLIN };
+	uint64_t now_ns = clock_mono_ns();
+
+	(void)kill(pid, SIGKILL);
+	while (p.fd >= 0 && now_ns < until_ns && poll(&p, 1, (int)((until_ns - now_ns) / NS_PER_MS) + 1) < 0 && errno == EINTR)
+		now_ns = clock_mono_ns();
+	if (p.fd >= 0)
+		close(p.fd);
+	return waitpid(pid, NULL, WNOHANG) != 0;
+}
+
 /* Where exec_find() looks: programs look there for their own helpers, as drbdadm does for drbdmeta. */
 static const char *const environment[] = { "LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
 

@@ -67,4 +67,10 @@ int exec_find(const char *name, char *ret_path, size_t path_bytes);
 /** pidfd_open(2); -errno on failure. */
 int exec_pidfd(pid_t pid);
 
+/**
+ * SIGKILL for a child of this process, and wait for its end.
+ * @param until_ns  clock_mono_ns: no longer than that, for one that hangs in the kernel does not die. @return whether it has ended and is reaped
+ */
+bool exec_kill(pid_t pid, uint64_t until_ns);
+
 #endif

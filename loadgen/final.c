@@ -6,12 +6,10 @@
  */
 #include <assert.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "as_json.h"
@@ -243,20 +241,11 @@ static json_t *damage_json(const struct load *load)
 	return json_pack("{s:I, s:o}", "ops", (json_int_t)ops_nr, "first", first);
 }
 
-/* Kill a child and wait for it, but not for long: one in D state does not die. */
 static void end_child(struct load *load, pid_t *pid)
 {
-	struct pollfd p = { .events = POLLIN };
-
 	if (*pid == 0)
 		return;
-	(void)kill(*pid, SIGKILL);
-	p.fd = exec_pidfd(*pid);
-	if (p.fd >= 0) {
-		(void)poll(&p, 1, (int)(KILL_GRACE_NS / NS_PER_MS));
-		close(p.fd);
-	}
-	if (waitpid(*pid, NULL, WNOHANG) == 0)
+	if (!exec_kill(*pid, clock_mono_ns() + KILL_GRACE_NS))
 		load->left[load->left_nr++] = *pid;
 	*pid = 0;
 }

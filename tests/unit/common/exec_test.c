@@ -7,6 +7,9 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -44,6 +47,53 @@ Test(exec, a_program_and_its_children_end_at_the_deadline)
 		clock_sleep_until_ns(clock_mono_ns() + 10 * NS_PER_MS);
 	cr_assert_not_null(strstr(err.text, "/bin/sh: it did not end within 0.1 s"));
 	exec_result_release(&r);
+}
+
+static pid_t fork_idle(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		(void)prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
+		for (;;)
+			(void)pause();
+	}
+	cr_assert_gt(pid, 0);
+	return pid;
+}
+
+Test(exec, a_child_that_is_killed_is_reaped)
+{
+	pid_t pid = fork_idle();
+
+	cr_assert(exec_kill(pid, clock_mono_ns() + 10 * NS_PER_S));
+	cr_assert_eq(waitpid(pid, NULL, WNOHANG), -1);
+}
+
+/* As one in D state: SIGKILL is there, and the parent cannot have it. Here it is another process, which traces it, that has to let it go first. */
+Test(exec, a_child_that_does_not_die_is_not_waited_for, .timeout = 20)
+{
+	pid_t pid = fork_idle(), tracer;
+	char byte = 'n';
+	int said[2];
+
+	cr_assert_eq(pipe(said), 0);
+	tracer = fork();
+	if (tracer == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (ptrace(PTRACE_SEIZE, pid, NULL, NULL) == 0)
+			byte = 'y';
+		(void)!write(said[1], &byte, 1);
+		for (;;)
+			(void)pause();
+	}
+	cr_assert_eq(read(said[0], &byte, 1), 1);
+	if (byte != 'y')
+		cr_skip_test("nothing may be traced here");
+	cr_assert_not(exec_kill(pid, clock_mono_ns() + 100 * NS_PER_MS));
+	cr_assert(exec_kill(tracer, clock_mono_ns() + 10 * NS_PER_S));
+	cr_assert(exec_kill(pid, clock_mono_ns() + 10 * NS_PER_S));
 }
 
 Test(exec, a_missing_program_is_named)
