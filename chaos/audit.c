@@ -189,15 +189,12 @@ static int read_tail(int fd, struct tail *tail, struct err *err)
 	return parse_tail(piece, bytes, st.st_size == (off_t)bytes, tail, err);
 }
 
-/* What programs print ends up in evidence; here it is one line of ASCII, or JSON would refuse it. */
 static json_t *plain(const char *text)
 {
 	char copy[ERR_TEXT_BYTES];
 
 	(void)snprintf(copy, sizeof copy, "%s", text ? text : "");
-	for (char *c = copy; *c; c++)
-		if (*c < ' ' || *c > '~')
-			*c = *c == '\n' || *c == '\t' ? ' ' : '?';
+	tool_plain(copy);
 	return json_string(copy);
 }
 

@@ -63,11 +63,14 @@ struct holder {
 
 void holder_event(int fd, const char *event, const char *evidence, json_t *more)
 {
-	json_t *o = json_pack("{s:s, s:I, s:s}", "event", event, "t_ns", (json_int_t)clock_mono_ns(), "evidence", evidence);
 	uint64_t end_ns = clock_mono_ns() + NS_PER_S;
-	char *text;
+	char plain[ERR_TEXT_BYTES], *text;
 	size_t bytes, done = 0;
+	json_t *o;
 
+	(void)snprintf(plain, sizeof plain, "%s", evidence);
+	tool_plain(plain);
+	o = json_pack("{s:s, s:I, s:s}", "event", event, "t_ns", (json_int_t)clock_mono_ns(), "evidence", plain);
 	if (more)
 		json_object_update(o, more);
 	json_decref(more);
@@ -158,6 +161,10 @@ static int start_guard(struct holder *h, struct err *err)
 		goto out;
 	}
 	h->guard_fd = exec_pidfd(h->guard);
+	if (h->guard_fd < 0) {	/* its death would not be seen */
+		rc = err_set(err, h->guard_fd, "no pidfd of the guard: %s", strerror(-h->guard_fd));
+		goto out;
+	}
 	close(ready[1]);
 	ready[1] = -1;
 	p.fd = ready[0];
@@ -302,12 +309,14 @@ static int record(const struct holder *h, const char *result, const char *eviden
 	return audit_write(&(struct audit_act){ "inject", h->why, h->entry, result, evidence }, err);
 }
 
-static int fail(struct holder *h, const struct err *err)
+static int fail(struct holder *h, struct err *err)
 {
 	char evidence[EVIDENCE_BYTES] = "nothing was begun";
-	json_t *more = json_pack("{s:s}", "error", err->text);
 	enum fault_verdict v = FAULT_CONFIRMED;
+	json_t *more;
 
+	tool_plain(err->text);
+	more = json_pack("{s:s}", "error", err->text);
 	if (h->entry) {
 		(void)record(h, "failed", err->text, NULL);
 		v = undo_entry(h->entry, "failed", &h->run, evidence, sizeof evidence);

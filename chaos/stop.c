@@ -36,9 +36,7 @@ int chaos_stopped(struct err *err)
 		return errno == ENOENT ? 0 : err_set(err, -ENOPKG, "cannot look whether %s is there, which would block every fault: %s", path, strerror(errno));
 	if (tool_peek(path, text, sizeof text) <= 0)
 		(void)snprintf(text, sizeof text, "it does not say why");
-	for (char *c = text; *c; c++)
-		if (*c < ' ' || *c > '~')
-			*c = *c == '\n' ? ' ' : '?';
+	tool_plain(text);
 	return err_set(err, -ENOPKG, "%s blocks every fault on this host (%s): squall chaos stop-all --lift takes it away", path, text);
 }
 

@@ -26,6 +26,12 @@
 
 #define TOOL_READ_BYTES_MAX (256u << 10)
 
+/* Half of a listing is none: what is looked for may be in the other half. */
+static int check_whole(const struct exec_result *result, const char *of, struct err *err)
+{
+	return result->out_bytes < EXEC_OUTPUT_MAX ? 0 : err_set(err, -EFBIG, "%s: more than %u KiB", of, EXEC_OUTPUT_MAX >> 10);
+}
+
 int tool_output(char **ret_out, struct err *err, const char *format, ...)
 {
 	struct exec_result result = EXEC_RESULT_INIT;
@@ -51,6 +57,8 @@ int tool_output(char **ret_out, struct err *err, const char *format, ...)
 	rc = exec_run(argv, NULL, FAULT_COMMAND_NS, &result, err);
 	if (rc == 0 && result.status != 0)
 		rc = err_set(err, -EIO, "%s ended with %d: %.200s", program, result.status, result.err_out ? result.err_out : "");
+	if (rc == 0)
+		rc = check_whole(&result, program, err);
 	if (rc == 0) {
 		*ret_out = result.out ? result.out : strdup("");
 		result.out = NULL;
@@ -80,6 +88,8 @@ int tool_read(const char *path, char **ret_text, struct err *err)
 	rc = exec_child(read_child, (void *)(uintptr_t)path, FAULT_COMMAND_NS, &result, err);
 	if (rc == 0 && (result.status != 0 || !result.out))
 		rc = err_set(err, -EIO, "cannot read %s", path);
+	if (rc == 0)
+		rc = check_whole(&result, path, err);
 	if (rc == 0) {
 		*ret_text = result.out;
 		result.out = NULL;
@@ -223,6 +233,13 @@ uint64_t tool_start_time(pid_t pid)
 pid_t tool_parent(pid_t pid)
 {
 	return (pid_t)stat_field(pid, 4);
+}
+
+void tool_plain(char *text)
+{
+	for (; *text; text++)
+		if (*text < ' ' || *text > '~')
+			*text = *text == '\n' || *text == '\t' ? ' ' : '?';
 }
 
 int tool_boot_id(char *ret, size_t bytes)

@@ -16,11 +16,11 @@ struct err;
 /**
  * What a program printed. The format is cut into words as in plan.h.
  * @param ret_out  malloc'ed.
- * Errors: -ENOPKG program missing; -EIO it failed; -ETIMEDOUT.
+ * Errors: -ENOPKG program missing; -EIO it failed; -EFBIG it printed more than EXEC_OUTPUT_MAX; -ETIMEDOUT.
  */
 int tool_output(char **ret_out, struct err *err, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/** A file of /proc that may block in the kernel, read in a child with a deadline. @param ret_text malloc'ed */
+/** A file of /proc that may block in the kernel, read in a child with a deadline. @param ret_text malloc'ed. Errors: -EIO; -EFBIG; -ETIMEDOUT */
 int tool_read(const char *path, char **ret_text, struct err *err);
 
 /** A file of /proc/PID or /sys that cannot block. @return bytes or -errno; ret is NUL-terminated, last newline cut off */
@@ -51,6 +51,9 @@ char tool_state(pid_t pid);
 
 /** @return the parent of a process; 0: it has none, or there is no such process. */
 pid_t tool_parent(pid_t pid);
+
+/** One line of ASCII, in place: what programs print and files are called ends up in sentences, and JSON refuses a character that was cut in two. */
+void tool_plain(char *text);
 
 /** boot_id of the kernel. @param ret at least 40 bytes */
 int tool_boot_id(char *ret, size_t bytes);

@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tool_test.c - processes are found by their name, all of them and no other.
+ * tool_test.c - processes are found by their name, all of them and no other; texts are whole, and events arrive.
  */
 #include <criterion/criterion.h>
+#include <errno.h>
+#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../../chaos/holder.h"
 #include "../../../chaos/tool.h"
+#include "err.h"
+#include "exec.h"
 
 /* A child of that name, which lives until it is killed. */
 static pid_t start_named(const char *name)
@@ -33,6 +39,42 @@ static pid_t start_named(const char *name)
 	close(ready[0]);
 	close(ready[1]);
 	return pid;
+}
+
+Test(tool, an_event_arrives_whatever_its_evidence_is_made_of)
+{
+	char line[512] = "";
+	json_t *event;
+	int fd[2];
+
+	cr_assert_eq(pipe(fd), 0);
+	holder_event(fd[1], "healed", "/srv/h\xc3\xb6me is exported\nas bef\xc3", json_pack("{s:s}", "verdict", "confirmed"));
+	close(fd[1]);
+	cr_assert_gt(read(fd[0], line, sizeof line - 1), 0);
+	event = json_loads(line, 0, NULL);
+	cr_expect_str_eq(json_string_value(json_object_get(event, "evidence")), "/srv/h??me is exported as bef?");
+	cr_expect_str_eq(json_string_value(json_object_get(event, "verdict")), "confirmed");
+	json_decref(event);
+	close(fd[0]);
+}
+
+Test(tool, a_text_is_whole_or_none)
+{
+	char path[] = "/tmp/squall-tool-XXXXXX", *text = NULL;
+	struct err err = ERR_INIT;
+	int fd = mkstemp(path);
+
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(ftruncate(fd, EXEC_OUTPUT_MAX / 2), 0);
+	cr_expect_eq(tool_read(path, &text, &err), 0, "%s", err.text);
+	cr_assert_eq(ftruncate(fd, EXEC_OUTPUT_MAX + 1), 0);
+	free(text);
+	text = NULL;
+	cr_expect_eq(tool_read(path, &text, &err), -EFBIG);
+	cr_expect_eq(tool_output(&text, &err, "cat %s", path), -EFBIG);
+	cr_expect_null(text);
+	close(fd);
+	(void)unlink(path);
 }
 
 Test(tool, processes_of_a_name_are_found_with_their_pids, .timeout = 60)
