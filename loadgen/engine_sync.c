@@ -223,6 +223,7 @@ static int64_t op_readdir(const struct sync *s, char *buffer, size_t buffer_byte
 static int64_t op_append_fsync(const struct sync *s, uint32_t site, uint64_t draw)
 {
 	char path[DATASET_PATH_BYTES], line[FILES_LINE_BYTES];
+	ssize_t written;
 	int64_t rc = 0;
 	int fd, n;
 
@@ -231,7 +232,12 @@ static int64_t op_append_fsync(const struct sync *s, uint32_t site, uint64_t dra
 	fd = dataset_openat(s->files.root, path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return fd;
-	if (write(fd, line, (size_t)n) < 0 || fsync(fd) < 0)
+	written = write(fd, line, (size_t)n);
+	if (written < 0)
+		rc = -errno;
+	else if (written < n)
+		rc = -EIO;
+	else if (fsync(fd) < 0)
 		rc = -errno;
 	if (close(fd) < 0 && rc == 0)
 		rc = -errno;

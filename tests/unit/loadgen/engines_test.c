@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -133,6 +134,24 @@ Test(engines, every_op_that_is_claimed_gives_the_right_result_and_no_other_is_do
 	each_engine(check_ops);
 }
 
+/* A file that may not grow above 10 bytes takes the beginning of a line. */
+static void check_half_a_line(const struct engine *e, void *ctx, void *loop)
+{
+	const struct engine_traits *t = engine_traits_find(e->name);
+	struct op op = { .kind = OP_APPEND_FSYNC, .site = 1, .draw = 7 };
+	struct rlimit whole, half;
+	int64_t result;
+
+	if (!(t->ops & 1u << OP_APPEND_FSYNC) || t->needs_server)
+		return;
+	cr_assert_eq(getrlimit(RLIMIT_FSIZE, &whole), 0);
+	half = (struct rlimit){ .rlim_cur = 10, .rlim_max = whole.rlim_max };
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &half), 0);
+	result = one_op(e, ctx, loop, &op);
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &whole), 0);
+	cr_assert_eq(result, -EIO, "%s: half a line gave %ld", e->name, (long)result);
+}
+
 static void check_missing(const struct engine *e)
 {
 	struct manifest m = MANIFEST_INIT;
@@ -155,6 +174,7 @@ static void check_missing(const struct engine *e)
 	cr_assert_eq(e->open(&env, &ctx, &f.err), 0, "%s", f.err.text);
 	if (engine_is_async(e))
 		cr_assert_eq(e->loop_open(ctx, 3, &loop, &f.err), 0, "%s", f.err.text);
+	check_half_a_line(e, ctx, loop);
 	root = open(f.dir, O_RDONLY | O_DIRECTORY);
 	dataset_file_path(&m.spec, 1, 4, path);
 	close(openat(root, path, O_WRONLY | O_TRUNC));
@@ -171,7 +191,7 @@ static void check_missing(const struct engine *e)
 	fixture_release(&f);
 }
 
-Test(engines, a_file_that_is_gone_or_too_short_is_an_error)
+Test(engines, a_file_that_is_gone_or_too_short_and_half_a_line_are_errors)
 {
 	each_engine(check_missing);
 }
