@@ -158,16 +158,14 @@ static void note_in_flight(struct job_state *st, uint32_t cell, uint64_t age_ns)
 /* Context: as hold(); the slot is busy and not counted as unknown. */
 static void censor(const struct job_run *r, struct job_state *st, const struct slot *slot, uint64_t now_ns)
 {
-	uint32_t phase = atomic_load(&slot->phase), kind = atomic_load(&slot->kind);
-	uint64_t due = atomic_load(&slot->due_ns), op_due = atomic_load(&slot->op_due_ns);
+	bool is_op = !r->job->is_page || hot_op_runs(slot);
+	uint32_t phase = atomic_load(&slot->phase), op_cell = cell_of(r, r->op_idx[atomic_load(&slot->kind)], phase);
+	uint64_t due = atomic_load(&slot->due_ns), op_due = r->job->is_page ? atomic_load(&slot->op_due_ns) : due;
 
-	if (!r->job->is_page) {
-		note_in_flight(st, cell_of(r, r->op_idx[kind], phase), now_ns - due);
-		return;
-	}
-	note_in_flight(st, cell_of(r, 0, phase), now_ns - due);
-	if (atomic_load(&slot->op_active))
-		note_in_flight(st, cell_of(r, r->op_idx[kind], phase), now_ns > op_due ? now_ns - op_due : 0);
+	if (r->job->is_page)
+		note_in_flight(st, cell_of(r, 0, phase), now_ns - due);
+	if (is_op)
+		note_in_flight(st, op_cell, now_ns > op_due ? now_ns - op_due : 0);
 }
 
 /* An arrival between two attempts. Context: under the locks. */

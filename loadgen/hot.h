@@ -218,14 +218,21 @@ static inline void hot_mark_unknown(const struct job_run *r, struct shard *s, st
 		hot_log(r, s, slot, PAGE_UNKNOWN, due, atomic_load_explicit(&slot->issued_ns, RELAXED), end_ns);
 }
 
+/* Whether an op of a page is in the slot: what is read of it after this is that op's, for it goes on to the next one under the lock alone. */
+static inline bool hot_op_runs(const struct slot *slot)
+{
+	return atomic_load_explicit(&slot->op_active, memory_order_acquire) != 0;
+}
+
 /* So is the op of a page that runs in it. Context: as above. */
 static inline void hot_mark_op_unknown(const struct job_run *r, struct shard *s, struct slot *slot, uint64_t end_ns)
 {
-	uint64_t from = atomic_load_explicit(&slot->op_due_ns, RELAXED);
+	uint64_t from;
 	uint32_t cell;
 
-	if (!r->job->is_page || !atomic_load_explicit(&slot->op_active, RELAXED))
+	if (!r->job->is_page || !hot_op_runs(slot))
 		return;
+	from = atomic_load_explicit(&slot->op_due_ns, RELAXED);
 	cell = cell_of(r, r->op_idx[atomic_load_explicit(&slot->kind, RELAXED)], atomic_load_explicit(&slot->phase, RELAXED));
 	s->tally[cell].unknown++;
 	hist_add(&s->unknown_ages[cell], end_ns > from ? end_ns - from : 0);
