@@ -32,6 +32,7 @@ struct stream {
 	int fd;			/* read end; -1 = at its end */
 	char *text;
 	size_t bytes;
+	int rc;			/* why something of it is missing */
 };
 
 int exec_pidfd(pid_t pid)
@@ -88,14 +89,17 @@ static void stream_read(struct stream *s)
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
 	if (n <= 0) {
+		s->rc = n < 0 ? -errno : s->rc;
 		close(s->fd);
 		s->fd = -1;
 		return;
 	}
 	keep = s->bytes + (size_t)n > EXEC_OUTPUT_MAX ? EXEC_OUTPUT_MAX - s->bytes : (size_t)n;
 	grown = realloc(s->text, s->bytes + keep + 1);
-	if (!grown)
+	if (!grown) {
+		s->rc = -ENOMEM;
 		return;
+	}
 	memcpy(grown + s->bytes, chunk, keep);
 	s->text = grown;
 	s->bytes += keep;
@@ -226,9 +230,12 @@ static int run(const struct job *job, const char *input, uint64_t timeout_ns, st
 	ret->pid = pid;
 	if (rc == 0)
 		rc = supervise(pid, stream, clock_mono_ns() + timeout_ns, ret);
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 2; i++) {
 		if (stream[i].fd >= 0)
 			close(stream[i].fd);
+		if (rc == 0 && stream[i].rc < 0)
+			rc = err_set(err, stream[i].rc, "exec: what a child printed could not be taken: %s", strerror(-stream[i].rc));
+	}
 	ret->out = stream[0].text;
 	ret->out_bytes = stream[0].bytes;
 	ret->err_out = stream[1].text;

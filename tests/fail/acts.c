@@ -11,6 +11,8 @@
 #include "../../chaos/audit.h"
 #include "../../chaos/journal.h"
 #include "../../loadgen/dataset.h"
+#include "clock.h"
+#include "exec.h"
 #include "fail.h"
 #include "file.h"
 #include "hist.h"
@@ -123,6 +125,19 @@ static int run_hist(struct err *err)
 	free(h);
 	free(back);
 	return rc < 0 ? err_set(err, rc, "no memory for a histogram") : 0;
+}
+
+/* Half of what a program prints may say the opposite of all of it. */
+static int run_exec(struct err *err)
+{
+	static const char *const argv[] = { "/bin/echo", "hello", NULL };
+	struct exec_result result = EXEC_RESULT_INIT;
+	int rc = exec_run(argv, NULL, 10 * NS_PER_S, &result, err);
+
+	if (rc == 0)
+		CHECK(result.status == 0 && result.out && strcmp(result.out, "hello\n") == 0, "%s", result.out ? result.out : "nothing");
+	exec_result_release(&result);
+	return rc;
 }
 
 static const char entry_text[] = "{\"id\": \"f-1\", \"fault\": \"drbd-link-delay\", \"undo\": [{\"op\": \"HELD_GONE\"}], \"since_ns\": %d}";
@@ -341,6 +356,7 @@ const struct act acts[] = {
 	{ .name = "profile", .prepare = write_profile, .run = run_profile },
 	{ .name = "trace", .run = run_trace },
 	{ .name = "hist", .run = run_hist },
+	{ .name = "exec", .run = run_exec },
 	{ .name = "journal, write", .prepare = write_entry, .run = run_journal_write, .look = look_journal },
 	{ .name = "journal, list", .prepare = write_entry, .run = run_journal_list },
 	{ .name = "journal, strike", .prepare = write_entry, .run = run_journal_strike },
