@@ -132,10 +132,13 @@ static int stream_send(struct bus_link *link, const char *text, size_t bytes)
 static int stream_take(struct bus_link *link, struct bus_message *ret)
 {
 	struct stream *s = (struct stream *)link;
-	char *line = s->in.bytes + s->in.start;
 	size_t bytes = s->in.end - s->in.start;
-	char *newline = bytes > s->scanned ? memchr(line + s->scanned, '\n', bytes - s->scanned) : NULL;
+	char *line, *newline;
 
+	if (bytes == 0)
+		return 0;	/* the buffer may be none yet */
+	line = s->in.bytes + s->in.start;
+	newline = bytes > s->scanned ? memchr(line + s->scanned, '\n', bytes - s->scanned) : NULL;
 	if (!newline) {
 		s->scanned = bytes;
 		if (bytes > BUS_MESSAGE_BYTES_MAX)

@@ -242,12 +242,11 @@ static int take_observe(struct agent *a, const json_t *body, struct err *err)
 	return observe_start(json_string_value(json_object_get(body, "mount")), &a->observe, err);
 }
 
-static int hold_fault(struct agent *a, const json_t *body, struct err *err)
+static int hold_fault(struct agent *a, int idx, const json_t *body, struct err *err)
 {
 	const char *fault = json_string_value(json_object_get(body, "fault"));
 	const json_t *args = json_object_get(body, "args");
 	uint64_t max_ns = (uint64_t)json_integer_value(json_object_get(body, "max_ns"));
-	int idx = (int)json_integer_value(json_object_get(body, "idx"));
 
 	if (!fault || !has_role(a, "chaos"))
 		return err_set(err, -EINVAL, "agent: this host does not have the role chaos");
@@ -273,11 +272,14 @@ static int hold_fault(struct agent *a, const json_t *body, struct err *err)
 /* What becomes of a fault is told in events; also that there is no holder for it. */
 static void take_fault(struct agent *a, const json_t *body)
 {
+	const json_t *number = json_object_get(body, "idx");
+	json_int_t idx = json_integer_value(number);
 	struct err err = ERR_INIT;
 
-	if (hold_fault(a, body, &err) < 0)
-		tell(a, "fault-event", json_pack("{s:O, s:{s:s, s:I, s:s}}", "idx", json_object_get(body, "idx"), "event", "event", "failed", "t_ns",
-						 (json_int_t)clock_mono_ns(), "error", err.text));
+	if (!json_is_integer(number) || idx < 0 || idx >= FAULTS_MAX)
+		answer(a, "fault", err_set(&err, -EBADMSG, "agent: a fault without its number"), &err);
+	else if (hold_fault(a, (int)idx, body, &err) < 0)
+		tell(a, "fault-event", json_pack("{s:I, s:{s:s, s:I, s:s}}", "idx", idx, "event", "event", "failed", "t_ns", (json_int_t)clock_mono_ns(), "error", err.text));
 }
 
 static void take_heal(struct agent *a, const json_t *body)
@@ -330,7 +332,7 @@ static void take_lease(struct agent *a, const struct bus_message *m)
 		if (a->holds[i].idx >= 0)
 			(void)chaos_hold_renew(&a->holds[i].hold, AGENT_LEASE_NS);
 	told_kept(&a->told, (uint64_t)json_integer_value(json_object_get(m->body, "kept")));
-	say(a, "pong", json_pack("{s:O, s:I}", "seq", json_object_get(m->body, "seq"), "mono_ns", (json_int_t)clock_mono_ns()));
+	say(a, "pong", json_pack("{s:I, s:I}", "seq", json_integer_value(json_object_get(m->body, "seq")), "mono_ns", (json_int_t)clock_mono_ns()));
 }
 
 static void on_message(struct agent *a, const struct bus_message *m)

@@ -36,6 +36,8 @@ static void on_hello(struct run *run, struct host *host, const json_t *body)
 		return;
 	host->synced = false;		/* another boot, another clock */
 	host->ping_best_ns = 0;
+	if (!run->record)
+		return;			/* it can have kept nothing of this run yet */
 	host->kept_of_before = true;
 	host_ask_again(run, host);
 	schedule_host_back(run, host);
@@ -210,6 +212,12 @@ static bool is_news(struct run *run, struct host *host, const json_t *body)
 	return true;
 }
 
+/* What a host may say before there is a record. */
+static bool is_of_before(const char *kind)
+{
+	return strcmp(kind, "hello") == 0 || strcmp(kind, "pong") == 0 || strcmp(kind, "answer") == 0;
+}
+
 static void take(struct run *run, struct host *host, const char *kind, json_t *body, uint64_t at_ns);
 
 /* What the host has kept of before: it is taken as if it came now, and the rest asked for. */
@@ -244,7 +252,7 @@ static void take(struct run *run, struct host *host, const char *kind, json_t *b
 {
 	int idx = (int)json_integer_value(json_object_get(body, "idx"));
 
-	if (run->record && !is_news(run, host, body))
+	if (run->record ? !is_news(run, host, body) : !is_of_before(kind))
 		return;
 	if (strcmp(kind, "hello") == 0)
 		on_hello(run, host, body);

@@ -15,12 +15,13 @@
 #define OTHER 1			/* the host and the fault that are not of this agent */
 
 static struct run *run;
+static struct record *record;
 
 static void end(void)
 {
 	for (int i = 0; i < run->hosts_nr; i++)
 		json_decref(run->host[i].last);
-	record_close(run->record);
+	record_close(record);
 	schedule_free(run);
 	profile_release(&run->profile);
 	bus_free(run->bus);
@@ -42,7 +43,7 @@ static void begin(void)
 	run->options = &options;
 	run->bus = bus_new();
 	run->second = hist_new();
-	CHECK(run->bus && run->second && record_create(fuzz_folder(), &run->record, &err) == 0 && profile_parse(profile, "f", NULL, &run->profile, &err) == 0);
+	CHECK(run->bus && run->second && record_create(fuzz_folder(), &record, &err) == 0 && profile_parse(profile, "f", NULL, &run->profile, &err) == 0);
 	atexit(end);
 }
 
@@ -52,7 +53,8 @@ static void set_up(unsigned int how)
 	static const enum fault_state states[] = { FAULT_ASKED, FAULT_IN_FORCE, FAULT_HEALING, FAULT_LOST };
 	static const char *const names[] = { "h", "other" };
 
-	run->t0_ns = how & 1 ? 0 : T0_NS;
+	run->record = how & 128 ? NULL : record;
+	run->t0_ns = how & 129 ? 0 : T0_NS;
 	run->calibrating = how & 2;
 	run->collecting = how & 4;
 	run->primary[0] = run->drbd[0] = '\0';
@@ -81,7 +83,7 @@ static int wrong_rows(void)
 	sqlite3_stmt *s = NULL;
 	int nr;
 
-	CHECK(sqlite3_prepare_v2(record_db(run->record), sql, -1, &s, NULL) == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW);
+	CHECK(sqlite3_prepare_v2(record_db(record), sql, -1, &s, NULL) == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW);
 	nr = sqlite3_column_int(s, 0);
 	sqlite3_finalize(s);
 	return nr;
@@ -111,7 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!run)
 		begin();
 	set_up(data[0]);
-	CHECK(record_begin(run->record, &err) == 0);
+	CHECK(record_begin(record, &err) == 0);
 	for (size_t at = 1; at < size;) {
 		const uint8_t *end_of_line = memchr(data + at, '\n', size - at);
 		size_t bytes = end_of_line ? (size_t)(end_of_line - data) - at : size - at;
@@ -120,6 +122,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		at += bytes + 1;
 	}
 	CHECK(wrong_rows() == 0);
-	CHECK(sqlite3_exec(record_db(run->record), "ROLLBACK", NULL, NULL, NULL) == SQLITE_OK);
+	CHECK(sqlite3_exec(record_db(record), "ROLLBACK", NULL, NULL, NULL) == SQLITE_OK);
 	return 0;
 }
