@@ -388,6 +388,17 @@ int spool_put(struct spool *s, const char *text, size_t bytes, uint64_t *ret_num
 	return 0;
 }
 
+void spool_skip(struct spool *s, uint64_t number)
+{
+	bool is_empty = s->first == s->next;
+
+	if (number < s->next || number >= NUMBER_MAX)
+		return;
+	s->next = number + 1;
+	if (is_empty)
+		s->first = s->next;
+}
+
 void spool_forget(struct spool *s, uint64_t number)
 {
 	if (number < s->first)

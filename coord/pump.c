@@ -248,6 +248,16 @@ static void on_collected(struct run *run, struct host *host, const json_t *body)
 	host->kept_of_before = false;
 }
 
+/* What was lost with it may have been heard before; nobody knows. */
+static void on_torn(struct run *run, const struct host *host, const json_t *body)
+{
+	char text[128];
+
+	(void)snprintf(text, sizeof text, "the end of its spool was torn, and %lld bytes of it were cut off", (long long)json_integer_value(json_object_get(body, "bytes")));
+	run_note(run, host->name, "gap", -1, run_now(run), text);
+	progress_say(run, "%s: %s", host->name, text);
+}
+
 static void take(struct run *run, struct host *host, const char *kind, json_t *body, uint64_t at_ns)
 {
 	int idx = (int)json_integer_value(json_object_get(body, "idx"));
@@ -274,6 +284,8 @@ static void take(struct run *run, struct host *host, const char *kind, json_t *b
 		schedule_event(run, host, idx, NULL);
 	else if (strcmp(kind, "journal") == 0)
 		schedule_journal(run, host, body);
+	else if (strcmp(kind, "torn") == 0)
+		on_torn(run, host, body);
 	else if (strcmp(kind, "collected") == 0)
 		on_collected(run, host, body);
 }

@@ -15,8 +15,17 @@
 
 #define AGAIN_BYTES (1u << 20)	/* of messages at once */
 
-/* The spool of a run, unless it is the one that is open. @param how  spool_open() or spool_find() */
-static int change_to(struct told *t, const char *run, int (*how)(const char *dir, const char *run, struct spool **ret, struct err *err), struct err *err)
+/* That something is missing is a message like any other: it is told once, and kept until then. */
+static void tell_torn(struct told *t)
+{
+	json_t *torn = json_pack("{s:I}", "bytes", (json_int_t)spool_cut_bytes(t->spool));
+
+	told_number(t, "torn", torn);
+	json_decref(torn);
+}
+
+/* The spool of a run, unless it is the one that is open. @param heard  by the coordinator, up to this number. @param how  spool_open() or spool_find() */
+static int change_to(struct told *t, const char *run, uint64_t heard, int (*how)(const char *dir, const char *run, struct spool **ret, struct err *err), struct err *err)
 {
 	int rc;
 
@@ -24,14 +33,18 @@ static int change_to(struct told *t, const char *run, int (*how)(const char *dir
 		return 0;
 	told_end(t);
 	rc = how(t->dir, run, &t->spool, err);
-	if (rc == 0)
-		(void)snprintf(t->run, sizeof t->run, "%s", run);
-	return rc;
+	if (rc < 0)
+		return rc;
+	(void)snprintf(t->run, sizeof t->run, "%s", run);
+	spool_skip(t->spool, heard);
+	if (spool_cut_bytes(t->spool) > 0)
+		tell_torn(t);
+	return 0;
 }
 
 int told_begin(struct told *t, const char *run, struct err *err)
 {
-	return t->dir ? change_to(t, run, spool_open, err) : 0;
+	return t->dir ? change_to(t, run, 0, spool_open, err) : 0;
 }
 
 void told_number(struct told *t, const char *kind, json_t *body)
@@ -88,7 +101,7 @@ json_t *told_again(struct told *t, const char *run, uint64_t after)
 	if (!t->dir)
 		(void)err_set(&err, -ENOENT, "the agent has no spool");
 	else
-		rc = change_to(t, run, spool_find, &err);
+		rc = change_to(t, run, after, spool_find, &err);
 	if (rc == -ENOENT)
 		err.text[0] = '\0';	/* all of it was kept, and its files are gone */
 	if (rc == 0 && t->spool) {

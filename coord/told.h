@@ -9,6 +9,9 @@
  *	<------- collect {run, after: 7} ---	from a coordinator that was away, or another one; so does hello {run, after: 7}, of a run under way
  *	collected {messages: [...], more} -->
  *	<-------------------- bye {kept: 9}	the run is over; all is kept when its record is sealed
+ *
+ * Whose process or host has crashed opens the spool of before. What was cut off at its end is told in a message of its own behind all that is whole, torn
+ * {bytes}; and numbers go on behind the `after` of a collect, for the coordinator may have heard more than is on the disk.
  */
 #ifndef SQUALL_COORD_TOLD_H
 #define SQUALL_COORD_TOLD_H

@@ -41,6 +41,9 @@ int spool_find(const char *dir, const char *run, struct spool **ret, struct err 
  */
 int spool_put(struct spool *spool, const char *text, size_t bytes, uint64_t *ret_number);
 
+/** Numbers up to this one are spent: others know messages that a crash has taken from the disk. */
+void spool_skip(struct spool *spool, uint64_t number);
+
 /** Everything up to this number is with the coordinator for good. */
 void spool_forget(struct spool *spool, uint64_t number);
 

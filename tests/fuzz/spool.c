@@ -63,7 +63,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	before = walk(s);
-	CHECK(spool_put(s, "{}", 2, &number) == 0 && (before.nr == 0 || number > before.last));
+	spool_skip(s, before.last + 5);
+	CHECK(spool_put(s, "{}", 2, &number) == 0 && (before.nr == 0 || number > before.last + 5 || before.last + 5 >= UINT64_MAX / 2));
 	spool_close(s);
 	CHECK(spool_open(fuzz_folder(), "run", &s, &err) == 0 && spool_cut_bytes(s) == 0);
 	after = walk(s);
