@@ -20,6 +20,7 @@
 #include "supervisor.h"
 
 #define KILL_GRACE_NS (500 * NS_PER_MS)
+#define LOCK_GRACE_NS (5 * NS_PER_S)	/* who has a lock needs it for a microsecond, or dies of SIGKILL */
 #define STACKS_MAX 256		/* of this many the stack is read: a read is some 20 us */
 
 /** @return bytes read, 0 when it cannot be read. */
@@ -252,8 +253,6 @@ static void end_child(struct load *load, pid_t *pid)
 
 void load_end_children(struct load *load)
 {
-	if (load->shared.control)
-		atomic_store(&load->shared.control->hiccup_stop, 1);
 	end_child(load, &load->hiccup);
 	end_child(load, &load->worker);
 }
@@ -286,16 +285,25 @@ static json_t *logged_json(const struct load *load)
 	return any ? json_pack("{s:I, s:I}", "kept", (json_int_t)kept, "dropped", (json_int_t)dropped) : NULL;
 }
 
+/* A job whose lock is held by one that neither runs nor dies stays as it was known last: its intervals and ages are missing, which voids the run. */
+static void freeze_jobs(struct load *load)
+{
+	uint64_t until_ns = clock_mono_ns() + LOCK_GRACE_NS;
+
+	for (unsigned int i = 0; i < load->shared.jobs_nr; i++)
+		while (!collect_job(load, i, true) && clock_mono_ns() < until_ns)
+			if (load->worker > 0)
+				(void)kill(load->worker, SIGKILL);	/* it was stopped while it held a lock */
+}
+
 json_t *load_final(struct load *load)
 {
 	json_t *jobs, *hung, *interval, *left = json_array();
 	uint64_t dropped = 0;
 
 	load_stop(load);
-	for (unsigned int i = 0; i < load->shared.jobs_nr && !load->finished; i++)
-		while (!collect_job(load, i, true))
-			if (load->worker > 0)
-				(void)kill(load->worker, SIGKILL);	/* it was stopped while it held a lock */
+	if (!load->finished)
+		freeze_jobs(load);
 	load->finished = true;
 	interval = interval_json(load, load_now_ns(load));
 	jobs = jobs_json(load);

@@ -19,7 +19,7 @@ static void record(struct control *c, const struct load_plan *plan, uint64_t at_
 _Noreturn void hiccup_main(struct control *control, const struct load_plan *plan, pid_t parent)
 {
 	worker_detach(parent, -1);
-	while (!atomic_load_explicit(&control->hiccup_stop, memory_order_acquire)) {
+	for (;;) {
 		uint64_t want = clock_mono_ns() + HICCUP_SLEEP_NS, now, t0;
 
 		clock_sleep_until_ns(want);
@@ -28,5 +28,4 @@ _Noreturn void hiccup_main(struct control *control, const struct load_plan *plan
 		if (t0 != 0 && want > t0)
 			record(control, plan, want - t0, now - want);
 	}
-	_exit(0);
 }

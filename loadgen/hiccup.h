@@ -10,7 +10,7 @@
 
 #define HICCUP_SLEEP_NS NS_PER_MS
 
-/** The process; ends when control->hiccup_stop is set. Does not return. */
+/** The process; ends by SIGKILL. */
 _Noreturn void hiccup_main(struct control *control, const struct load_plan *plan, pid_t parent);
 
 #endif

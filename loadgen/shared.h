@@ -150,7 +150,6 @@ struct control {
 	uint64_t chunk_bytes;		/* buffer of a thread */
 	struct damage_log damage;	/* what checks of reads have found */
 	struct hist *hiccup;		/* per phase; one writer, the hiccup process */
-	_Atomic uint32_t hiccup_stop;
 };
 
 struct shared {

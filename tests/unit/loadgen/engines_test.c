@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -24,6 +25,7 @@
 #include "../../../loadgen/scratch.h"
 #include "../../../loadgen/supervisor.h"
 #include "device.h"
+#include "exec.h"
 #include "fixture.h"
 #include "nfs_server.h"
 #include "pipes.h"
@@ -500,6 +502,40 @@ Test(engines, an_arrival_that_falls_due_after_the_stop_is_nobodys_although_a_thr
 	fixture_wait(clock_mono_ns() + 50 * NS_PER_MS);		/* 8 threads hold the next 8 arrivals, 1 ms apart */
 	fixture_finish(&f, 0);
 	cr_assert(fixture_count(&f, "due") >= upto_ms && fixture_count(&f, "due") <= upto_ms + 1, "%lu of %lu", fixture_count(&f, "due"), upto_ms);
+	fixture_release(&f);
+}
+
+/* A worker that does not die of SIGKILL, with a lock: here because a process that traces it has to let it go first. */
+Test(engines, a_lock_that_nobody_lets_go_does_not_hold_up_the_end, .timeout = 60)
+{
+	struct fixture f;
+	pid_t tracer;
+	int said[2];
+	char byte = 'n';
+	uint64_t began_ns;
+
+	fixture_init(&f);
+	fixture_start(&f);
+	fixture_watch(&f, 50 * NS_PER_MS);
+	cr_assert_eq(pipe(said), 0);
+	tracer = fork();
+	if (tracer == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (ptrace(PTRACE_SEIZE, f.load->worker_pid, NULL, NULL) == 0)
+			byte = 'y';
+		(void)!write(said[1], &byte, 1);
+		for (;;)
+			(void)pause();
+	}
+	cr_assert_eq(read(said[0], &byte, 1), 1);
+	if (byte != 'y')
+		cr_skip_test("nothing may be traced here");
+	cr_assert(spin_lock_until(&f.load->shared.run[0].shard[0].lock, (uint32_t)f.load->worker_pid, clock_mono_ns() + NS_PER_S));
+	began_ns = clock_mono_ns();
+	f.final = load_final(f.load);
+	cr_assert_lt(clock_mono_ns() - began_ns, 20 * NS_PER_S);
+	cr_assert_eq(json_integer_value(json_array_get(json_object_get(f.final, "left"), 0)), f.load->worker_pid);
+	cr_assert(exec_kill(tracer, clock_mono_ns() + 10 * NS_PER_S));
 	fixture_release(&f);
 }
 
