@@ -9,6 +9,8 @@ SANITIZE ?=
 comma    := ,
 BUILD    := build/$(notdir $(CC))$(if $(SANITIZE),-$(subst $(comma),+,$(SANITIZE)))
 Q        := $(if $(V),,@)
+# What is built is built by all processors, what is tested one after the other: tests look at the clock.
+MAKE_ALL  = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 WARN := -Wall -Wextra -Werror -Wshadow -Wvla -Wundef -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
         -Wwrite-strings -Wswitch-enum -Wconversion
@@ -78,7 +80,7 @@ define INSTALL
 	$(APT) -qq install -y --no-install-recommends $$missing || { $(APT) -qq update && $(APT) -qq install -y --no-install-recommends $$missing; }
 endef
 
-.PHONY: deps deps-to-run check unit $(addprefix unit-,$(LAYERS))
+.PHONY: deps deps-to-run check unit units $(addprefix unit-,$(LAYERS))
 deps: ## install the packages that are missing (as root on Debian; else name them and go on)
 	$(call INSTALL,$(PACKAGES) $(TEST_PACKAGES))
 deps-to-run: ## those without which squall is not built or does not run
@@ -86,6 +88,7 @@ deps-to-run: ## those without which squall is not built or does not run
 
 TESTED := $(foreach l,$(LAYERS),$(if $(wildcard tests/unit/$(l)/*.c),$(l)))
 unit: $(addprefix unit-,$(TESTED)) ## the unit tests of every layer
+units: $(TESTED:%=$(BUILD)/tests/unit-%)
 
 # tests/race: plain programs, each with one_process.c, which runs the worker's threads in the process of the test. ThreadSanitizer of gcc 12
 # does not start where addresses are more random than it knows; setarch is there on every Debian, but may be forbidden in a container.
@@ -120,7 +123,7 @@ $(BUILD)/tests/fail-acts: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/fail/*.c)
 run-fail: $(BUILD)/tests/fail-acts
 	$(Q)$<
 fail: ## every call that takes memory or a file fails in turn, under ASan and UBSan
-	$(Q)$(MAKE) --no-print-directory CC=gcc SANITIZE=$(SAN) run-fail
+	$(Q)$(MAKE_ALL) CC=gcc SANITIZE=$(SAN) run-fail
 
 # tests/fuzz: a program a target, with libFuzzer when SANITIZE has it, else with replay.c.
 FUZZERS := $(filter-out replay folder,$(basename $(notdir $(wildcard tests/fuzz/*.c))))
@@ -135,7 +138,7 @@ run-replay: $(FUZZERS:%=$(BUILD)/tests/fuzz-%)
 	$(Q)for t in $(FUZZERS); do $(BUILD)/tests/fuzz-$$t tests/fuzz/corpus/$$t || { echo "tests/fuzz/$$t.c failed"; exit 1; }; done
 	@echo 'replayed: $(FUZZERS)'
 replay: ## the parsers of what squall did not write, fed with tests/fuzz/corpus, under ASan and UBSan
-	$(Q)$(MAKE) --no-print-directory CC=gcc SANITIZE=$(SAN) run-replay
+	$(Q)$(MAKE_ALL) CC=gcc SANITIZE=$(SAN) run-replay
 run-fuzz: $(FUZZERS:%=$(BUILD)/tests/fuzz-%)
 	$(Q)mkdir -p build/fuzz && tests/fuzz/run $(BUILD)/tests $(FUZZ_SECONDS) build/fuzz/all.json $(FUZZERS)
 fuzz: ## the same parsers under libFuzzer (clang), FUZZ_SECONDS each
@@ -152,9 +155,11 @@ fuzz-long: ## journal, commands, allow file and courier under libFuzzer, FUZZ_LO
 # A leak does not fail a Criterion test: the log is read for what the sanitizers say.
 SAN := address,undefined
 check: deps check-source ## install what is missing, build, pass the tests: gcc, clang, and gcc with ASan and UBSan
-	$(Q)$(MAKE) --no-print-directory CC=gcc all unit
-	$(Q)if command -v clang >/dev/null; then $(MAKE) --no-print-directory CC=clang all unit; else echo 'clang is not there: not checked with it'; fi
-	$(Q)mkdir -p build && $(MAKE) --no-print-directory CC=gcc SANITIZE=$(SAN) unit >build/sanitizers.log 2>&1 || { cat build/sanitizers.log; exit 1; }
+	$(Q)$(MAKE_ALL) CC=gcc all units
+	$(Q)$(MAKE) --no-print-directory CC=gcc unit
+	$(Q)if command -v clang >/dev/null; then $(MAKE_ALL) CC=clang all units && $(MAKE) --no-print-directory CC=clang unit; else echo 'clang is not there: not checked with it'; fi
+	$(Q)$(MAKE_ALL) CC=gcc SANITIZE=$(SAN) units
+	$(Q)$(MAKE) --no-print-directory CC=gcc SANITIZE=$(SAN) unit >build/sanitizers.log 2>&1 || { cat build/sanitizers.log; exit 1; }
 	$(Q)! grep -E 'Sanitizer|runtime error:' build/sanitizers.log
 	$(Q)$(MAKE) --no-print-directory race fail replay
 	$(Q)$(MAKE) --no-print-directory CC=gcc scale
@@ -168,22 +173,22 @@ bench: deps all $(BUILD)/tests/swarm ## squall and fio through the same stall, t
 
 .PHONY: reproduce
 reproduce: deps-to-run ## the outage of 2015 in the lab, and the same without the reboot: verdicts side by side, about 8 minutes
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE_ALL) all
 	$(Q)$(BUILD)/squall reproduce profiles/pythonanywhere-2015.yaml
 
 .PHONY: check-lab
 check-lab: deps ## a fault on real DRBD and nfsd in the lab, and every way to lose it; every engine and op; a trace; the guard rails; 20 cells of check-chaos
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE_ALL) all
 	$(Q)tests/lab/short $(BUILD)/squall && tests/lab/truth $(BUILD)/squall && tests/lab/engines $(BUILD)/squall && tests/lab/trace $(BUILD)/squall && tests/lab/rails $(BUILD)/squall && tests/lab/faults $(BUILD)/squall --sample 20 --seed 20150905 && echo 'check-lab: passed'
 
 .PHONY: check-chaos
 check-chaos: deps ## every fault in the lab, with each of those killed that hold it; goes on where it was stopped; results/check-chaos.json
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE_ALL) all
 	$(Q)mkdir -p results && tests/lab/faults $(BUILD)/squall --out results/check-chaos.json
 
 .PHONY: check-fleet
 check-fleet: deps ## agents, broker, coordinator and network cut off or killed in a run, claim by claim, on this host; results/check-fleet.json
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE_ALL) all
 	$(Q)mkdir -p results && tools/check-fleet $(BUILD)/squall results/check-fleet.json
 
 .PHONY: check-source
