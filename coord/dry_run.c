@@ -39,8 +39,7 @@ static void print_length(FILE *f, const struct profile *p)
 	if (jobs > 0)
 		fprintf(f, ", after %s in which capacity is measured (%u job%s, one after the other) and the storage comes to rest", units_exact_ns(calibrate_ns, each, sizeof each), jobs,
 			jobs == 1 ? "" : "s");
-	fprintf(f, "; %s at the most (guards.max_run)%s\n", units_exact_ns(p->max_run_ns, max, sizeof max),
-		p->max_run_ns < load_ns ? ": IT ENDS BEFORE ITS PHASES DO" : "");
+	fprintf(f, "; %s at the most (guards.max_run)\n", units_exact_ns(p->max_run_ns, max, sizeof max));
 }
 
 static void print_fleet(FILE *f, const struct run *run)

@@ -232,7 +232,7 @@ static int judge(struct run *run, bool complete, json_t **ret_verdict, struct er
 /* From now on to its end. What nobody has looked at is looked at first. */
 static int follow(struct run *run, const char **ret_why, struct err *err)
 {
-	uint64_t limit = run->profile.max_run_ns ? run->profile.max_run_ns : 24 * 3600 * NS_PER_S;
+	uint64_t limit = run->profile.max_run_ns + LATE_MAX_NS;	/* a host that ends late is waited for, whose phases fill it whole */
 	int rc;
 
 	for (int64_t t = run->away_ns, now = run_now(run); run->options->resume && t < now && !*ret_why; t += (int64_t)NS_PER_S)

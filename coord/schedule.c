@@ -23,6 +23,8 @@
 #include "lab.h"
 #include "report.h"
 #include "run.h"
+#include "units.h"
+#include "yaml.h"
 
 static int fault_by_name(const struct profile *p, const char *name)
 {
@@ -93,10 +95,21 @@ int schedule_check_peers(const struct run *run, struct err *err)
 	return 0;
 }
 
+/* A run that its own guard ends is inconclusive, and that can be known now. */
+static int check_length(const struct profile *p, struct err *err)
+{
+	uint64_t load_ns = profile_phase_start(p, p->phases_nr);
+	char load[32], max[32];
+
+	return load_ns <= p->max_run_ns ? 0 :
+	       yaml_error(yaml_get(p->tree, "phases"), err, "the phases last %s, and guards.max_run ends the run after %s: raise it, or shorten them",
+			  units_exact_ns(load_ns, load, sizeof load), units_exact_ns(p->max_run_ns, max, sizeof max));
+}
+
 int schedule_check(struct run *run, struct err *err)
 {
 	const struct profile *p = &run->profile;
-	int rc = 0;
+	int rc = check_length(p, err);
 
 	for (unsigned int i = 0; i < p->faults_nr && rc >= 0; i++) {
 		const struct fault_plan *f = &p->faults[i];
