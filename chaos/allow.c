@@ -38,6 +38,8 @@ static int check_owner(const char *path, struct err *err)
 {
 	struct stat st;
 
+	if (lstat(path, &st) < 0 && errno != ENOENT && errno != ENOTDIR)
+		return err_set(err, -ENOPKG, "%s, which names what may be broken on this host, cannot be read: %s", path, strerror(errno));
 	if (lstat(path, &st) < 0)
 		return err_set(err, -ENOPKG, "%s is missing: it names what may be broken on this host (resources, exports, interfaces, processes, scratch, max_time); without it nothing may",
 			       path);

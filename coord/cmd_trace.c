@@ -72,8 +72,10 @@ int cmd_trace(int argc, char **argv)
 	}
 	if (rc < 0)
 		;
-	else if (argc - optind < 1 || strcmp(argv[optind], "import") != 0)
-		rc = command_unknown(&err, "trace: the verb", argc - optind < 1 ? "" : argv[optind], (const char *const[]){ "import", NULL });
+	else if (argc - optind < 1)
+		rc = err_set(&err, -EINVAL, "trace: the verb import is wanted; see squall trace --help");
+	else if (strcmp(argv[optind], "import") != 0)
+		rc = command_unknown(&err, "trace: the verb", argv[optind], (const char *const[]){ "import", NULL });
 	else if (argc - optind != 2 || (format != 1 && format != 2))
 		rc = err_set(&err, -EINVAL, "trace import wants --from nfsdump or --from tshark, and a file; see squall trace --help");
 	else

@@ -263,14 +263,17 @@ int fleet_serve(struct fleet *f, struct broker *ret_broker, struct err *err)
 	if (rc < 0)
 		return rc;
 	rc = broker_start(in(path, f->dir, BROKER), START_NS, ret_broker, &said);
+	f->is_taken = rc == -EADDRINUSE;
 	return rc < 0 && rc != -EADDRINUSE && rc != -EADDRNOTAVAIL ? err_set(err, rc, "%s", said.text) : 0;
 }
 
 int fleet_connect(const struct fleet *f, struct bus *bus, struct err *err)
 {
 	char path[PATH_BYTES];
+	struct err said = ERR_INIT;
+	int rc = bus_open(bus, f->url, in(path, f->dir, BUS_COORDINATOR), CONNECT_NS, &said);
 
-	return bus_open(bus, f->url, in(path, f->dir, BUS_COORDINATOR), CONNECT_NS, err);
+	return rc < 0 ? err_set(err, rc, "%s%s", said.text, f->is_taken ? "; something listens there already: is it a broker of this fleet? ss -ltnp names it" : "") : 0;
 }
 
 int fleet_look_after(const struct fleet *f, struct broker *broker, struct err *err)

@@ -27,6 +27,7 @@ struct fleet {
 	struct fleet_pair pair[HOSTS_MAX / 2];	/* peers of DRBD */
 	int pairs_nr;		/* 0: they are not known */
 	int lock;		/* descriptor; -1 = not taken */
+	bool is_taken;		/* something listened at the broker's address already: a broker, it is hoped */
 };
 
 #define FLEET_INIT { .lock = -1 }

@@ -25,6 +25,8 @@
 #include "run.h"
 
 #define REBOOT_SILENCE_NS (5 * NS_PER_S)
+#define MEET_NS (20 * NS_PER_S)
+#define QUIET_NS (2 * NS_PER_S)		/* a wait that is longer is said */
 #define PINGED_AT_ONCE 16
 #define CLOCK_MAX_NS (INT64_MAX / 4)	/* 73 years after the boot */
 #define CALL_HOST_NS (25 * NS_PER_MS)	/* so long for each host between two calls to those that are not there, */
@@ -263,6 +265,16 @@ static bool all_said_hello(struct run *run, void *arg)
 	return !silent_host(run, has_said_hello);
 }
 
+/* "a, b": all that have not, as far as there is room. */
+static const char *not_there(const struct run *run, char *ret, size_t bytes)
+{
+	ret[0] = '\0';
+	for (int i = 0; i < run->hosts_nr; i++)
+		if (!has_said_hello(&run->host[i]))
+			err_list(ret, bytes, "%s", run->host[i].name);
+	return ret;
+}
+
 /* What follows "local:" or "fleet:", or NULL. */
 static const char *folder_of(const char *on, const char *where)
 {
@@ -357,14 +369,20 @@ void hosts_greet(struct run *run)
 
 int hosts_meet(struct run *run, struct err *err)
 {
+	uint64_t begin_ns = clock_mono_ns();
+	char names[ERR_TEXT_BYTES / 2];
 	const char *url;
 	int rc;
 
 	hosts_greet(run);
 	url = run->fleet && strcmp(run->options->on, "lab") != 0 ? run->fleet->url : "";	/* in the lab nobody starts an agent by hand */
-	rc = run_pump(run, all_said_hello, NULL, clock_mono_ns() + 20 * NS_PER_S, err);
+	rc = run_pump(run, all_said_hello, NULL, begin_ns + QUIET_NS, err);
+	if (rc == 0) {
+		progress_say(run, "waiting up to %.0f s for the agent of %s", (double)MEET_NS / 1e9, not_there(run, names, sizeof names));
+		rc = run_pump(run, all_said_hello, NULL, begin_ns + MEET_NS, err);
+	}
 	if (rc == 0)
-		return err_set(err, -ETIMEDOUT, "the agent of %s did not answer within 20 s%s%s", silent_host(run, has_said_hello),
+		return err_set(err, -ETIMEDOUT, "the agent of %s did not answer within %.0f s%s%s", not_there(run, names, sizeof names), (double)MEET_NS / 1e9,
 			       *url ? "; it belongs there: squall agent --bus " : "", url);
 	return rc < 0 ? rc : check_versions(run, err);
 }

@@ -317,8 +317,10 @@ int run_profile(const struct run_options *options, json_t **ret_verdict, char *r
 	run->broker = (struct broker)BROKER_INIT;
 	run->bus = bus_new();
 	rc = !run->second || !run->bus ? -ENOMEM : options->resume ? run_resume(run, options->resume, err) : begin(run, err);
-	if (rc == -EINTR && !options->resume)
+	if (rc == -EINTR && !options->resume) {
+		err->text[0] = '\0';
 		rc = err_set(err, rc, "stopped by a signal (%s) before the load began: nothing was measured", strsignal(stop_signal));
+	}
 	if (rc == 0)
 		rc = measure(run, ret_verdict, err);
 	progress_end(run);
