@@ -24,6 +24,7 @@
 
 #include "faults.h"
 #include "journal.h"
+#include "tool.h"
 
 #define LEASE_NS (10 * NS_PER_S)
 
@@ -99,19 +100,22 @@ static int print_json(json_t *json, struct err *err)
 
 static int do_list(const struct options *o, enum exit_status *ret_status, struct err *err)
 {
-	json_t *list = chaos_list(), *f;
+	json_t *list = chaos_list(), *all = json_object_get(list, "faults"), *f;
+	const char *of_all = chaos_common_reason(all);
 	size_t i;
 
 	(void)ret_status;
 	if (o->json)
 		return print_json(list, err);
-	json_array_foreach(json_object_get(list, "faults"), i, f) {
-		const char *reason = json_string_value(json_object_get(f, "reason"));
+	json_array_foreach(all, i, f) {
+		const char *reason = *of_all ? "" : json_string_value(json_object_get(f, "reason"));
 
-		printf("%-20s %s  %s; where: %s%s%s\n", json_string_value(json_object_get(f, "fault")), json_string_value(json_object_get(f, "heal_class")),
-		       json_string_value(json_object_get(f, "breaks")), json_string_value(json_object_get(f, "where")), *reason ? "\n                         not here: " : "",
+		printf("%-21s %s  %s; where: %s%s%s\n", json_string_value(json_object_get(f, "fault")), json_string_value(json_object_get(f, "heal_class")),
+		       json_string_value(json_object_get(f, "breaks")), json_string_value(json_object_get(f, "where")), *reason ? "\n                          not here: " : "",
 		       reason);
 	}
+	if (*of_all)
+		printf("\n  none of them can be injected here: %s\n", of_all);
 	json_decref(list);
 	return 0;
 }
@@ -316,6 +320,38 @@ static int do_heal(const struct options *o, enum exit_status *ret_status, struct
 	return rc < 0 ? rc : 0;
 }
 
+static bool is_held(const json_t *holders, const json_t *entry)
+{
+	const json_t *h;
+	size_t i;
+
+	json_array_foreach(holders, i, h)
+		if (json_equal(json_object_get(h, "pid"), json_object_get(entry, "holder")))
+			return true;
+	return false;
+}
+
+/* What, for how long, and whether somebody will take it back by himself; then its name in the journal and the audit log. */
+static void print_entry(const json_t *holders, const json_t *entry)
+{
+	const char *fault = json_string_value(json_object_get(entry, "fault")), *booted = json_string_value(json_object_get(entry, "boot_id"));
+	uint64_t age_ns = clock_mono_ns() - (uint64_t)json_integer_value(json_object_get(entry, "since_ns"));
+	char args[256], boot_id[64] = "", age[24];
+
+	chaos_args_text(fault, json_object_get(entry, "args"), args, sizeof args);
+	(void)tool_boot_id(boot_id, sizeof boot_id);
+	printf("%s%s%s: ", fault, *args ? " " : "", args);
+	if (booted && strcmp(booted, boot_id) == 0)
+		printf("for %s, ", units_format_ns(age_ns, age, sizeof age));
+	else
+		printf("since before the boot, ");
+	if (is_held(holders, entry))
+		printf("held by process %" JSON_INTEGER_FORMAT, json_integer_value(json_object_get(entry, "holder")));
+	else
+		printf("held by nobody: squall chaos heal");
+	printf(" (%s)\n", json_string_value(json_object_get(entry, "id")));
+}
+
 static int do_status(const struct options *o, enum exit_status *ret_status, struct err *err)
 {
 	json_t *status = NULL, *e;
@@ -330,7 +366,7 @@ static int do_status(const struct options *o, enum exit_status *ret_status, stru
 	if (rc == 0)		/* of a journal that cannot be read, no number is true */
 		printf("%zu in force, %zu in the journal\n", json_array_size(json_object_get(status, "holders")), json_array_size(json_object_get(status, "journal")));
 	json_array_foreach(json_object_get(status, "journal"), i, e)
-		printf("%s\n", json_string_value(json_object_get(e, "id")));
+		print_entry(json_object_get(status, "holders"), e);
 	if (json_string_length(json_object_get(status, "stopped")) > 0)
 		printf("%s\n", json_string_value(json_object_get(status, "stopped")));
 	json_decref(status);

@@ -407,3 +407,15 @@ json_t *chaos_list(void)
 	}
 	return json_pack("{s:o}", "faults", list);
 }
+
+const char *chaos_common_reason(const json_t *list)
+{
+	const char *first = json_string_value(json_object_get(json_array_get(list, 0), "reason"));
+	const json_t *f;
+	size_t i;
+
+	json_array_foreach(list, i, f)
+		if (strcmp(first, json_string_value(json_object_get(f, "reason"))) != 0)
+			return "";
+	return first;
+}

@@ -239,25 +239,15 @@ static void look_programs(json_t *checks)
 		add(checks, "fault programs", DOCTOR_CHAOS, DOCTOR_NOTE, "", "nft, tc, ip, ss, dmsetup, drbdsetup, exportfs, fsfreeze");
 }
 
-/* Nothing is wrong with the faults where one thing, such as a missing allow file, stands in the way of all: it has its own line. */
-static bool is_one_reason(const json_t *faults)
-{
-	const char *first = json_string_value(json_object_get(json_array_get(faults, 0), "reason"));
-	const json_t *f;
-	size_t i;
-
-	json_array_foreach(faults, i, f)
-		if (!first || !*first || strcmp(first, json_string_value(json_object_get(f, "reason"))) != 0)
-			return false;
-	return true;
-}
-
-/* Which faults can be injected: their own probes say. "none" needs nothing, and proves nothing about this host. */
+/*
+ * Which faults can be injected: their own probes say. "none" needs nothing, and proves nothing about this host. What stands in the way of all has a line of
+ * its own.
+ */
 static void look_faults(json_t *checks)
 {
 	char can[2048] = "", name[64], next[128];
 	json_t *list = chaos_list(), *faults = json_object_get(list, "faults"), *f;
-	bool one_reason = is_one_reason(faults);
+	bool one_reason = *chaos_common_reason(faults) != '\0';
 	size_t i;
 
 	json_array_foreach(faults, i, f) {

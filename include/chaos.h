@@ -160,6 +160,9 @@ int chaos_audit_refused(const char *evidence, struct err *err);
 /** The table: {"faults": [{"fault", "heal_class", "instant", "outside", "breaks", "where", "args", "available", "reason", "page"}]}; new reference. */
 json_t *chaos_list(void);
 
+/** Where one thing, such as a missing allow file, stands in the way of all faults. @param list  "faults" of chaos_list(). @return it, or "" */
+const char *chaos_common_reason(const json_t *list);
+
 /* The hidden commands that holder and guard run as (re-exec of the program itself). */
 int chaos_holder_main(int argc, char **argv);
 
