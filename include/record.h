@@ -4,15 +4,16 @@
  *
  * Times are ns since T0 on the coordinator's clock; "host" is a name. Histograms are hist_encode() blobs. WAL while running, sealed to one file at the end.
  *
- *	meta(key PRIMARY KEY, value)   profile (effective text), seed, t0_utc_ns, end_ns, complete ("1" when sealed), version, commit, on,
- *	                               capacity.JOB and baseline.JOB and rate.JOB [1/s], host.NAME.kernel, mount, drbd, stopped (why), stopped_by (signal, guard),
+ *	meta(key PRIMARY KEY, value)   profile (effective text), profile_name, run, arm, seed, t0_utc_ns, t0_ns (clock_mono_ns of the coordinator), end_ns,
+ *	                               complete ("1" when sealed), version, commit, on, capacity.JOB and rate.JOB and baseline [1/s], settle_ns, dataset_bytes,
+ *	                               host.HOST.kernel, told.HOST (up to which number all is here), stopped (why), stopped_by (signal, guard),
  *	                               dropped_pages.HOST, worker_died.HOST ("1"), left.HOST (pids, JSON) and damage.HOST (JSON) when load_final() named any,
  *	                               engines.HOST: {"JOB": {"engine", "why"}} (JSON); why only when the job names another one,
  *	                               retries.HOST: {"JOB": [...]} (JSON): "retry" of load_final(), of jobs that have one
  *	                               logged_ops.HOST: {"kept", "dropped"} (JSON) of load_final(), when a job logs its ops
  *	hosts(host, roles, offset_ns, offset_error_ns, start_skew_ns, lost_at_ns)                  lost_at_ns NULL = never lost
  *	phases(idx, name, start_ns, end_ns)
- *	events(t_ns, host, kind, fault_idx, evidence)      kind: phase, inject, injected, verify, vanished, healing, healed, failed, lost, back, clock, ready, note, gap, away, resumed, late; fault_idx NULL = none; verdicts stand in evidence as "confirmed: ..."
+ *	events(t_ns, host, kind, fault_idx, evidence)      kind: condition, inject, injected, verify, vanished, heal, healing, healed, failed, lost, back, gap, clock, note, away, resumed, late; fault_idx NULL = none; verdicts stand in evidence as "confirmed: ..."
  *	faults(idx, fault, host, verified, healed, inject_ns, heal_ns, healed_by, evidence)      healed_by: "heal" or the fault that took it away
  *	intervals(second, host, job, op, phase, ok, unknown, response, service)   op '' = the job
  *	errors(second, host, job, op, phase, errno, nr)
