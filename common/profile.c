@@ -68,7 +68,7 @@ static int parse_dataset(struct profile *p, const struct yaml *node, struct err 
 	static const char *const caches[] = { "as-is", "cold", NULL };
 	unsigned int cache = 0;
 	uint64_t v[3] = { 1, 100, 2 };
-	const uint64_t max[3] = { 10000, 100000, 16 };
+	const uint64_t max[3] = { DATASET_SITES_MAX, DATASET_SITE_FILES_MAX, DATASET_DEPTH_MAX };
 	int rc;
 
 	p->dataset.size_bytes = 4096;

@@ -27,6 +27,9 @@ struct yaml;
 #define PAGE_OPS_MAX 1024
 #define SLOTS_MAX 16384		/* ops in flight of a job on a host; an engine may take fewer */
 #define LINE_BYTES 256		/* of a signature line or an override */
+#define DATASET_DEPTH_MAX 16
+#define DATASET_SITES_MAX 10000u
+#define DATASET_SITE_FILES_MAX 100000u
 
 /* What a worker can do to a file. Names are in op_kind_names[]; docs/ops.scd has each with its calls and its success. */
 enum op_kind {

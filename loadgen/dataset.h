@@ -22,9 +22,6 @@
 #include "load.h"
 
 #define FILES_MAX (1u << 20)		/* of all sites together */
-#define DATASET_DEPTH_MAX 16		/* this and the two below: what a profile may ask for */
-#define DATASET_SITES_MAX 10000u
-#define DATASET_SITE_FILES_MAX 100000u
 #define DATASET_PATH_BYTES 160		/* of a path below DIR */
 #define DATASET_SIZES "squall-sizes"
 #define MANIFEST_BYTES_MAX 65536u

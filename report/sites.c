@@ -9,13 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "profile.h"
 #include "record.h"
 
 #define SECOND 1000000000ll
-#define SITES_MAX 4096
 #define LIMIT_MIN_NS SECOND
 #define LIMIT_FACTOR 5
 #define OPEN_FRESH_NS (3 * SECOND)	/* a host tells of its open pages once a second */
+#define NONE SIZE_MAX
 
 enum state { STATE_OK, STATE_SLOW, STATE_DOWN };
 
@@ -37,7 +38,7 @@ struct site {
 };
 
 struct sites {
-	struct site site[SITES_MAX];
+	struct site site[DATASET_SITES_MAX];
 	unsigned int known;
 	struct site_second *second;
 	int64_t first;			/* second[0] is this second */
@@ -56,17 +57,17 @@ static int read_pages(struct record *record, const char *sql, int64_t from_ns, s
 {
 	sqlite3_stmt *s = NULL;
 	size_t room = 0;
-	int rc = 0;
+	int rc = 0, step = SQLITE_DONE;
 
 	*ret = (struct pages){ 0 };
 	if (sqlite3_prepare_v2(record_db(record), sql, -1, &s, NULL) != SQLITE_OK)
 		return -EIO;
 	(void)sqlite3_bind_int64(s, 1, from_ns);
-	while (rc == 0 && sqlite3_step(s) == SQLITE_ROW) {
+	while (rc == 0 && (step = sqlite3_step(s)) == SQLITE_ROW) {
 		struct page page = { .site = (unsigned int)sqlite3_column_int(s, 0), .due_ns = sqlite3_column_int64(s, 1), .at_ns = sqlite3_column_int64(s, 2),
 				     .ok = sqlite3_column_int(s, 3) != 0 };
 
-		if (page.site >= SITES_MAX)
+		if (page.site >= DATASET_SITES_MAX)
 			continue;
 		if (ret->nr == room) {
 			struct page *grown = realloc(ret->page, (room ? room * 2 : 1024) * sizeof *grown);
@@ -81,32 +82,47 @@ static int read_pages(struct record *record, const char *sql, int64_t from_ns, s
 		ret->page[ret->nr++] = page;
 	}
 	(void)sqlite3_finalize(s);
-	if (rc < 0)
+	if (rc == 0 && step != SQLITE_DONE)
+		rc = -EIO;
+	if (rc < 0) {
 		free(ret->page);
+		ret->page = NULL;
+	}
 	return rc;
 }
 
-/* The quantile of a site's finished pages; values is room for all. @return -1 without one */
-static int64_t quantile(const struct page *page, size_t nr, unsigned int site, bool any_site, double q, int64_t *values)
+/* Of values in any order. @return -1 without one */
+static int64_t quantile(int64_t *values, size_t nr, double q)
 {
-	size_t n = 0, rank;
+	size_t rank = (size_t)((double)nr * q + 0.999999);
 
-	for (size_t i = 0; i < nr; i++)
-		if (page[i].ok && (any_site || page[i].site == site))
-			values[n++] = page[i].at_ns - page[i].due_ns;
-	if (n == 0)
+	if (nr == 0)
 		return -1;
-	qsort(values, n, sizeof *values, compare_ns);
-	rank = (size_t)((double)n * q + 0.999999);
+	qsort(values, nr, sizeof *values, compare_ns);
 	return values[rank > 0 ? rank - 1 : 0];
 }
 
-/* Baseline pages are few thousands, sites some tens: one pass a site is quick enough. */
+static int64_t limit_of(int64_t p95_ns)
+{
+	return LIMIT_FACTOR * p95_ns > LIMIT_MIN_NS ? LIMIT_FACTOR * p95_ns : LIMIT_MIN_NS;
+}
+
+/* @param values  room for all of them. @return the p95 of those that were ok; -1 without one */
+static int64_t p95_of(const struct page *page, size_t nr, int64_t *values)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < nr; i++)
+		if (page[i].ok)
+			values[n++] = page[i].at_ns - page[i].due_ns;
+	return quantile(values, n, 0.95);
+}
+
 static int set_limits(struct sites *s, struct record *record, int64_t baseline_end_ns)
 {
 	struct pages pages;
 	int64_t *values, all;
-	int rc = read_pages(record, "SELECT site, due_ns, done_ns, outcome = 'ok' FROM pages WHERE due_ns < ?1", baseline_end_ns, &pages);
+	int rc = read_pages(record, "SELECT site, due_ns, done_ns, outcome = 'ok' FROM pages WHERE due_ns < ?1 ORDER BY site", baseline_end_ns, &pages);
 
 	if (rc < 0)
 		return rc;
@@ -115,28 +131,45 @@ static int set_limits(struct sites *s, struct record *record, int64_t baseline_e
 		free(pages.page);
 		return -ENOMEM;
 	}
-	for (size_t i = 0; i < pages.nr; i++)
-		s->site[pages.page[i].site].is_known = true;
-	all = quantile(pages.page, pages.nr, 0, true, 0.95, values);
-	for (unsigned int i = 0; i < SITES_MAX; i++) {
-		int64_t p95 = s->site[i].is_known ? quantile(pages.page, pages.nr, i, false, 0.95, values) : -1;
+	all = p95_of(pages.page, pages.nr, values);
+	for (unsigned int i = 0; i < DATASET_SITES_MAX; i++)
+		s->site[i].limit_ns = limit_of(all);
+	for (size_t from = 0, end = 0; from < pages.nr; from = end) {
+		struct site *site = &s->site[pages.page[from].site];
+		int64_t p95;
 
-		p95 = p95 < 0 ? all : p95;
-		s->site[i].limit_ns = LIMIT_FACTOR * p95 > LIMIT_MIN_NS ? LIMIT_FACTOR * p95 : LIMIT_MIN_NS;
+		while (end < pages.nr && pages.page[end].site == pages.page[from].site)
+			end++;
+		p95 = p95_of(pages.page + from, end - from, values);
+		site->is_known = true;
+		if (p95 >= 0)
+			site->limit_ns = limit_of(p95);
 	}
 	free(values);
 	free(pages.page);
 	return 0;
 }
 
-/* @param done  the pages finished in the window; oldest_open_ns: -1 = none */
-static void judge(struct site *site, unsigned int idx, const struct page *done, size_t nr, int64_t oldest_open_ns, int64_t *values)
-{
-	int64_t median = quantile(done, nr, idx, false, 0.5, values);
-	bool failed = false;
+/* What a sweep works with. */
+struct bench {
+	int64_t *values;	/* room for one a page */
+	int64_t *age;		/* of each site's oldest open page; -1 = none */
+	size_t *first, *next;	/* the pages of the window, a list a site; NONE ends it */
+};
 
-	for (size_t i = 0; i < nr && !failed; i++)
-		failed = done[i].site == idx && !done[i].ok;
+/* @param first  of its pages that were finished in the window; oldest_open_ns: -1 = none */
+static void judge(struct site *site, const struct page *page, size_t first, int64_t oldest_open_ns, const struct bench *bench)
+{
+	bool failed = false;
+	int64_t median;
+	size_t n = 0;
+
+	for (size_t i = first; i != NONE; i = bench->next[i])
+		if (page[i].ok)
+			bench->values[n++] = page[i].at_ns - page[i].due_ns;
+		else
+			failed = true;
+	median = quantile(bench->values, n, 0.5);
 	if (median >= 0)
 		site->state = median > site->limit_ns ? STATE_SLOW : STATE_OK;
 	else if (failed || oldest_open_ns > site->limit_ns)
@@ -148,7 +181,7 @@ static void judge(struct site *site, unsigned int idx, const struct page *done, 
 /* The oldest open page of each site as told last before t; hosts tell at different instants of the second. */
 static void oldest_open(const struct pages *open, size_t *at, int64_t t_ns, int64_t *age)
 {
-	for (unsigned int i = 0; i < SITES_MAX; i++)
+	for (unsigned int i = 0; i < DATASET_SITES_MAX; i++)
 		age[i] = -1;
 	while (*at < open->nr && open->page[*at].at_ns <= t_ns - OPEN_FRESH_NS)
 		(*at)++;
@@ -161,7 +194,7 @@ static void oldest_open(const struct pages *open, size_t *at, int64_t t_ns, int6
 	}
 }
 
-static void sweep(struct sites *s, const struct pages *done, const struct pages *open, int64_t *values, int64_t *age)
+static void sweep(struct sites *s, const struct pages *done, const struct pages *open, const struct bench *bench)
 {
 	size_t low = 0, high = 0, open_at = 0;
 
@@ -173,17 +206,23 @@ static void sweep(struct sites *s, const struct pages *done, const struct pages 
 			s->site[done->page[high++].site].is_known = true;
 		while (low < high && done->page[low].at_ns <= t - METRICS_WINDOW_NS)
 			low++;
-		oldest_open(open, &open_at, t, age);
-		for (size_t i = low; i < high; i++)
+		oldest_open(open, &open_at, t, bench->age);
+		memset(bench->first, 0xff, DATASET_SITES_MAX * sizeof *bench->first);
+		for (size_t i = low; i < high; i++) {
+			size_t *first = &bench->first[done->page[i].site];
+
 			second->failed_pages += !done->page[i].ok;
-		for (unsigned int i = 0; i < SITES_MAX; i++) {
+			bench->next[i] = *first;
+			*first = i;
+		}
+		for (unsigned int i = 0; i < DATASET_SITES_MAX; i++) {
 			struct site *site = &s->site[i];
 
-			if (age[i] >= 0)
+			if (bench->age[i] >= 0)
 				site->is_known = true;
 			if (!site->is_known)
 				continue;
-			judge(site, i, done->page + low, high - low, age[i], values);
+			judge(site, done->page, bench->first[i], bench->age[i], bench);
 			second->ok += site->state == STATE_OK;
 			second->slow += site->state == STATE_SLOW;
 			second->down += site->state == STATE_DOWN;
@@ -195,8 +234,8 @@ int sites_read(struct record *record, int64_t from_ns, int64_t baseline_end_ns, 
 {
 	struct sites *s = calloc(1, sizeof *s);
 	struct pages done = { 0 }, open = { 0 };
-	int64_t *values = NULL, *age = malloc(SITES_MAX * sizeof *age);
-	int rc = s && age ? set_limits(s, record, baseline_end_ns) : -ENOMEM;
+	struct bench bench = { .age = malloc(DATASET_SITES_MAX * sizeof *bench.age), .first = malloc(DATASET_SITES_MAX * sizeof *bench.first) };
+	int rc = s && bench.age && bench.first ? set_limits(s, record, baseline_end_ns) : -ENOMEM;
 
 	if (rc == 0)
 		rc = read_pages(record, "SELECT site, due_ns, done_ns, outcome = 'ok' FROM pages WHERE done_ns >= ?1 ORDER BY done_ns",
@@ -207,19 +246,22 @@ int sites_read(struct record *record, int64_t from_ns, int64_t baseline_end_ns, 
 		s->first = (from_ns + SECOND - 1) / SECOND;
 		s->seconds_nr = end_ns / SECOND >= s->first ? (size_t)(end_ns / SECOND - s->first + 1) : 0;
 		s->second = calloc(s->seconds_nr + 1, sizeof *s->second);
-		values = malloc((done.nr + 1) * sizeof *values);
-		rc = s->second && values ? 0 : -ENOMEM;
+		bench.values = malloc((done.nr + 1) * sizeof *bench.values);
+		bench.next = malloc((done.nr + 1) * sizeof *bench.next);
+		rc = s->second && bench.values && bench.next ? 0 : -ENOMEM;
 	}
 	if (rc == 0) {
-		sweep(s, &done, &open, values, age);
+		sweep(s, &done, &open, &bench);
 		s->pages = done.nr;
-		for (unsigned int i = 0; i < SITES_MAX; i++)
+		for (unsigned int i = 0; i < DATASET_SITES_MAX; i++)
 			s->known += s->site[i].is_known;
 	}
 	free(done.page);
 	free(open.page);
-	free(values);
-	free(age);
+	free(bench.values);
+	free(bench.age);
+	free(bench.first);
+	free(bench.next);
 	if (rc < 0) {
 		sites_free(s);
 		return rc;
@@ -245,7 +287,7 @@ const struct site_second *sites_at(const struct sites *sites, int64_t t_ns)
 void sites_totals(const struct sites *sites, struct site_totals *ret)
 {
 	*ret = (struct site_totals){ .total = sites->known, .pages = sites->pages };
-	for (unsigned int i = 0; i < SITES_MAX; i++) {
+	for (unsigned int i = 0; i < DATASET_SITES_MAX; i++) {
 		if (!sites->site[i].is_known)
 			continue;
 		if (sites->site[i].was_failed)

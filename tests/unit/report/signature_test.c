@@ -156,9 +156,8 @@ Test(signature, a_counter_that_begins_again_does_not_go_backwards)
 /* 100 clients, each of which sends one RPC again each second. */
 Test(signature, counters_of_all_hosts_are_summed_however_many)
 {
-	for (int t = 0; t < 60; t++)
-		for (int host = 0; host < 100; host++)
-			fixture_sql(record, "INSERT INTO samples VALUES(%lld, 'client-%d', 'mount.retrans', 'READ', %d, '')", t * S + host, host, 1000 + t);
+	fixture_sql(record, "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 5999) INSERT INTO samples"
+			    " SELECT i / 100 * %lld + i %% 100, 'client-' || (i %% 100), 'mount.retrans', 'READ', 1000 + i / 100, '' FROM n", S);
 	cr_expect(look("mount.retrans_per_s == 100 for 30s").held, "%s", look("mount.retrans_per_s == 100 for 30s").evidence);
 }
 
@@ -174,6 +173,14 @@ Test(signature, a_site_is_slow_above_a_second_and_five_times_its_baseline)
 	cr_expect(!look("sites.slow_ratio > 0").held);
 	fixture_sql(record, "UPDATE pages SET done_ns = due_ns + 4600000000 WHERE site = 0 AND due_ns >= %lld AND due_ns < %lld", 25 * S, 45 * S);
 	cr_expect(look("sites.slow_ratio > 0").held);
+}
+
+/* As many as a profile may have. */
+Test(signature, the_last_of_ten_thousand_sites_counts)
+{
+	fixture_sql(record, "UPDATE pages SET site = 9999 WHERE site = 1");
+	fixture_sql(record, "UPDATE pages SET outcome = 'EIO' WHERE site = 9999 AND due_ns >= %lld AND due_ns < %lld", 25 * S, 45 * S);
+	cr_expect(look("sites.down_ratio == 0.5 and sites.failed_pages == 50 for 5s").held, "%s", look("sites.down_ratio == 0.5").evidence);
 }
 
 Test(signature, a_site_without_a_page_keeps_its_state_until_its_oldest_is_too_old)
