@@ -111,7 +111,7 @@ static int is_entry(const struct dirent *d)
 {
 	size_t n = strlen(d->d_name);
 
-	return n > 5 && n < FAULT_ID_BYTES && d->d_name[0] != '.' && strcmp(d->d_name + n - 5, ".json") == 0;
+	return n > 5 && n - 5 < FAULT_ID_BYTES && d->d_name[0] != '.' && strcmp(d->d_name + n - 5, ".json") == 0;
 }
 
 json_t *journal_list(struct err *err)

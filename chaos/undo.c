@@ -548,13 +548,19 @@ static enum fault_verdict prove_nft_gone(const json_t *op, char *evidence, size_
 	return there ? FAULT_MISMATCH : FAULT_CONFIRMED;
 }
 
+/* @param nr  how many are left, or -errno */
+static enum fault_verdict none_left(int nr)
+{
+	return nr == 0 ? FAULT_CONFIRMED : nr < 0 ? FAULT_INCONCLUSIVE : FAULT_MISMATCH;
+}
+
 static enum fault_verdict prove_held_gone(const json_t *op, char *evidence, size_t bytes)
 {
 	int nr = tool_processes("nfsd", "fanotify_handle_event");
 
 	(void)op;
 	(void)snprintf(evidence, bytes, "%d nfsd threads wait in fanotify_handle_event", nr);
-	return nr == 0 ? FAULT_CONFIRMED : FAULT_MISMATCH;
+	return none_left(nr);
 }
 
 static enum fault_verdict prove_processes_gone(const json_t *op, char *evidence, size_t bytes)
@@ -562,7 +568,7 @@ static enum fault_verdict prove_processes_gone(const json_t *op, char *evidence,
 	int nr = tool_processes(op_text(op, "name"), NULL);
 
 	(void)snprintf(evidence, bytes, "%d processes are named %s", nr, op_text(op, "name"));
-	return nr == 0 ? FAULT_CONFIRMED : nr < 0 ? FAULT_INCONCLUSIVE : FAULT_MISMATCH;
+	return none_left(nr);
 }
 
 /* Whatever starts them has 60 s for it, as every undo. */

@@ -16,9 +16,9 @@
  *	{"op": "DRBD_RESUME_SYNC", "resource"}		proved: the resync is not paused here
  *	{"op": "NFSD_THREADS", "threads"}		proved: so many threads
  *	{"op": "FS_THAW", "path"}			proved: FITHAW finds nothing frozen, and no freeze is under way
-	{"op": "EXPORTS", "path", "lines"}		proved: the lines of exportfs -s about the path are those
-	{"op": "NFSD_SERVE", "threads", "ports"}	stop, listen, threads; proved: so many threads, and the listeners of before
-	{"op": "NFT_GONE", "table"}			nothing to do, the kernel does it; proved: no such table
+ *	{"op": "EXPORTS", "path", "lines"}		proved: the lines of exportfs -s about the path are those
+ *	{"op": "NFSD_SERVE", "threads", "ports"}	stop, listen, threads; proved: so many threads, and the listeners of before
+ *	{"op": "NFT_GONE", "table"}			nothing to do, the kernel does it; proved: no such table
  *	{"op": "HELD_GONE"}				nothing to do; proved: no nfsd thread waits in fanotify
  *	{"op": "PROCESSES_GONE", "name"}		nothing to do, they die with the holder; proved: there is none of that name
  *	{"op": "SERVICES_RUN", "name", "nr"}		nothing to do, their supervisor starts them; proved: so many run

@@ -139,6 +139,31 @@ Test(undo, a_clock_is_set_to_a_number_after_1970)
 	plan_release(&plan);
 }
 
+/* An entry that is written and not listed is never undone. */
+Test(undo, an_entry_is_listed_however_long_its_id, .fini = lab_leave)
+{
+	char id[FAULT_ID_BYTES + 1];
+	struct err err = ERR_INIT;
+
+	lab_enter(NULL);
+	for (size_t n = FAULT_ID_BYTES; n >= FAULT_ID_BYTES - 6; n--) {
+		json_t *entry, *list;
+		int rc;
+
+		memset(id, 'a', n);
+		id[n] = '\0';
+		entry = json_pack("{s:s, s:s, s:[]}", "id", id, "fault", "none", "undo");
+		rc = journal_write(entry, &err);
+		list = journal_list(&err);
+		cr_expect_eq(rc, n < FAULT_ID_BYTES ? 0 : -EINVAL, "%zu: %d", n, rc);
+		cr_expect_eq(json_array_size(list), rc == 0, "%zu: %zu are listed", n, json_array_size(list));
+		if (rc == 0)
+			cr_assert_eq(journal_strike(id, &err), 0);
+		json_decref(list);
+		json_decref(entry);
+	}
+}
+
 /* Its boot could not be read, or somebody has edited it: it may be of this boot. */
 Test(undo, an_entry_that_names_no_boot_is_undone, .fini = lab_leave)
 {
