@@ -9,6 +9,17 @@
 
 #include "err.h"
 
+/* Those of ASCII, and the second 32 as UTF-8 has them. */
+void err_make_harmless(char *text, bool lines)
+{
+	for (unsigned char *c = (unsigned char *)text; *c; c++) {
+		if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
+			c[0] = c[1] = '?';
+		else if ((*c < ' ' && !(lines && *c == '\n')) || *c == 127)
+			*c = '?';
+	}
+}
+
 int err_set(struct err *err, int rc, const char *format, ...)
 {
 	va_list args;
@@ -18,6 +29,7 @@ int err_set(struct err *err, int rc, const char *format, ...)
 	va_start(args, format);
 	(void)vsnprintf(err->text, sizeof err->text, format, args);
 	va_end(args);
+	err_make_harmless(err->text, true);
 	return rc;
 }
 

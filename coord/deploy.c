@@ -87,14 +87,6 @@ struct deploy {
 	void *arg;
 };
 
-/* A host may say anything, and a terminal obeys. */
-static void make_harmless(char *text)
-{
-	for (; *text; text++)
-		if ((unsigned char)*text < ' ' || *text == 127)
-			*text = '?';
-}
-
 static void say(struct deploy *d, struct task *t, bool failed, const char *format, ...) __attribute__((format(printf, 4, 5)));
 static void say(struct deploy *d, struct task *t, bool failed, const char *format, ...)
 {
@@ -104,7 +96,7 @@ static void say(struct deploy *d, struct task *t, bool failed, const char *forma
 	va_start(args, format);
 	(void)vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	make_harmless(text);
+	err_make_harmless(text, false);
 	t->done = true;
 	pthread_mutex_lock(&d->lock);
 	d->say(t->host->name, text, failed, d->arg);
@@ -246,7 +238,7 @@ static int ask(struct deploy *d, struct task *t, struct err *err)
 		bool named = strncmp(version + 8, "squall ", 7) == 0;
 
 		(void)snprintf(t->version, sizeof t->version, "%.60s", named ? version + 15 : "a program that does not start");
-		make_harmless(t->version);
+		err_make_harmless(t->version, false);
 		t->is_as_wanted = strcmp(rest, sums) == 0 && (strcmp(state + 6, "none") == 0 || strcmp(state + 6, "active") == 0);
 	} else if (rc == 0 && *version != '\0') {
 		rc = err_set(err, -EBADMSG, "it says '%.60s', which nobody has asked for; does a login there print something?", version);

@@ -66,6 +66,8 @@ int fleet_look_after(const struct fleet *fleet, struct broker *broker, struct er
  * @param ret  {"schema", "bus", "version", "agents": [{"name", "here", and of who is there "roles", "version", "kernel"}]}. Errors: as of fleet_serve() and fleet_connect()
  */
 int fleet_status(const char *dir, uint64_t wait_ns, json_t **ret, struct err *err);
+/** What a status says of one agent. @param hello  what it has answered; NULL: nothing */
+json_t *fleet_status_of(const char *name, const json_t *hello);
 void fleet_release(struct fleet *fleet);
 
 #endif

@@ -3,6 +3,7 @@
  * fleet_status.c - who of a fleet is there: every agent is asked for its hello, as a run does it.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent.h"
@@ -71,18 +72,36 @@ static int ask_all(const struct fleet *f, struct bus *bus, struct asked asked[],
 	return 0;
 }
 
-static json_t *to_json(const struct fleet *f, const struct asked asked[])
+/* What it says of itself is printed: a text, and harmless. */
+static json_t *said(const json_t *hello, const char *key)
+{
+	const char *value = json_string_value(json_object_get(hello, key));
+	char *text = strdup(value ? value : "");
+	json_t *ret;
+
+	if (text)
+		err_make_harmless(text, false);
+	ret = text ? json_string(text) : NULL;
+	free(text);
+	return ret;
+}
+
+json_t *fleet_status_of(const char *name, const json_t *hello)
 {
 	static const char *const keys[] = { "roles", "version", "kernel" };
+	json_t *one = json_pack("{s:s, s:b}", "name", name, "here", hello != NULL);
+
+	for (size_t k = 0; k < sizeof keys / sizeof keys[0] && hello; k++)
+		(void)json_object_set_new(one, keys[k], said(hello, keys[k]));
+	return one;
+}
+
+static json_t *to_json(const struct fleet *f, const struct asked asked[])
+{
 	json_t *list = json_array();
 
-	for (int i = 0; i < f->agents_nr; i++) {
-		json_t *one = json_pack("{s:s, s:b}", "name", f->agent[i], "here", asked[i].hello != NULL);
-
-		for (size_t k = 0; k < sizeof keys / sizeof keys[0] && asked[i].hello; k++)
-			(void)json_object_set(one, keys[k], json_object_get(asked[i].hello, keys[k]));
-		(void)json_array_append_new(list, one);
-	}
+	for (int i = 0; i < f->agents_nr; i++)
+		(void)json_array_append_new(list, fleet_status_of(f->agent[i], asked[i].hello));
 	return json_pack("{s:i, s:s, s:s, s:o}", "schema", 1, "bus", f->url, "version", agent_version(), "agents", list);
 }
 

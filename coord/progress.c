@@ -22,16 +22,16 @@
 
 void progress_say(const struct run *run, const char *format, ...)
 {
+	char text[2 * ERR_TEXT_BYTES];
 	va_list args;
 
 	if (run->options->quiet)
 		return;
-	if (isatty(STDERR_FILENO))
-		fputs("\r\033[K", stderr);
 	va_start(args, format);
-	(void)vfprintf(stderr, format, args);
+	(void)vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	fputc('\n', stderr);
+	err_make_harmless(text, false);
+	fprintf(stderr, "%s%s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "", text);
 }
 
 static void add_responses(struct run *run, struct host *host, const json_t *job)
@@ -99,8 +99,10 @@ void progress_sample(struct run *run, const char *host, const json_t *sample)
 		run->oldest_request_ns = value;
 		if (value >= STORAGE_BUSY_NS)
 			run->storage_busy_ns = clock_mono_ns();
-	} else if (strcmp(metric, "drbd.connected") == 0)
+	} else if (strcmp(metric, "drbd.connected") == 0) {
 		(void)snprintf(run->drbd, sizeof run->drbd, "%s", text ? text : value > 0 ? "Connected" : "not connected");
+		err_make_harmless(run->drbd, false);
+	}
 }
 
 static uint64_t oldest_op(const struct run *run)

@@ -8,6 +8,7 @@
 #ifndef SQUALL_ERR_H
 #define SQUALL_ERR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define ERR_TEXT_BYTES 512
@@ -45,6 +46,12 @@ int err_prefix(struct err *err, int rc, const char *format, ...) __attribute__((
 
 /** Add to a list for a sentence: "a, b". @param list  a text of some bytes, "" at first; what does not fit is left out */
 void err_list(char *list, size_t bytes, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/**
+ * What somebody else has said is in many a sentence, and a terminal obeys: control characters become '?'.
+ * @param lines  ends of lines may stay
+ */
+void err_make_harmless(char *text, bool lines);
 
 /** The exit status that a negative errno of a command stands for; 0 and counts give EXIT_AS_EXPECTED. */
 enum exit_status err_exit_status(int rc);

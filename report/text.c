@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "err.h"
 #include "judge.h"
 #include "percentiles.h"
 #include "record.h"
@@ -391,9 +392,8 @@ static void print_hosts(const json_t *v, FILE *out)
 		print_host(host, out);
 }
 
-int report_text(struct record *record, const json_t *verdict, FILE *out)
+static void print(const json_t *verdict, FILE *out)
 {
-	(void)record;
 	print_head(verdict, out);
 	print_damage(verdict, out);
 	print_sites(verdict, out);
@@ -405,5 +405,23 @@ int report_text(struct record *record, const json_t *verdict, FILE *out)
 	print_wire(verdict, out);
 	print_hung(verdict, out);
 	print_hosts(verdict, out);
+}
+
+int report_text(struct record *record, const json_t *verdict, FILE *out)
+{
+	char *text = NULL;
+	size_t bytes = 0;
+	FILE *memory = open_memstream(&text, &bytes);
+
+	(void)record;
+	if (memory)
+		print(verdict, memory);
+	if (!memory || fclose(memory) != 0) {
+		free(text);
+		return -ENOMEM;
+	}
+	err_make_harmless(text, true);
+	(void)fputs(text, out);
+	free(text);
 	return fflush(out) != 0 || ferror(out) ? -EIO : 0;
 }

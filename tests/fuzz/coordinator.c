@@ -6,6 +6,7 @@
  * The first byte says in which part of a run they come.
  */
 #include "../../common/bus_link.h"
+#include "../../coord/fleet.h"
 #include "../../coord/run.h"
 #include "err.h"
 #include "fuzz.h"
@@ -89,6 +90,22 @@ static int wrong_rows(void)
 	return nr;
 }
 
+/* What is printed of it. */
+static void check_status(const json_t *hello)
+{
+	static const char *const keys[] = { "roles", "version", "kernel" };
+	json_t *status = fleet_status_of("h", hello);
+
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+		const char *text = json_string_value(json_object_get(status, keys[i]));
+
+		CHECK(text);
+		for (; *text; text++)
+			CHECK((unsigned char)*text >= ' ' && *text != 127);
+	}
+	json_decref(status);
+}
+
 static void feed(const char *line, size_t bytes)
 {
 	struct bus_message m = { .peer = "h", .at_ns = 2 * T0_NS };
@@ -99,6 +116,8 @@ static void feed(const char *line, size_t bytes)
 	if (bus_message_parse(line, bytes, &m) < 0)
 		return;
 	run_take(run, &m);
+	if (strcmp(m.kind, "hello") == 0)
+		check_status(m.body);
 	json_decref(m.body);
 	CHECK(memcmp(&other, &run->host[OTHER], sizeof other) == 0 && memcmp(&its, &run->fault[OTHER], sizeof its) == 0);
 	CHECK(run->host[0].told >= told && run->hosts_nr == 2 && strcmp(run->host[0].name, "h") == 0);

@@ -34,6 +34,17 @@ Test(units, durations_need_a_unit_and_nothing_else)
 	}
 }
 
+Test(err, what_somebody_else_said_steers_no_terminal)
+{
+	struct err err = ERR_INIT;
+	char text[] = "a\033[2J\a\n\x7f\xc2\x9b" "1m \xc2\xa7 \xc3\x9b";
+
+	(void)err_set(&err, -EIO, "%s", text);
+	cr_expect_str_eq(err.text, "a?[2J?\n???1m \xc2\xa7 \xc3\x9b");
+	err_make_harmless(text, false);
+	cr_expect_str_eq(text, "a?[2J?????1m \xc2\xa7 \xc3\x9b");
+}
+
 Test(units, a_time_can_be_printed_exactly_and_read_back)
 {
 	static const struct { uint64_t ns; const char *text; } cases[] = { { 0, "0s" }, { 1, "1ns" }, { 1000, "1us" }, { 1200000000, "1200ms" },

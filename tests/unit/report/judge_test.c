@@ -71,6 +71,20 @@ Test(judge, a_run_that_read_damage_is_never_absent_as_expected)
 	json_decref(v);
 }
 
+Test(judge, what_a_host_has_said_steers_no_terminal)
+{
+	char text[4096] = "";
+	FILE *out = fmemopen(text, sizeof text, "w");
+	json_t *v;
+
+	fixture_sql(record, "INSERT INTO events(t_ns, host, kind, evidence) VALUES(1, 'c', 'gap', 'it says ' || char(27) || '[2J')");
+	v = fixture_judge(record);
+	cr_assert_eq(report_text(record, v, out), 0);
+	(void)fclose(out);
+	cr_assert_not_null(strstr(text, "void because host c: it says ?[2J\n"), "%s", text);
+	json_decref(v);
+}
+
 Test(judge, a_sound_run_has_no_line_of_damage)
 {
 	json_t *v = fixture_judge(record);
