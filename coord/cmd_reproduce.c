@@ -41,7 +41,7 @@ struct session {
 	const struct arm *arms[ARMS_MAX + 1];
 	unsigned int arms_nr;
 	struct trial *trials;
-	unsigned int trials_nr;
+	unsigned int trials_nr, begun_nr;	/* begun: without those that are run again */
 };
 
 static bool is_wanted(const char *list, const char *name)
@@ -234,10 +234,15 @@ static int run_trusted(struct session *s, const struct arm *arm, struct err *err
 	struct trial *trial;
 	int rc, left = 2;
 
+	s->begun_nr++;
 	do {
+		fprintf(stderr, "%srun %u of %u%s%s%s\n", s->trials_nr > 0 ? "\n" : "", s->begun_nr, s->arms_nr * s->options.trials, arm ? ", arm " : "",
+			arm ? arm->name : "", left < 2 ? ", again: it was void" : "");
 		trial = &s->trials[s->trials_nr++];
 		trial->arm = arm;
 		rc = run_trial(s, trial, err);
+		if (rc < 0 && !trial->verdict)
+			s->trials_nr--;
 		left--;
 		trial->replaced = rc == 0 && left > 0 && !run_was_stopped() && strcmp(verdict_of(trial), "void") == 0;
 	} while (trial->replaced);
@@ -271,8 +276,8 @@ static int reproduce(struct session *s, struct err *err)
 			rc = run_trusted(s, order[a], err);
 	}
 	if (rc == 0 && s->options.json)
-		rc = print_json(s);
-	else if (rc == 0)
+		return print_json(s) < 0 ? -EIO : exit_status(s);
+	if (s->trials_nr > 0 && !s->options.json)	/* what there is, where the next one broke */
 		print_arms(s);
 	return rc == 0 ? exit_status(s) : rc;
 }

@@ -46,6 +46,7 @@ int run_print(const struct run_options *options, const char *dir, const json_t *
 			rc = report_text(record, verdict, stdout);
 		if (rc == 0)
 			printf("\n%s/report.html\n", dir);
+		(void)fflush(stdout);	/* before the progress of the next run */
 		record_close(record);
 	}
 	return rc;
