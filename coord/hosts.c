@@ -27,6 +27,8 @@
 #define REBOOT_SILENCE_NS (5 * NS_PER_S)
 #define MEET_NS (20 * NS_PER_S)
 #define QUIET_NS (2 * NS_PER_S)		/* a wait that is longer is said */
+#define BUILD_NS (300 * NS_PER_S)
+#define MANY_FILES 10000		/* which may take seconds to build */
 #define PINGED_AT_ONCE 16
 #define CLOCK_MAX_NS (INT64_MAX / 4)	/* 73 years after the boot */
 #define CALL_HOST_NS (25 * NS_PER_MS)	/* so long for each host between two calls to those that are not there, */
@@ -116,9 +118,17 @@ static int build_dataset(struct run *run, const char *dir, struct err *err)
 {
 	struct build build = { .dir = dir, .spec = &run->profile.dataset, .seed = run->profile.seed };
 	struct exec_result result = EXEC_RESULT_INIT;
-	int rc = exec_child(build_in_child, &build, 300 * NS_PER_S, &result, err);
+	unsigned long long files = (unsigned long long)build.spec->sites * build.spec->files_per_site;
+	int rc;
 
-	if (rc == 0 && result.status != 0)
+	if (files >= MANY_FILES)
+		progress_say(run, "dataset: %llu files in %s, which are built unless they are there", files, dir);
+	rc = exec_child(build_in_child, &build, BUILD_NS, &result, NULL);
+	if (rc == -ETIMEDOUT)
+		rc = err_set(err, rc, "%s: the dataset is not whole after %.0f s; squall dataset build goes on with it, and takes its time", dir, (double)BUILD_NS / 1e9);
+	else if (rc < 0)
+		rc = err_set(err, rc, "%s: no process to build the dataset: %s", dir, strerror(-rc));
+	else if (result.status != 0)
 		rc = err_set(err, result.status == EXIT_USAGE + 1 ? -EINVAL : result.status == EXIT_NEEDS + 1 ? -ENOPKG : -EIO, "%s",
 			     result.out && *result.out ? result.out : "the dataset could not be built");
 	exec_result_release(&result);
