@@ -11,7 +11,6 @@
  */
 #include <assert.h>
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -266,19 +265,9 @@ json_t *observe_take(struct observe *o)
 /* Wait for the death of what was killed, by its event and not by the clock. */
 static void runner_bury(struct runner *r, uint64_t until_ns)
 {
-	for (int i = 0; i < LEFT_MAX; i++) {
-		uint64_t now_ns = clock_mono_ns();
-		struct pollfd p = { .events = POLLIN };
-
-		if (r->left[i] == 0)
-			continue;
-		p.fd = exec_pidfd(r->left[i]);
-		if (p.fd >= 0) {
-			(void)poll(&p, 1, now_ns < until_ns ? (int)((until_ns - now_ns) / NS_PER_MS) : 0);
-			(void)close(p.fd);
-		}
-		(void)waitpid(r->left[i], NULL, WNOHANG);
-	}
+	for (int i = 0; i < LEFT_MAX; i++)
+		if (r->left[i] != 0)
+			(void)exec_kill(r->left[i], until_ns);
 }
 
 void observe_stop(struct observe *o)
