@@ -124,9 +124,10 @@ static int empty_folder(int at, const char *path, bool (*goes)(const char *name)
 		while (rc == 0 && (entry = readdir(list))) {
 			if (!goes(entry->d_name))
 				continue;
-			if (unlinkat(fd, entry->d_name, 0) < 0 && errno != ENOENT)
+			if (unlinkat(fd, entry->d_name, 0) == 0)
+				again = true;
+			else if (errno != ENOENT)	/* a client of NFS may list for a while what is gone */
 				rc = -errno;
-			again = true;
 		}
 	}
 	closedir(list);
