@@ -27,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "bus_link.h"
 #include "bus_seal.h"
@@ -453,6 +454,29 @@ int mqtt_new(struct bus *bus, const char *url, const char *identity, struct mqtt
 	q->is_coordinator = strcmp(q->name, BUS_COORDINATOR) == 0;
 	if (rc == 0)
 		rc = connect_as(q, url, identity, err);
+	if (rc < 0)
+		mqtt_free(q);
+	else
+		*ret = q;
+	return rc;
+}
+
+int mqtt_attach(struct bus *bus, const char *name, EVP_PKEY *key, int fd, struct mqtt **ret, struct err *err)
+{
+	struct mqtt *q = calloc(1, sizeof *q);
+	struct client_options options;
+	int rc;
+
+	if (!q) {
+		EVP_PKEY_free(key);
+		close(fd);
+		return err_set(err, -ENOMEM, "bus: no memory");
+	}
+	q->bus = bus;
+	q->key = key;
+	(void)snprintf(q->name, sizeof q->name, "%s", name);
+	options = options_of(q, "", "");
+	rc = courier_attach(&options, fd, 0, &q->client, err);
 	if (rc < 0)
 		mqtt_free(q);
 	else

@@ -10,11 +10,14 @@
 #include "bus.h"
 
 struct err;
+struct evp_pkey_st;
 struct mqtt;
 struct pollfd;
 
 /** Begin to connect; mqtt_turn() goes on with it. Links that come in are added to the bus. Errors: -EINVAL the address; the identity's */
 int mqtt_new(struct bus *bus, const char *url, const char *identity, struct mqtt **ret, struct err *err);
+/** The same as an agent, with a courier that is there already. @param key  of the coordinator. @param fd  the agent's end; both become its own, also when this fails */
+int mqtt_attach(struct bus *bus, const char *name, struct evp_pkey_st *key, int fd, struct mqtt **ret, struct err *err);
 /** Says goodbye, within 200 ms. The links are freed before. */
 void mqtt_free(struct mqtt *mqtt);
 
