@@ -13,7 +13,7 @@
 #include "json_text.h"
 #include "spool.h"
 
-#define AGAIN_BYTES (1u << 20)	/* of messages at once */
+#define AGAIN_BYTES (1u << 20)	/* of messages at once; a greater one comes alone, for the bus takes no more than the greatest */
 
 /* That something is missing is a message like any other: it is told once, and kept until then. */
 static void tell_torn(struct told *t)
@@ -77,13 +77,14 @@ struct again {
 static bool add(uint64_t number, const char *text, void *arg)
 {
 	struct again *again = arg;
+	size_t bytes = strlen(text);
 	json_t *message;
 
-	if (again->bytes > AGAIN_BYTES) {
+	if (again->bytes > 0 && again->bytes + bytes > AGAIN_BYTES) {
 		again->more = true;
 		return false;
 	}
-	again->bytes += strlen(text);
+	again->bytes += bytes;
 	message = json_loads(text, 0, NULL);
 	if (message) {
 		(void)json_object_set_new(message, "n", json_integer((json_int_t)number));

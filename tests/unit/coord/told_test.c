@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * told_test.c - what an agent had told when it, or its host, crashed.
+ * told_test.c - what an agent tells again, also when it, or its host, has crashed.
  */
 #include <criterion/criterion.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -90,5 +92,37 @@ Test(told, numbers_go_on_behind_what_the_coordinator_has_heard)
 	crash();
 	expect_again(&t, 7, "[{\"bytes\":27,\"kind\":\"torn\",\"n\":8}]");
 	cr_expect_eq(tell(&t), 9);
+	told_end(&t);
+}
+
+/* How many messages come at once. */
+static size_t count_again(struct told *t, uint64_t after, bool expect_more)
+{
+	json_t *again = told_again(t, "run", after);
+	size_t nr = json_array_size(json_object_get(again, "messages"));
+
+	cr_expect_eq(json_is_true(json_object_get(again, "more")), expect_more, "after %d", (int)after);
+	json_decref(again);
+	return nr;
+}
+
+Test(told, a_great_message_comes_alone)
+{
+	static char great[3u << 20], small[1000];
+	const char *const texts[] = { small, small, great, small };
+	struct told t = { .dir = dir };
+
+	memset(great, 'g', sizeof great - 1);
+	memset(small, 's', sizeof small - 1);
+	cr_assert_eq(told_begin(&t, "run", NULL), 0);
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		json_t *body = json_pack("{s:s}", "text", texts[i]);
+
+		told_number(&t, "x", body);
+		json_decref(body);
+	}
+	cr_expect_eq(count_again(&t, 0, true), 2);
+	cr_expect_eq(count_again(&t, 2, true), 1);
+	cr_expect_eq(count_again(&t, 3, false), 1);
 	told_end(&t);
 }
