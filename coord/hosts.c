@@ -498,6 +498,12 @@ static void reap(pid_t pid)
 	(void)waitpid(pid, NULL, WNOHANG);
 }
 
+void host_release(struct host *host)
+{
+	json_decref(host->last);
+	json_decref(host->answer);
+}
+
 void hosts_close(struct run *run)
 {
 	for (int i = 0; i < FAULTS_MAX; i++)
@@ -509,8 +515,7 @@ void hosts_close(struct run *run)
 		bus_detach(run->bus, run->host[i].name);
 		if (run->host[i].pid > 0)
 			reap(run->host[i].pid);
-		json_decref(run->host[i].last);
-		json_decref(run->host[i].answer);
+		host_release(&run->host[i]);
 	}
 	run->hosts_nr = 0;
 	bus_free(run->bus);

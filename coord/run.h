@@ -149,6 +149,8 @@ int hosts_open(struct run *run, struct err *err);
 int hosts_sync(struct run *run, struct err *err);
 /** Ends the bus, and the broker. */
 void hosts_close(struct run *run);
+/** What it said last is let go; it must not be used again as it is. */
+void host_release(struct host *host);
 void hosts_retry(struct run *run, uint64_t now);
 struct host *hosts_find(struct run *run, const char *name);
 bool host_has(const struct host *host, const char *role);

@@ -21,7 +21,7 @@ static struct record *record;
 static void end(void)
 {
 	for (int i = 0; i < run->hosts_nr; i++)
-		json_decref(run->host[i].last);
+		host_release(&run->host[i]);
 	record_close(record);
 	schedule_free(run);
 	profile_release(&run->profile);
@@ -62,7 +62,7 @@ static void set_up(unsigned int how)
 	run->hosts_nr = 2;
 	hist_clear(run->second);
 	for (int i = 0; i < run->hosts_nr; i++) {
-		json_decref(run->host[i].last);
+		host_release(&run->host[i]);
 		run->host[i] = (struct host){ .connected = true, .heard_ns = T0_NS, .rebooting = how & 8, .offset_ns = T0_NS, .ping_sent_ns = { [1] = T0_NS } };
 		(void)snprintf(run->host[i].name, sizeof run->host[i].name, "%s", names[i]);
 		run->fault[i].state = states[how >> 4 & 3];
