@@ -9,13 +9,28 @@
 
 #include "err.h"
 
-/* Those of ASCII, and the second 32 as UTF-8 has them. */
+/* How many bytes of UTF-8 the character has that begins here; 0: it is none, or not whole. */
+static size_t character(const unsigned char *c)
+{
+	size_t bytes = *c < 0x80 ? 1 : *c < 0xc2 ? 0 : *c < 0xe0 ? 2 : *c < 0xf0 ? 3 : *c < 0xf5 ? 4 : 0;
+
+	for (size_t i = 1; i < bytes; i++)
+		if ((c[i] & 0xc0) != 0x80)
+			return 0;
+	if (bytes == 3)		/* in the shortest form, and no half of UTF-16 */
+		return (*c == 0xe0 && c[1] < 0xa0) || (*c == 0xed && c[1] >= 0xa0) ? 0 : bytes;
+	return (*c == 0xf0 && c[1] < 0x90) || (*c == 0xf4 && c[1] >= 0x90) ? 0 : bytes;
+}
+
 void err_make_harmless(char *text, bool lines)
 {
-	for (unsigned char *c = (unsigned char *)text; *c; c++) {
-		if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
+	size_t bytes;
+
+	for (unsigned char *c = (unsigned char *)text; *c; c += bytes > 0 ? bytes : 1) {
+		bytes = character(c);
+		if (bytes == 2 && *c == 0xc2 && c[1] < 0xa0)	/* a control character in UTF-8 */
 			c[0] = c[1] = '?';
-		else if ((*c < ' ' && !(lines && *c == '\n')) || *c == 127)
+		else if (bytes == 0 || (*c < ' ' && !(lines && *c == '\n')) || *c == 127)
 			*c = '?';
 	}
 }
@@ -49,6 +64,7 @@ int err_prefix(struct err *err, int rc, const char *format, ...)
 	used = n < 0 ? 0 : (size_t)n;
 	if (used < sizeof err->text)
 		(void)snprintf(err->text + used, sizeof err->text - used, ": %s", said);
+	err_make_harmless(err->text, true);
 	return rc;
 }
 

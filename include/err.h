@@ -48,7 +48,8 @@ int err_prefix(struct err *err, int rc, const char *format, ...) __attribute__((
 void err_list(char *list, size_t bytes, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /**
- * What somebody else has said is in many a sentence, and a terminal obeys: control characters become '?'.
+ * What somebody else has said is in many a sentence, and a terminal obeys: control characters become '?'. So do bytes that are no UTF-8, or that were cut in
+ * the middle of a character: JSON would refuse the whole text. err_set() and err_prefix() do it.
  * @param lines  ends of lines may stay
  */
 void err_make_harmless(char *text, bool lines);

@@ -143,14 +143,17 @@ static int look_peak(void *row, void *arg)
 	return 0;
 }
 
-/* The load that came back at once: greatest second after the act over the mean of the baseline, in pages and ops done, and in RPCs. */
+/*
+ * The load that came back at once: greatest second after the act over the mean of the baseline, in pages and ops done, and in RPCs. What grew over seconds
+ * of which a host told nothing is shared out over them.
+ */
 static int herd(struct record *record, struct metrics *metrics, const struct instants *at, json_t *verdict, struct err *err)
 {
-	static const char done[] = "SELECT second AS s, SUM(ok - before) AS n FROM (SELECT second, ok, LAG(ok, 1, 0) OVER (PARTITION BY host, job ORDER BY second) AS before"
-				   " FROM job_seconds) GROUP BY second";
-	static const char rpcs[] = "SELECT CAST(t_ns / 1000000000 AS INTEGER) AS s, SUM(MAX(value - before, 0)) AS n FROM (SELECT t_ns, value,"
-				   " LAG(value) OVER (PARTITION BY host, label ORDER BY t_ns) AS before FROM samples WHERE metric = 'mount.ops')"
-				   " WHERE before IS NOT NULL GROUP BY s";
+	static const char done[] = "SELECT second AS s, SUM(CAST(ok - before AS REAL) / (second - told)) AS n FROM (SELECT second, ok, LAG(ok, 1, 0) OVER w AS before,"
+				   " LAG(second, 1, second - 1) OVER w AS told FROM job_seconds WINDOW w AS (PARTITION BY host, job ORDER BY second)) GROUP BY second";
+	static const char rpcs[] = "SELECT CAST(t_ns / 1000000000 AS INTEGER) AS s, SUM(MAX(value - before, 0) / MAX(1, ROUND((t_ns - told) / 1e9))) AS n FROM"
+				   " (SELECT t_ns, value, LAG(value) OVER w AS before, LAG(t_ns) OVER w AS told FROM samples WHERE metric = 'mount.ops'"
+				   " WINDOW w AS (PARTITION BY host, label ORDER BY t_ns)) WHERE before IS NOT NULL GROUP BY s";
 	const char *const sql[] = { done, rpcs }, *const keys[] = { "done_peak_ratio", "rpc_peak_ratio" };
 	json_t *json = json_object();
 	int rc = 0;

@@ -4,6 +4,7 @@
  */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,42 @@ Test(err, what_somebody_else_said_steers_no_terminal)
 	cr_expect_str_eq(err.text, "a?[2J?\n???1m \xc2\xa7 \xc3\x9b");
 	err_make_harmless(text, false);
 	cr_expect_str_eq(text, "a?[2J?????1m \xc2\xa7 \xc3\x9b");
+}
+
+Test(err, what_was_cut_in_the_middle_of_a_character_is_a_text_of_json)
+{
+	static const struct { const char *said, *told; } cases[] = {
+		{ "\xc3\xa9 \xe2\x82\xac \xf0\x9f\x92\xa5", "\xc3\xa9 \xe2\x82\xac \xf0\x9f\x92\xa5" }, { "a\xc3", "a?" }, { "a\xe2\x82", "a??" }, { "\xa9\xff", "??" },
+		{ "\xc0\xaf", "??" }, { "\xe0\x80\xaf", "???" }, { "\xed\xa0\x80", "???" }, { "\xf0\x80\x80\xaf", "????" }, { "\xf4\x90\x80\x80", "????" } };
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct err err = ERR_INIT;
+		json_t *json;
+
+		(void)err_set(&err, -EIO, "%s", cases[i].said);
+		cr_expect_str_eq(err.text, cases[i].told);
+		json = json_string(err.text);
+		cr_expect_not_null(json, "%zu", i);
+		json_decref(json);
+	}
+}
+
+/* A byte more or less before it, and the cut lies in the middle of one. */
+Test(err, a_sentence_that_is_too_long_ends_with_a_whole_character)
+{
+	for (int before = 0; before < 4; before++) {
+		struct err err = ERR_INIT;
+		char path[3 * ERR_TEXT_BYTES + 1] = "";
+		json_t *json;
+
+		for (size_t i = 0; i < ERR_TEXT_BYTES; i++)
+			memcpy(path + 3 * i, "\xe2\x82\xac", 4);
+		(void)err_set(&err, -EIO, "%.*s%s", before, "abc", path);
+		(void)err_prefix(&err, -EIO, "%.*s", before, "h\xc3\xb6he");
+		json = json_string(err.text);
+		cr_expect_not_null(json, "%d", before);
+		json_decref(json);
+	}
 }
 
 Test(units, a_time_can_be_printed_exactly_and_read_back)

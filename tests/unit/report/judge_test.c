@@ -524,6 +524,33 @@ Test(judge, a_cure_is_told_of_the_act_that_brought_it)
 		    "(1, 'conn-kill', 'c', 'confirmed', 'confirmed', 30000000000, 30000000000, 'conn-kill', 'seen')", "heal");
 }
 
+static double herd(const char *what)
+{
+	json_t *v = fixture_judge(record);
+	double ratio = json_number_value(json_object_get(json_object_get(v, "herd"), what));
+
+	json_decref(v);
+	return ratio;
+}
+
+/* Two hosts that do ten ops and a hundred RPCs a second each; of 41 to 44 s, in which nothing else happened, d has told nothing. */
+Test(judge, what_was_done_in_seconds_of_which_nothing_was_told_is_no_herd)
+{
+	static const char *const gone[] = { "job_seconds WHERE host = 'd' AND second BETWEEN 41 AND 44", "samples WHERE host = 'd' AND t_ns BETWEEN 41000000000 AND 45000000000" };
+
+	fault("confirmed", "confirmed", "25000000000");
+	fixture_sql(record, "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 59), h(name) AS (VALUES('c'), ('d'))"
+			    " INSERT INTO job_seconds(second, host, job, ok) SELECT i, name, 'web', 10 * (i + 1) FROM n, h");
+	fixture_sql(record, "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 59), h(name) AS (VALUES('c'), ('d'))"
+			    " INSERT INTO samples(t_ns, host, metric, label, value) SELECT i * 1000000000 + 10000000, name, 'mount.ops', 'READ', 100 * i FROM n, h");
+	for (size_t i = 0; i < 2; i++)
+		fixture_sql(record, "DELETE FROM %s", gone[i]);
+	cr_expect_float_eq(herd("done_peak_ratio"), 1.0, 1e-9, "%f", herd("done_peak_ratio"));
+	cr_expect_float_eq(herd("rpc_peak_ratio"), 1.0, 1e-9, "%f", herd("rpc_peak_ratio"));
+	fixture_sql(record, "UPDATE job_seconds SET ok = ok + 60 WHERE second >= 50");
+	cr_expect_float_eq(herd("done_peak_ratio"), 7.0, 1e-9, "%f", herd("done_peak_ratio"));
+}
+
 Test(judge, every_key_of_the_contract_is_there)
 {
 	static const char *const keys[] = { "schema", "squall", "run", "profile", "seed", "start_utc_ns", "verdict", "expected", "void_reasons", "jobs", "sites",
