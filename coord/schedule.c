@@ -385,7 +385,7 @@ void schedule_event(struct run *run, struct host *host, int idx, const json_t *e
 	}
 	if (!is_of_holder(kind))
 		return;
-	if (!evidence)
+	if (strcmp(kind, "failed") == 0)	/* why; its evidence is how it was undone */
 		evidence = json_string_value(json_object_get(event, "error"));
 	(void)snprintf(text, sizeof text, "%s%s%s", verdict ? verdict : "", verdict ? ": " : "", evidence ? evidence : "");
 	run_note(run, host->name, kind, idx, at, text);
@@ -400,8 +400,10 @@ void schedule_event(struct run *run, struct host *host, int idx, const json_t *e
 	} else if (strcmp(kind, "healed") == 0 && f->state != FAULT_OVER)
 		finish(run, (unsigned int)idx, at, verdict ? verdict : "inconclusive", chaos_is_instant(name) ? name : f->state == FAULT_LOST ? "lease" : "heal", NULL);
 	else if (strcmp(kind, "failed") == 0) {
+		const char *undone = json_string_value(json_object_get(event, "undone"));	/* where nothing was begun, nothing is left */
+
 		(void)snprintf(f->verified, sizeof f->verified, "mismatch");
-		finish(run, (unsigned int)idx, at, "confirmed", "heal", evidence);
+		finish(run, (unsigned int)idx, at, undone ? undone : "confirmed", "heal", evidence);
 	}
 	schedule_store(run);
 }

@@ -99,7 +99,7 @@ static int check_fault(void *row, void *arg)
 		judge_because(g->doubts, "%s on %s could be neither confirmed nor denied: %s", fault, host, evidence);
 	else if (strcmp(verified, "confirmed") != 0)
 		judge_because(g->reasons, "%s on %s was not in force: %s", fault, host, evidence);
-	if (sqlite3_column_type(row, 4) != SQLITE_NULL && strcmp(healed, "confirmed") != 0)
+	if ((sqlite3_column_type(row, 4) != SQLITE_NULL || sqlite3_column_type(row, 6) != SQLITE_NULL) && strcmp(healed, "confirmed") != 0)	/* begun, or undone half-way */
 		judge_because(g->reasons, "%s on %s is not proved healed; look at the host with squall chaos status", fault, host);
 	return 0;
 }
@@ -129,7 +129,7 @@ int judge_gates(struct record *record, const struct profile *profile, const json
 		/* Whose worker was paused by plan, its lag is what was to be measured. */
 		{ "SELECT host, phase, CASE WHEN EXISTS (SELECT 1 FROM faults, phases WHERE fault = 'client-pause' AND faults.host = lag.host AND name = phase"
 		  " AND inject_ns < end_ns AND COALESCE(heal_ns, end_ns) > start_ns) THEN 0 ELSE p99_ns END, hiccup_p99_ns FROM lag ORDER BY host, rowid", check_lag },
-		{ "SELECT fault, host, verified, healed, inject_ns, evidence FROM faults ORDER BY idx", check_fault },
+		{ "SELECT fault, host, verified, healed, inject_ns, evidence, heal_ns FROM faults ORDER BY idx", check_fault },
 		{ "SELECT evidence FROM events WHERE kind = 'late' ORDER BY rowid", add_doubt },
 		{ "SELECT printf('a fault vanished on %s while it should have been in force: %s', host, evidence) FROM events WHERE kind = 'vanished'"
 		  " ORDER BY t_ns", add_reason },

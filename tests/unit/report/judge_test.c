@@ -249,6 +249,13 @@ Test(judge, a_fault_that_is_proved_not_healed_is_void)
 	expect("void", "not proved healed", EXIT_VOID);
 }
 
+Test(judge, an_injection_that_failed_and_is_not_proved_undone_is_void_for_that)
+{
+	fault("mismatch", "mismatch", "NULL");
+	fixture_sql(record, "UPDATE faults SET heal_ns = 26000000000");
+	expect("void", "not proved healed", EXIT_VOID);
+}
+
 Test(judge, a_fault_that_vanished_is_void)
 {
 	fault("confirmed", "confirmed", "25000000000");
