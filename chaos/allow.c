@@ -37,10 +37,11 @@ bool allow_name_is_plain(const char *name)
 static int check_owner(const char *path, struct err *err)
 {
 	struct stat st;
+	int rc = lstat(path, &st) < 0 ? -errno : 0;
 
-	if (lstat(path, &st) < 0 && errno != ENOENT && errno != ENOTDIR)
-		return err_set(err, -ENOPKG, "%s, which names what may be broken on this host, cannot be read: %s", path, strerror(errno));
-	if (lstat(path, &st) < 0)
+	if (rc < 0 && rc != -ENOENT && rc != -ENOTDIR)
+		return err_set(err, -ENOPKG, "%s, which names what may be broken on this host, cannot be read: %s", path, strerror(-rc));
+	if (rc < 0)
 		return err_set(err, -ENOPKG, "%s is missing: it names what may be broken on this host (resources, exports, interfaces, processes, scratch, max_time); without it nothing may",
 			       path);
 	if (!S_ISREG(st.st_mode) || st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)))

@@ -24,7 +24,6 @@
 
 #include "faults.h"
 #include "journal.h"
-#include "tool.h"
 
 #define LEASE_NS (10 * NS_PER_S)
 
@@ -334,17 +333,16 @@ static bool is_held(const json_t *holders, const json_t *entry)
 /* What, for how long, and whether somebody will take it back by himself; then its name in the journal and the audit log. */
 static void print_entry(const json_t *holders, const json_t *entry)
 {
-	const char *fault = json_string_value(json_object_get(entry, "fault")), *booted = json_string_value(json_object_get(entry, "boot_id"));
+	const char *fault = json_string_value(json_object_get(entry, "fault"));
 	uint64_t age_ns = clock_mono_ns() - (uint64_t)json_integer_value(json_object_get(entry, "since_ns"));
-	char args[256], boot_id[64] = "", age[24];
+	char args[256], age[24];
 
 	chaos_args_text(fault, json_object_get(entry, "args"), args, sizeof args);
-	(void)tool_boot_id(boot_id, sizeof boot_id);
 	printf("%s%s%s: ", fault, *args ? " " : "", args);
-	if (booted && strcmp(booted, boot_id) == 0)
-		printf("for %s, ", units_format_ns(age_ns, age, sizeof age));
-	else
+	if (journal_is_of_other_boot(entry))
 		printf("since before the boot, ");
+	else
+		printf("for %s, ", units_format_ns(age_ns, age, sizeof age));
 	if (is_held(holders, entry))
 		printf("held by process %" JSON_INTEGER_FORMAT, json_integer_value(json_object_get(entry, "holder")));
 	else
