@@ -11,6 +11,7 @@
 #include "err.h"
 #include "fuzz.h"
 #include "hist.h"
+#include "rows.h"
 
 #define T0_NS 1000000000ULL
 #define OTHER 1			/* the host and the fault that are not of this agent */
@@ -81,13 +82,8 @@ static int wrong_rows(void)
 				  " + (SELECT COUNT(*) FROM events WHERE fault_idx = 1)"
 				  " + (SELECT COUNT(*) FROM events WHERE fault_idx = 0 AND kind NOT IN ('injected', 'verify', 'vanished', 'healing', 'healed', 'failed'))"
 				  " + (SELECT COUNT(*) FROM job_seconds WHERE second > 1000000000) + (SELECT COUNT(*) FROM samples WHERE t_ns > 1000000000000000000)";
-	sqlite3_stmt *s = NULL;
-	int nr;
 
-	CHECK(sqlite3_prepare_v2(record_db(record), sql, -1, &s, NULL) == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW);
-	nr = sqlite3_column_int(s, 0);
-	sqlite3_finalize(s);
-	return nr;
+	return rows_count(record, sql);
 }
 
 /* What is printed of it. */

@@ -5,6 +5,7 @@
 #include "err.h"
 #include "fuzz.h"
 #include "record.h"
+#include "rows.h"
 
 static struct record *record;
 
@@ -13,13 +14,8 @@ static int rows(void)
 	static const char sql[] = "SELECT (SELECT COUNT(*) FROM intervals) + (SELECT COUNT(*) FROM errors) + (SELECT COUNT(*) FROM job_seconds) + (SELECT COUNT(*) FROM pages)"
 				  " + (SELECT COUNT(*) FROM pages_open) + (SELECT COUNT(*) FROM ops) + (SELECT COUNT(*) FROM totals) + (SELECT COUNT(*) FROM censored) + (SELECT COUNT(*) FROM hung)"
 				  " + (SELECT COUNT(*) FROM lag) + (SELECT COUNT(*) FROM meta) + (SELECT COUNT(*) FROM samples)";
-	sqlite3_stmt *s = NULL;
-	int nr;
 
-	CHECK(sqlite3_prepare_v2(record_db(record), sql, -1, &s, NULL) == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW);
-	nr = sqlite3_column_int(s, 0);
-	sqlite3_finalize(s);
-	return nr;
+	return rows_count(record, sql);
 }
 
 static void close_record(void)

@@ -8,7 +8,6 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +15,8 @@
 #include "err.h"
 #include "exec.h"
 #include "parallel.h"
+
+#include "../tracer.h"
 
 Test(exec, what_a_program_prints_and_its_status_come_back)
 {
@@ -71,26 +72,11 @@ Test(exec, a_child_that_is_killed_is_reaped)
 	cr_assert_eq(waitpid(pid, NULL, WNOHANG), -1);
 }
 
-/* As one in D state: SIGKILL is there, and the parent cannot have it. Here it is another process, which traces it, that has to let it go first. */
+/* SIGKILL is there, and the parent cannot have the child. */
 Test(exec, a_child_that_does_not_die_is_not_waited_for, .timeout = 20)
 {
-	pid_t pid = fork_idle(), tracer;
-	char byte = 'n';
-	int said[2];
+	pid_t pid = fork_idle(), tracer = tracer_start(pid);
 
-	cr_assert_eq(pipe(said), 0);
-	tracer = fork();
-	if (tracer == 0) {
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (ptrace(PTRACE_SEIZE, pid, NULL, NULL) == 0)
-			byte = 'y';
-		(void)!write(said[1], &byte, 1);
-		for (;;)
-			(void)pause();
-	}
-	cr_assert_eq(read(said[0], &byte, 1), 1);
-	if (byte != 'y')
-		cr_skip_test("nothing may be traced here");
 	cr_assert_not(exec_kill(pid, clock_mono_ns() + 100 * NS_PER_MS));
 	cr_assert(exec_kill(tracer, clock_mono_ns() + 10 * NS_PER_S));
 	cr_assert(exec_kill(pid, clock_mono_ns() + 10 * NS_PER_S));

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -24,6 +23,7 @@
 #include "../../../loadgen/files.h"
 #include "../../../loadgen/scratch.h"
 #include "../../../loadgen/supervisor.h"
+#include "../tracer.h"
 #include "device.h"
 #include "exec.h"
 #include "fixture.h"
@@ -505,31 +505,17 @@ Test(engines, an_arrival_that_falls_due_after_the_stop_is_nobodys_although_a_thr
 	fixture_release(&f);
 }
 
-/* A worker that does not die of SIGKILL, with a lock: here because a process that traces it has to let it go first. */
+/* A worker that does not die of SIGKILL, with a lock. */
 Test(engines, a_lock_that_nobody_lets_go_does_not_hold_up_the_end, .timeout = 60)
 {
 	struct fixture f;
 	pid_t tracer;
-	int said[2];
-	char byte = 'n';
 	uint64_t began_ns;
 
 	fixture_init(&f);
 	fixture_start(&f);
 	fixture_watch(&f, 50 * NS_PER_MS);
-	cr_assert_eq(pipe(said), 0);
-	tracer = fork();
-	if (tracer == 0) {
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (ptrace(PTRACE_SEIZE, f.load->worker_pid, NULL, NULL) == 0)
-			byte = 'y';
-		(void)!write(said[1], &byte, 1);
-		for (;;)
-			(void)pause();
-	}
-	cr_assert_eq(read(said[0], &byte, 1), 1);
-	if (byte != 'y')
-		cr_skip_test("nothing may be traced here");
+	tracer = tracer_start(f.load->worker_pid);
 	cr_assert(spin_lock_until(&f.load->shared.run[0].shard[0].lock, (uint32_t)f.load->worker_pid, clock_mono_ns() + NS_PER_S));
 	began_ns = clock_mono_ns();
 	f.final = load_final(f.load);
