@@ -29,6 +29,8 @@
 #define LINE_MAX_BYTES (4u << 20)
 #define CHUNK 16384
 #define ARGS_MAX 64
+#define BEAT_NS NS_PER_S
+#define LET_GO_NS (5 * NS_PER_S)
 
 /* ---- lines of JSON, both ends */
 
@@ -124,17 +126,37 @@ static pid_t start(char *const argv[], int *ret_out, int *ret_err)
 	return pid;
 }
 
+/* What the host sends while it waits for an answer. @return whether there may be more */
+static bool drain(int fd)
+{
+	char chunk[64];
+
+	return read(fd, chunk, sizeof chunk) > 0;
+}
+
+/* Until the host has taken the answer and closed: who closes with something unread takes back what he has sent. */
+static void let_go(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	uint64_t until = clock_mono_ns() + LET_GO_NS, now;
+
+	while ((now = clock_mono_ns()) < until && poll(&p, 1, (int)((until - now) / NS_PER_MS) + 1) > 0 && drain(fd))
+		;
+}
+
 /* Ends when the program has ended (what it left running may keep the pipes), or at the deadline. */
 static void relay(int fd, pid_t pid, int out, int err, uint64_t deadline_ns)
 {
 	int pidfd = exec_pidfd(pid), status = 0;
-	struct pollfd p[3] = { { .fd = out, .events = POLLIN }, { .fd = err, .events = POLLIN }, { .fd = pidfd, .events = POLLIN } };
+	struct pollfd p[4] = { { .fd = out, .events = POLLIN }, { .fd = err, .events = POLLIN }, { .fd = pidfd, .events = POLLIN }, { .fd = fd, .events = POLLIN } };
 	uint64_t now;
 	bool done = false;
 
 	while (!done && (now = clock_mono_ns()) < deadline_ns) {
-		if (poll(p, 3, (int)((deadline_ns - now) / NS_PER_MS) + 1) < 0 && errno != EINTR)
+		if (poll(p, 4, (int)((deadline_ns - now) / NS_PER_MS) + 1) < 0 && errno != EINTR)
 			break;
+		if (p[3].revents && !drain(fd))
+			p[3].fd = -1;
 		done = p[2].revents != 0 && !(p[0].revents & POLLIN) && !(p[1].revents & POLLIN);
 		for (int i = 0; i < 2; i++)
 			if (p[i].revents && pass_on(fd, p[i].fd, i == 0 ? "out" : "err") < 0)
@@ -212,6 +234,7 @@ static void serve(int fd)
 		serve_clock(fd, request);
 	else
 		(void)send_json(fd, json_pack("{s:s}", "error", "unknown op"));
+	let_go(fd);
 	_exit(0);
 }
 
@@ -284,7 +307,14 @@ static int take_answers(int fd, uint64_t timeout_ns, int out_fd, int err_fd, str
 	int rc = r.text ? 1 : -ENOMEM, status = -1;
 
 	while (rc == 1 && status < 0) {
-		rc = read_line(&r, deadline, &line);
+		uint64_t beat = clock_mono_ns() + BEAT_NS;
+
+		rc = read_line(&r, beat < deadline ? beat : deadline, &line);
+		if (rc == 0 && errno == ETIMEDOUT && beat < deadline) {
+			(void)send(fd, "\n", 1, MSG_NOSIGNAL | MSG_DONTWAIT);	/* of a guest that was reset, read_line() says so then */
+			rc = 1;
+			continue;
+		}
 		if (rc != 1)
 			break;
 		(void)print(out_fd, json_object_get(line, "out"));
@@ -295,9 +325,10 @@ static int take_answers(int fd, uint64_t timeout_ns, int out_fd, int err_fd, str
 			status = (int)json_integer_value(json_object_get(line, "exit"));
 		json_decref(line);
 	}
-	if (rc == 0)
-		rc = errno == ETIMEDOUT ? err_set(err, -ETIMEDOUT, "lab: no answer from the guest in time") :
-					  err_set(err, -EIO, "lab: the guest ended the connection");
+	if (rc == 0 && errno == ETIMEDOUT)
+		rc = err_set(err, -ETIMEDOUT, "lab: no answer from the guest in time");
+	else if (rc == 0 || rc == -ECONNRESET)
+		rc = err_set(err, -EIO, "lab: the guest ended the connection before it had answered: it was reset, or has no memory left");
 	free(r.text);
 	return rc < 0 ? rc : status;
 }

@@ -4,7 +4,8 @@
  *
  * One connection, one request: a line of JSON {"op": "exec", "argv": [...], "timeout_ns": N} or {"op": "clock", "utc_ns": N} or {"op": "put", "path": "",
  * "data": base64}; the answer is lines {"out": base64}, {"err": base64} and at the end {"exit": N} or {"error": ""}. The guest's side forks for each
- * connection, so that a program that hangs holds up nobody else.
+ * connection, so that a program that hangs holds up nobody else. While it waits the host sends an empty line each second: the kernel of a guest that was
+ * reset in between knows nothing of the connection, and ends it.
  */
 #ifndef SQUALL_LAB_CONTROL_H
 #define SQUALL_LAB_CONTROL_H

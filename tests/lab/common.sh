@@ -45,13 +45,13 @@ until_said() { # PATTERN FILE PID: whether FILE has it, now or before the proces
 	true # what the loop has returned is that of its last wait
 }
 until_true() { # SECONDS COMMAND...: whether it is true within them
-	local tries=$(($1 * 2))
+	local end=$((SECONDS + $1))
 	shift
-	for _ in $(seq "$tries"); do
-		"$@" && return 0
+	until "$@"; do
+		[ $SECONDS -lt $end ] || return 1
 		read -rt 0.5 <> <(:)
 	done
-	return 1
+	true # as above
 }
 peers_at_rest() { on_store grep -q 'cs:Connected .*ds:UpToDate/UpToDate' /proc/drbd; }
 is_empty() { # NODE: no holder and nothing in the journal
