@@ -332,7 +332,8 @@ static void take_lease(struct agent *a, const struct bus_message *m)
 		if (a->holds[i].idx >= 0)
 			(void)chaos_hold_renew(&a->holds[i].hold, AGENT_LEASE_NS);
 	told_kept(&a->told, (uint64_t)json_integer_value(json_object_get(m->body, "kept")));
-	say(a, "pong", json_pack("{s:I, s:I}", "seq", json_integer_value(json_object_get(m->body, "seq")), "mono_ns", (json_int_t)clock_mono_ns()));
+	say(a, "pong", json_pack("{s:I, s:I, s:I}", "seq", json_integer_value(json_object_get(m->body, "seq")), "mono_ns", (json_int_t)clock_mono_ns(), "utc_offset_ns",
+				 (json_int_t)clock_utc_offset_ns()));
 }
 
 static void on_message(struct agent *a, const struct bus_message *m)

@@ -14,6 +14,7 @@
 
 #define START_NS (10 * NS_PER_S)	/* after T0: what is measured of a clock is of the start still, before it drifts */
 #define CLOCK_DRIFT 1000		/* one part of so many: some ten times what an NTP-disciplined quartz does */
+#define UTC_STEP_NS (5 * CLOCK_OFFSET_ERROR_NS)	/* what two looks at one clock of a busy host may differ by is less */
 
 static void on_hello(struct run *run, struct host *host, const json_t *body)
 {
@@ -35,6 +36,7 @@ static void on_hello(struct run *run, struct host *host, const json_t *body)
 	if (!rebooted)
 		return;
 	host->synced = false;		/* another boot, another clock */
+	host->utc_offset_ns = 0;
 	host->ping_best_ns = 0;
 	if (!run->record)
 		return;			/* it can have kept nothing of this run yet */
@@ -60,6 +62,29 @@ static void check_clock(struct run *run, struct host *host, int64_t offset_ns, u
 		return;		/* hosts_sync() makes it the error */
 	run_note(run, host->name, "clock", -1, run_now(run), host->clock_wrong);
 	progress_say(run, "%s", host->clock_wrong);
+}
+
+/*
+ * Whether a host's clock of the day was set: that changes no latency, for none is taken by such a clock, but every log of that host. The kernel slews it
+ * together with the monotonic one, so the two part by a step alone.
+ */
+static void check_utc(struct run *run, struct host *host, int64_t offset_ns)
+{
+	int64_t before_ns = host->utc_offset_ns, by_ns;
+	char evidence[96], by[24];
+
+	if (!host_may_read(offset_ns))
+		return;
+	by_ns = offset_ns - before_ns;
+	if (before_ns != 0 && (uint64_t)llabs(by_ns) <= UTC_STEP_NS)
+		return;
+	host->utc_offset_ns = offset_ns;
+	if (before_ns == 0 || !run->record || run->calibrating || run->t0_ns == 0 || host->utc_steps_nr++ >= UTC_STEPS_MAX)
+		return;
+	(void)snprintf(evidence, sizeof evidence, "%lld ns: its clock of the day was set %s by %s", (long long)by_ns, by_ns < 0 ? "back" : "forward",
+		       units_format_ns((uint64_t)llabs(by_ns), by, sizeof by));
+	run_note(run, host->name, "utc", -1, run_now(run), evidence);
+	progress_say(run, "%s: %s", host->name, strchr(evidence, ':') + 2);
 }
 
 /* By the quickest round trip of the first seconds. */
@@ -89,6 +114,7 @@ static void on_pong(struct run *run, struct host *host, const json_t *body, uint
 	host->synced = true;
 	if (host->kept_of_before)	/* nor of the boot before */
 		return;
+	check_utc(run, host, json_integer_value(json_object_get(body, "utc_offset_ns")));
 	if (host->ping_best_ns != 0)
 		check_clock(run, host, offset, trip / 2, at_ns);
 	look_at_start(run, host, offset, trip, at_ns);

@@ -28,6 +28,7 @@ struct hist;
 
 #define HOSTS_MAX 1024
 #define PINGS 64
+#define UTC_STEPS_MAX 16
 
 #define RUN_SETS_MAX 64
 
@@ -60,6 +61,8 @@ struct host {
 	uint64_t start_trip_ns;		/* the quickest round trip just after T0, by which the next is known; 0: none yet */
 	int64_t start_skew_ns;		/* how much later than at T0 its load began */
 	char clock_wrong[160];		/* a sentence when two measurements cannot be of one clock; "" */
+	int64_t utc_offset_ns;		/* how far its clock of the day is ahead of its monotonic one; 0: not known */
+	unsigned int utc_steps_nr;	/* how often that changed, of which UTC_STEPS_MAX are told */
 	bool synced;
 	uint64_t ping_sent_ns[PINGS];
 	uint32_t ping_seq;

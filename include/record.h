@@ -13,7 +13,7 @@
  *	                               logged_ops.HOST: {"kept", "dropped"} (JSON) of load_final(), when a job logs its ops
  *	hosts(host, roles, offset_ns, offset_error_ns, start_skew_ns, lost_at_ns)                  lost_at_ns NULL = never lost
  *	phases(idx, name, start_ns, end_ns)
- *	events(t_ns, host, kind, fault_idx, evidence)      kind: condition, inject, injected, verify, vanished, heal, healing, healed, failed, lost, back, gap, clock, note, away, resumed, late; fault_idx NULL = none; verdicts stand in evidence as "confirmed: ..."
+ *	events(t_ns, host, kind, fault_idx, evidence)      kind: condition, inject, injected, verify, vanished, heal, healing, healed, failed, lost, back, gap, clock, note, away, resumed, late, utc (by how much a clock of the day was set); fault_idx NULL = none; verdicts stand in evidence as "confirmed: ..."
  *	faults(idx, fault, host, verified, healed, inject_ns, heal_ns, healed_by, evidence)      healed_by: "heal" or the fault that took it away
  *	intervals(second, host, job, op, phase, ok, unknown, response, service)   op '' = the job
  *	errors(second, host, job, op, phase, errno, nr)

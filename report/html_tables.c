@@ -350,8 +350,9 @@ static void put_duration(FILE *out, const json_t *ns)
 
 void html_hosts(const struct page *page)
 {
-	const json_t *host, *role, *client;
+	const json_t *host, *role, *client, *step;
 	size_t i, k;
+	char by[24];
 
 	(void)fputs("<section>\n<h2>Hosts</h2>\n<div class=\"scroll\"><table><thead><tr><th scope=\"col\">host</th><th scope=\"col\">roles</th><th scope=\"col\">clock known to</th><th scope=\"col\">lag p99</th>"
 		    "<th scope=\"col\">lost at</th><th scope=\"col\">first new page after the cure</th><th scope=\"col\">mount</th><th scope=\"col\">reconnects</th></tr></thead>\n<tbody>\n",
@@ -370,5 +371,12 @@ void html_hosts(const struct page *page)
 		put_cell(page, get(client, "reconnects"), 1, "");
 		(void)fputs("</tr>\n", page->out);
 	}
-	(void)fputs("</tbody></table></div>\n</section>\n", page->out);
+	(void)fputs("</tbody></table></div>\n", page->out);
+	json_array_foreach(get(page->verdict, "clock_steps"), i, step) {
+		put(page->out, "<p>", html_string(step, "host"), "");
+		(void)fprintf(page->out, ": its clock of the day was set %s by %s at %.1f s: no latency is measured by it, but its logs are</p>\n",
+			      html_number(step, "by_ns") < 0 ? "back" : "forward", html_duration((double)llabs(html_number(step, "by_ns")), by, sizeof by),
+			      (double)html_number(step, "at_ns") / 1e9);
+	}
+	(void)fputs("</section>\n", page->out);
 }

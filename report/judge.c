@@ -45,6 +45,12 @@ static int add_away(void *row, void *arg)
 	return 0;
 }
 
+static int add_clock_step(void *row, void *arg)
+{
+	json_array_append_new(arg, json_pack("{s:s, s:o, s:o}", "host", record_text(row, 0), "at_ns", integer_or_null(row, 1), "by_ns", integer_or_null(row, 2)));
+	return 0;
+}
+
 static json_t *split_roles(const char *text)
 {
 	char copy[128], *rest = copy, *role;
@@ -126,6 +132,7 @@ static int add_tables(struct record *record, json_t *verdict, struct err *err)
 		{ "hung", "SELECT host, pid, tid, op, path, age_ns, wchan, stack FROM hung ORDER BY age_ns DESC", add_hung },
 		{ "away",
 		  "SELECT t_ns, (SELECT MIN(t_ns) FROM events AS r WHERE kind = 'resumed' AND r.rowid > events.rowid) FROM events WHERE kind = 'away' ORDER BY rowid", add_away },
+		{ "clock_steps", "SELECT host, t_ns, CAST(evidence AS INTEGER) FROM events WHERE kind = 'utc' ORDER BY t_ns", add_clock_step },
 		{ "hosts",
 		  "SELECT host, roles, offset_ns, offset_error_ns, start_skew_ns, lost_at_ns, (SELECT MAX(p99_ns) FROM lag WHERE lag.host = hosts.host),"
 		  " (SELECT value FROM samples AS s WHERE metric = 'memory.total' AND s.host = hosts.host LIMIT 1),"

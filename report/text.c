@@ -360,6 +360,18 @@ static void print_host(const json_t *host, FILE *out)
 	(void)fputc('\n', out);
 }
 
+static void print_clock_steps(const json_t *v, FILE *out)
+{
+	const json_t *step;
+	char by[24];
+	size_t i;
+
+	json_array_foreach(json_object_get(v, "clock_steps"), i, step)
+		(void)fprintf(out, "  %-12s its clock of the day was set %s by %s at %.1f s: no latency is measured by it, but its logs are\n", text_of(step, "host"),
+			      number_of(step, "by_ns") < 0 ? "back" : "forward", units_format_ns((uint64_t)llabs(number_of(step, "by_ns")), by, sizeof by),
+			      (double)number_of(step, "at_ns") / 1e9);
+}
+
 /* The one of which a figure is the greatest. */
 static const json_t *worst_host(const json_t *hosts, const char *key)
 {
@@ -405,6 +417,7 @@ static void print(const json_t *verdict, FILE *out)
 	print_wire(verdict, out);
 	print_hung(verdict, out);
 	print_hosts(verdict, out);
+	print_clock_steps(verdict, out);
 }
 
 int report_text(struct record *record, const json_t *verdict, FILE *out)

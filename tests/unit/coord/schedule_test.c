@@ -3,47 +3,21 @@
  * schedule_test.c - what becomes of a fault by what its holder tells.
  */
 #include <criterion/criterion.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
-#include "err.h"
-#include "file.h"
-#include "profile.h"
-#include "record.h"
-
-#include "../../../coord/run.h"
-
-static const char text[] = "name: p\nseed: 1\ndataset: {sites: 1, files_per_site: 1, size: 4KiB, depth: 1}\njobs: {j: {mix: {read: 1}, arrival: {constant: 1/s}}}\n"
-			   "phases: [{name: baseline, for: 2s}, {name: after, for: 1s}]\nfaults: [{fault: none, at: baseline, for: 1s}]\nexpect: absent\n";
+#include "fixture.h"
 
 static struct run *run;
-static char dir[] = "/tmp/squall-schedule-XXXXXX";
 
 static void begin(void)
 {
-	static const struct run_options options = { .quiet = true, .on = "local:d" };
-	struct err err = ERR_INIT;
-
-	run = calloc(1, sizeof *run);
-	cr_assert(run && mkdtemp(dir));
-	run->options = &options;
-	cr_assert_eq(profile_parse(text, "p.yaml", NULL, &run->profile, &err), 0, "%s", err.text);
-	cr_assert_eq(record_create(dir, &run->record, &err), 0, "%s", err.text);
-	cr_assert_eq(schedule_check(run, &err), 0, "%s", err.text);
-	(void)snprintf(run->host[0].name, sizeof run->host[0].name, "local");
-	run->hosts_nr = 1;
+	run = fixture_begin();
 	run->fault[0].host = 0;
 	run->fault[0].state = FAULT_ASKED;
 }
 
 static void end(void)
 {
-	record_close(run->record);
-	(void)file_remove_tree(dir, NULL);
-	schedule_free(run);
-	profile_release(&run->profile);
-	free(run);
+	fixture_end(run);
 }
 
 TestSuite(schedule, .init = begin, .fini = end, .timeout = 60);

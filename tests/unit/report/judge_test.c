@@ -132,6 +132,25 @@ Test(judge, a_coordinator_that_was_away_is_told_of_and_is_no_reason)
 	json_decref(v);
 }
 
+Test(judge, a_clock_of_the_day_that_was_set_is_told_of_and_is_no_reason)
+{
+	json_t *v, *step;
+	char text[4096] = "";
+	FILE *out = fmemopen(text, sizeof text, "w");
+
+	fixture_sql(record, "INSERT INTO events VALUES(4000000000, 'c', 'utc', NULL, '-3600000000000 ns: its clock of the day was set back by 3600 s')");
+	expect("absent", NULL, EXIT_AS_EXPECTED);
+	v = fixture_judge(record);
+	step = json_array_get(json_object_get(v, "clock_steps"), 0);
+	cr_assert_str_eq(json_string_value(json_object_get(step, "host")), "c");
+	cr_assert_eq(json_integer_value(json_object_get(step, "at_ns")), 4000000000);
+	cr_assert_eq(json_integer_value(json_object_get(step, "by_ns")), -3600000000000);
+	cr_assert_eq(report_text(record, v, out), 0);
+	(void)fclose(out);
+	cr_assert(strstr(text, "its clock of the day was set back by 3600 s at 4.0 s"), "%s", text);
+	json_decref(v);
+}
+
 Test(judge, a_fault_that_came_late_for_want_of_a_coordinator_is_a_doubt)
 {
 	fixture_sql(record, "INSERT INTO events VALUES(7200000000, '', 'late', 0, 'it was to be injected while squall run was away: it came late')");
