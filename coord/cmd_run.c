@@ -8,7 +8,6 @@
 
 #include "command.h"
 #include "err.h"
-#include "record.h"
 #include "report.h"
 #include "run.h"
 
@@ -32,22 +31,17 @@ static const char help[] =
 	"\n"
 	"Exit status: 0 as expected, 1 not as expected, 2 usage or profile error, 3 broken, 4 inconclusive or void, 77 needs missing.\n";
 
-/* The text is made from the record again, sealed as it is, as `squall report` makes it. */
 int run_print(const struct run_options *options, const char *dir, const json_t *verdict, struct err *err)
 {
-	struct record *record = NULL;
 	int rc = 0;
 
 	if (options->json) {
 		rc = json_dumpf(verdict, stdout, JSON_INDENT(1)) < 0 || putchar('\n') == EOF ? err_set(err, -EIO, "stdout could not be written") : 0;
 	} else {
-		rc = record_open(dir, false, &record, err);
-		if (rc == 0)
-			rc = report_text(record, verdict, stdout);
+		rc = report_text(verdict, stdout);
 		if (rc == 0)
 			printf("\n%s/report.html\n", dir);
 		(void)fflush(stdout);	/* before the progress of the next run */
-		record_close(record);
 	}
 	return rc;
 }

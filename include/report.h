@@ -28,7 +28,7 @@ int report_write(const char *dir, const json_t *verdict, struct err *err);
 int report_exit_status(const json_t *verdict);
 
 /** The verdict for people: sites affected first, then jobs per phase, faults, signature, hung ops, hosts, void reasons. */
-int report_text(struct record *record, const json_t *verdict, FILE *out);
+int report_text(const json_t *verdict, FILE *out);
 
 /* Formats of a run. All are called alike; some need no verdict. */
 

@@ -112,27 +112,45 @@ static int run_down(const struct options *o, struct err *err)
 	return lab_down(err);
 }
 
-static int parse(int argc, char **argv, struct options *o, struct err *err)
+enum { OPT_HELP = 1, OPT_JSON, OPT_PROFILE, OPT_TIMEOUT };
+
+#define HELP { "help", no_argument, NULL, OPT_HELP }
+#define JSON { "json", no_argument, NULL, OPT_JSON }
+#define END { NULL, 0, NULL, 0 }
+
+static const struct verb {
+	const char *name;
+	int (*run)(const struct options *o, struct err *err);
+	int words_min, words_max;	/* after the options */
+	struct option options[4];
+} verbs[] = {
+	{ "up", run_up, 0, 0, { { "profile", required_argument, NULL, OPT_PROFILE }, JSON, HELP, END } },
+	{ "status", run_status, 0, 0, { JSON, HELP, END } },
+	{ "exec", run_exec, 2, INT_MAX, { { "timeout", required_argument, NULL, OPT_TIMEOUT }, HELP, END } },
+	{ "reset", run_reset, 1, 1, { HELP, END } },
+	{ "down", run_down, 0, 0, { HELP, END } },
+};
+
+#define VERBS_NR (sizeof verbs / sizeof verbs[0])
+
+/* @return 1 when it is help that is wanted */
+static int parse(const struct verb *verb, int argc, char **argv, struct options *o, struct err *err)
 {
-	static const struct option long_options[] = { { "profile", required_argument, NULL, 'p' }, { "timeout", required_argument, NULL, 't' },
-						      { "json", no_argument, NULL, 'j' },	   { "help", no_argument, NULL, 'h' },
-						      { 0 } };
 	char command[24];
 	int option, rc;
 
 	*o = (struct options){ .timeout_ns = 60 * NS_PER_S };
-	(void)snprintf(command, sizeof command, "lab %.16s", argv[0]);
-	rc = command_check_options(command, argc, argv, long_options, true, err);
+	(void)snprintf(command, sizeof command, "lab %s", verb->name);
+	rc = command_check_options(command, argc, argv, verb->options, true, err);
 	if (rc < 0)
 		return rc;
-	while ((option = getopt_long(argc, argv, "+", long_options, NULL)) != -1) {
-		if (option == 'p')
-			o->profile = optarg;
-		else if (option == 'j')
-			o->json = true;
-		else if (option == 'h')
+	while ((option = getopt_long(argc, argv, "+", verb->options, NULL)) != -1) {
+		if (option == OPT_HELP)
 			return 1;
-		else if (units_parse_duration(optarg, &o->timeout_ns) < 0)
+		o->json |= option == OPT_JSON;
+		if (option == OPT_PROFILE)
+			o->profile = optarg;
+		if (option == OPT_TIMEOUT && units_parse_duration(optarg, &o->timeout_ns) < 0)
 			return err_set(err, -EINVAL, "lab: --timeout %s is no duration such as 60s", optarg);
 	}
 	o->rest = argv + optind;
@@ -144,56 +162,53 @@ static int parse(int argc, char **argv, struct options *o, struct err *err)
 	return 0;
 }
 
-static const struct {
-	const char *name;
-	int (*run)(const struct options *o, struct err *err);
-	int words_min, words_max;	/* after the options */
-} subcommands[] = {
-	{ "up", run_up, 0, 0 },	      { "status", run_status, 0, 0 }, { "exec", run_exec, 2, INT_MAX },
-	{ "reset", run_reset, 1, 1 }, { "down", run_down, 0, 0 },
-};
-
-#define SUBCOMMANDS_NR (sizeof subcommands / sizeof subcommands[0])
-
-static int run_subcommand(size_t which, const struct options *o, struct err *err)
+static int run_verb(const struct verb *verb, const struct options *o, struct err *err)
 {
 	int words = 0;
 
 	while (o->rest[words])
 		words++;
-	if (words < subcommands[which].words_min || words > subcommands[which].words_max)
-		return err_set(err, -EINVAL, "lab %s: %s", subcommands[which].name,
-			       subcommands[which].words_max == 0 ? "it takes no arguments" :
-			       subcommands[which].words_max == 1 ? "one node is wanted" :
+	if (words < verb->words_min || words > verb->words_max)
+		return err_set(err, -EINVAL, "lab %s: %s", verb->name,
+			       verb->words_max == 0 ? "it takes no arguments" :
+			       verb->words_max == 1 ? "one node is wanted" :
 			       "a node and a command are wanted: squall lab exec NODE -- COMMAND");
-	return subcommands[which].run(o, err);
+	return verb->run(o, err);
+}
+
+static int find_verb(const char *word, const struct verb **ret_verb, struct err *err)
+{
+	const char *names[VERBS_NR + 1] = { NULL };
+
+	for (size_t i = 0; i < VERBS_NR; i++) {
+		names[i] = verbs[i].name;
+		if (strcmp(word, names[i]) == 0) {
+			*ret_verb = &verbs[i];
+			return 0;
+		}
+	}
+	return command_unknown(err, "lab: the verb", word, names);
 }
 
 int cmd_lab(int argc, char **argv)
 {
-	const char *names[SUBCOMMANDS_NR + 1] = { NULL };
+	const struct verb *verb = NULL;
 	struct err err = ERR_INIT;
 	struct options o;
-	size_t which = SUBCOMMANDS_NR;
-	int rc = argc > 1 && strcmp(argv[1], "--help") == 0 ? 1 : 0;
+	int rc = 1;
 
-	for (size_t i = 0; i < SUBCOMMANDS_NR; i++) {
-		names[i] = subcommands[i].name;
-		if (argc > 1 && strcmp(argv[1], names[i]) == 0)
-			which = i;
-	}
-	if (rc == 0 && argc < 2)
+	if (argc < 2)
 		rc = err_set(&err, -EINVAL, "lab: one of up, status, exec, reset, down is wanted; see squall lab --help");
-	else if (rc == 0 && which == SUBCOMMANDS_NR)
-		rc = command_unknown(&err, "lab: the verb", argv[1], names);
+	else if (strcmp(argv[1], "--help") != 0)
+		rc = find_verb(argv[1], &verb, &err);
 	if (rc == 0)
-		rc = parse(argc - 1, argv + 1, &o, &err);
+		rc = parse(verb, argc - 1, argv + 1, &o, &err);
 	if (rc == 1) {
 		fputs(help, stdout);
 		return EXIT_AS_EXPECTED;
 	}
 	if (rc == 0)
-		rc = run_subcommand(which, &o, &err);
+		rc = run_verb(verb, &o, &err);
 	if (rc >= 0)
 		return rc;
 	fprintf(stderr, "squall: %s\n", err.text[0] != '\0' ? err.text : strerror(-rc));

@@ -81,9 +81,10 @@ static void scan_folder(struct scan *s, int fd, unsigned int depth)
 		s->shape->unreadable_nr++;
 		return;
 	}
-	while ((entry = readdir(list)))
+	while (errno = 0, (entry = readdir(list)))
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
 			take_entry(s, dirfd(list), entry->d_name, depth);
+	s->shape->unreadable_nr += errno != 0;	/* the rest of it is not known */
 	closedir(list);
 }
 

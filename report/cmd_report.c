@@ -50,8 +50,9 @@ static int list_metrics(bool json)
 
 static int print_text(struct record *record, const json_t *verdict, FILE *out, struct err *err)
 {
+	(void)record;
 	(void)err;
-	return report_text(record, verdict, out);
+	return report_text(verdict, out);
 }
 
 static int print_json(struct record *record, const json_t *verdict, FILE *out, struct err *err)

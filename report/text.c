@@ -420,13 +420,12 @@ static void print(const json_t *verdict, FILE *out)
 	print_clock_steps(verdict, out);
 }
 
-int report_text(struct record *record, const json_t *verdict, FILE *out)
+int report_text(const json_t *verdict, FILE *out)
 {
 	char *text = NULL;
 	size_t bytes = 0;
 	FILE *memory = open_memstream(&text, &bytes);
 
-	(void)record;
 	if (memory)
 		print(verdict, memory);
 	if (!memory || fclose(memory) != 0) {

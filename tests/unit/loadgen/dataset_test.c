@@ -3,6 +3,8 @@
  * dataset_test.c - a tree is made to the same bytes whatever happened on the way, and nothing that is not squall's is written or removed.
  */
 #include <criterion/criterion.h>
+#include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -17,6 +19,22 @@
 #include "../../../loadgen/engine.h"
 #include "../../../loadgen/engines.h"
 #include "fixture.h"
+
+static unsigned int breaks_after;	/* so many entries of a folder; 0: at its end, as always */
+
+/* In place of the library's. */
+struct dirent *readdir(DIR *list)
+{
+	static struct dirent *(*real)(DIR *list);
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "readdir");
+	if (breaks_after > 0 && --breaks_after == 0) {
+		errno = EIO;
+		return NULL;
+	}
+	return real(list);
+}
 
 static const char *below(const struct fixture *f, const char *path)
 {
@@ -209,6 +227,22 @@ static int try_item(void *arg, uint64_t idx, char *buffer, struct err *err)
 	memset(buffer, 1, CREW_BUFFER_BYTES);
 	atomic_fetch_add(&t->times[idx], 1);
 	return 0;
+}
+
+Test(dataset, a_folder_that_cannot_be_listed_to_its_end_is_told_by_a_scan)
+{
+	struct dataset_shape shape;
+	struct fixture f;
+
+	fixture_init(&f);
+	f.profile.dataset = (struct dataset_spec){ .sites = 1, .files_per_site = 8, .depth = 1, .size_bytes = 512 };
+	fixture_build(&f);
+	cr_assert_eq(dataset_scan(f.dir, &shape, &f.err), 0, "%s", f.err.text);
+	cr_expect_eq(shape.unreadable_nr, 0);
+	breaks_after = 12;
+	cr_assert_eq(dataset_scan(f.dir, &shape, &f.err), 0, "%s", f.err.text);
+	cr_expect_eq(shape.unreadable_nr, 1);
+	fixture_release(&f);
 }
 
 Test(crew, every_item_is_done_once)

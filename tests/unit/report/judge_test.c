@@ -64,7 +64,7 @@ Test(judge, a_run_that_read_damage_is_never_absent_as_expected)
 	cr_assert_eq(json_integer_value(json_object_get(json_object_get(v, "damage"), "ops")), 4);
 	first = json_array_get(json_object_get(json_object_get(v, "damage"), "first"), 0);
 	cr_assert_str_eq(json_string_value(json_object_get(first, "host")), "c");
-	cr_assert_eq(report_text(record, v, out), 0);
+	cr_assert_eq(report_text(v, out), 0);
 	(void)fclose(out);
 	cr_assert_not_null(strstr(text, "DAMAGE: 4 ops read something else than what was written there\n  s0001/f00002 on c, job web, at byte 512: zeroes\n"), "%s",
 			   text);
@@ -79,7 +79,7 @@ Test(judge, what_a_host_has_said_steers_no_terminal)
 
 	fixture_sql(record, "INSERT INTO events(t_ns, host, kind, evidence) VALUES(1, 'c', 'gap', 'it says ' || char(27) || '[2J')");
 	v = fixture_judge(record);
-	cr_assert_eq(report_text(record, v, out), 0);
+	cr_assert_eq(report_text(v, out), 0);
 	(void)fclose(out);
 	cr_assert_not_null(strstr(text, "void because host c: it says ?[2J\n"), "%s", text);
 	json_decref(v);
@@ -91,7 +91,7 @@ Test(judge, a_sound_run_has_no_line_of_damage)
 	char text[4096] = "";
 	FILE *out = fmemopen(text, sizeof text, "w");
 
-	cr_assert_eq(report_text(record, v, out), 0);
+	cr_assert_eq(report_text(v, out), 0);
 	(void)fclose(out);
 	cr_assert_null(strstr(text, "DAMAGE"));
 	json_decref(v);
@@ -105,7 +105,7 @@ Test(judge, ops_that_are_logged_one_by_one_are_counted_over_hosts_with_those_tha
 
 	fixture_sql(record, "INSERT INTO meta VALUES('logged_ops.c', '{\"kept\": 3, \"dropped\": 1}'), ('logged_ops.d', '{\"kept\": 4, \"dropped\": 0}')");
 	v = fixture_judge(record);
-	cr_assert_eq(report_text(record, v, out), 0);
+	cr_assert_eq(report_text(v, out), 0);
 	(void)fclose(out);
 	cr_assert_not_null(strstr(text, "  7 ops stand in run.db one by one (table ops); 1 more had no room\n"), "%s", text);
 	json_decref(v);
@@ -126,7 +126,7 @@ Test(judge, a_coordinator_that_was_away_is_told_of_and_is_no_reason)
 	cr_assert_eq(json_integer_value(json_object_get(json_array_get(away, 0), "from_ns")), 4000000000);
 	cr_assert_eq(json_integer_value(json_object_get(json_array_get(away, 0), "to_ns")), 7200000000);
 	cr_assert_eq(json_integer_value(json_object_get(json_array_get(away, 1), "to_ns")), 9000000000);
-	cr_assert_eq(report_text(record, v, out), 0);
+	cr_assert_eq(report_text(v, out), 0);
 	(void)fclose(out);
 	cr_assert(strstr(text, "squall run was away from 4.0 to 7.2 s"));
 	json_decref(v);
@@ -145,7 +145,7 @@ Test(judge, a_clock_of_the_day_that_was_set_is_told_of_and_is_no_reason)
 	cr_assert_str_eq(json_string_value(json_object_get(step, "host")), "c");
 	cr_assert_eq(json_integer_value(json_object_get(step, "at_ns")), 4000000000);
 	cr_assert_eq(json_integer_value(json_object_get(step, "by_ns")), -3600000000000);
-	cr_assert_eq(report_text(record, v, out), 0);
+	cr_assert_eq(report_text(v, out), 0);
 	(void)fclose(out);
 	cr_assert(strstr(text, "its clock of the day was set back by 3600 s at 4.0 s"), "%s", text);
 	json_decref(v);
@@ -188,7 +188,7 @@ Test(judge, attempts_are_summed_over_the_hosts_and_told_for_each_phase)
 	cr_assert_float_eq(json_number_value(json_object_get(retry, "amplification")), 700.0 / 600, 1e-9);
 	retry = json_object_get(json_object_get(json_object_get(job, "phases"), "storm"), "retry");
 	cr_assert_float_eq(json_number_value(json_object_get(retry, "amplification")), 2.5, 1e-9);
-	cr_assert_eq(report_text(record, v, out), 0);
+	cr_assert_eq(report_text(v, out), 0);
 	(void)fclose(out);
 	cr_assert_not_null(strstr(text, "web: 700 attempts; 10 failed, 90 were given up, of which 60 came back later with success and 20 with an error\n"
 					"    attempts for each arrival: baseline 1.00 storm 2.50 all 1.17\n"), "%s", text);
@@ -614,7 +614,7 @@ Test(judge, an_engine_that_did_the_job_of_another_is_named_with_the_reason)
 	v = fixture_judge(record);
 	engine = json_object_get(json_object_get(json_object_get(json_object_get(v, "jobs"), "web"), "engines"), "c");
 	cr_assert_str_eq(json_string_value(json_object_get(engine, "engine")), "sync");
-	cr_assert_eq(report_text(record, v, out), 0);
+	cr_assert_eq(report_text(v, out), 0);
 	(void)fclose(out);
 	cr_assert_not_null(strstr(text, "c: io_uring is forbidden here"), "%s", text);
 	free(text);
