@@ -23,67 +23,13 @@
 #include "err.h"
 #include "exec.h"
 #include "file.h"
-#include "json_text.h"
 #include "lab.h"
+#include "lines.h"
 
-#define LINE_MAX_BYTES (4u << 20)
 #define CHUNK 16384
 #define ARGS_MAX 64
 #define BEAT_NS NS_PER_S
 #define LET_GO_NS (5 * NS_PER_S)
-
-/* ---- lines of JSON, both ends */
-
-static int send_json(int fd, json_t *json)
-{
-	char *text = json ? json_text(json, JSON_COMPACT) : NULL;
-	int rc = text ? file_write_all(fd, text, strlen(text)) : -ENOMEM;
-
-	if (rc == 0)
-		rc = file_write_all(fd, "\n", 1);
-	free(text);
-	json_decref(json);
-	return rc;
-}
-
-struct reader {
-	int fd;
-	char *text;
-	size_t bytes;
-};
-
-/* @return 1 with the line, 0 at the end or the deadline (errno = ETIMEDOUT), -errno */
-static int read_line(struct reader *r, uint64_t deadline_ns, json_t **ret)
-{
-	for (;;) {
-		char *newline = r->bytes > 0 ? memchr(r->text, '\n', r->bytes) : NULL;
-		uint64_t now = clock_mono_ns();
-		struct pollfd p = { .fd = r->fd, .events = POLLIN };
-		ssize_t n;
-
-		if (newline) {
-			*newline = '\0';
-			*ret = json_loads(r->text, 0, NULL);
-			r->bytes -= (size_t)(newline + 1 - r->text);
-			memmove(r->text, newline + 1, r->bytes);
-			return *ret ? 1 : -EBADMSG;
-		}
-		if (r->bytes >= LINE_MAX_BYTES)
-			return -E2BIG;
-		if (now >= deadline_ns || poll(&p, 1, (int)((deadline_ns - now) / NS_PER_MS) + 1) == 0) {
-			errno = ETIMEDOUT;
-			return 0;
-		}
-		n = read(r->fd, r->text + r->bytes, LINE_MAX_BYTES - r->bytes);
-		if (n == 0) {
-			errno = 0;
-			return 0;
-		}
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		r->bytes += n > 0 ? (size_t)n : 0;
-	}
-}
 
 /* ---- the guest's end */
 
@@ -97,7 +43,7 @@ static int pass_on(int fd, int from, const char *key)
 	if (n <= 0)
 		return -1;
 	text = base64_encode(chunk, (size_t)n);
-	(void)send_json(fd, json_pack("{s:s}", key, text ? text : ""));
+	(void)lines_send(fd, json_pack("{s:s}", key, text ? text : ""));
 	free(text);
 	return 0;
 }
@@ -165,9 +111,9 @@ static void relay(int fd, pid_t pid, int out, int err, uint64_t deadline_ns)
 	if (!done)
 		(void)kill(-pid, SIGKILL);
 	if (!done || waitpid(pid, &status, WNOHANG) != pid)
-		(void)send_json(fd, json_pack("{s:s}", "error", "it did not end in time"));
+		(void)lines_send(fd, json_pack("{s:s}", "error", "it did not end in time"));
 	else
-		(void)send_json(fd, json_pack("{s:i}", "exit", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)));
+		(void)lines_send(fd, json_pack("{s:i}", "exit", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)));
 }
 
 static void serve_exec(int fd, const json_t *request)
@@ -184,7 +130,7 @@ static void serve_exec(int fd, const json_t *request)
 			argv[i] = strdup(json_string_value(word));
 	pid = argv[0] ? start(argv, &out, &err) : -1;
 	if (pid < 0)
-		(void)send_json(fd, json_pack("{s:s}", "error", "it could not be started"));
+		(void)lines_send(fd, json_pack("{s:s}", "error", "it could not be started"));
 	else
 		relay(fd, pid, out, err, clock_mono_ns() + timeout_ns);
 }
@@ -197,9 +143,9 @@ static void serve_put(int fd, const json_t *request)
 	size_t bytes = 0;
 
 	if (path && text && base64_decode(text, &data, &bytes) >= 0 && file_write(path, data, bytes, 0644, &err) == 0)
-		(void)send_json(fd, json_pack("{s:i}", "exit", 0));
+		(void)lines_send(fd, json_pack("{s:i}", "exit", 0));
 	else
-		(void)send_json(fd, json_pack("{s:s}", "error", err.text[0] != '\0' ? err.text : "malformed"));
+		(void)lines_send(fd, json_pack("{s:s}", "error", err.text[0] != '\0' ? err.text : "malformed"));
 	free(data);
 }
 
@@ -209,20 +155,20 @@ static void serve_clock(int fd, const json_t *request)
 	struct timespec t = { .tv_sec = (time_t)(utc / NS_PER_S), .tv_nsec = (long)(utc % NS_PER_S) };
 
 	if (clock_settime(CLOCK_REALTIME, &t) == 0)
-		(void)send_json(fd, json_pack("{s:i}", "exit", 0));
+		(void)lines_send(fd, json_pack("{s:i}", "exit", 0));
 	else
-		(void)send_json(fd, json_pack("{s:s}", "error", strerror(errno)));
+		(void)lines_send(fd, json_pack("{s:s}", "error", strerror(errno)));
 }
 
 static void serve(int fd)
 {
-	struct reader r = { .fd = fd, .text = malloc(LINE_MAX_BYTES) };
+	struct lines lines = { .fd = fd };
 	json_t *request = NULL;
 	const char *op;
-	int rc = r.text ? read_line(&r, clock_mono_ns() + 10 * NS_PER_S, &request) : -ENOMEM;
+	int rc = lines_next(&lines, clock_mono_ns() + 10 * NS_PER_S, &request);
 
 	if (rc != 1) {
-		(void)send_json(fd, json_pack("{s:s}", "error", rc < 0 ? strerror(-rc) : errno == ETIMEDOUT ? "no request came in time" : "there was no request"));
+		(void)lines_send(fd, json_pack("{s:s}", "error", rc == 0 ? "there was no request" : rc == -ETIMEDOUT ? "no request came in time" : strerror(-rc)));
 		_exit(1);
 	}
 	op = json_string_value(json_object_get(request, "op"));
@@ -233,7 +179,7 @@ static void serve(int fd)
 	else if (op && strcmp(op, "clock") == 0)
 		serve_clock(fd, request);
 	else
-		(void)send_json(fd, json_pack("{s:s}", "error", "unknown op"));
+		(void)lines_send(fd, json_pack("{s:s}", "error", "unknown op"));
 	let_go(fd);
 	_exit(0);
 }
@@ -267,7 +213,7 @@ int lab_control_main(int argc, char **argv)
 			serve(fd);
 		}
 		if (pid < 0)
-			(void)send_json(fd, json_pack("{s:s+}", "error", "cannot fork: ", strerror(errno)));
+			(void)lines_send(fd, json_pack("{s:s+}", "error", "cannot fork: ", strerror(errno)));
 		close(fd);
 	}
 }
@@ -299,24 +245,43 @@ static int print(int fd, const json_t *text)
 	return rc;
 }
 
+/* @return 1 with an answer, else as lines_next(). Of a guest that was reset the line that is sent meanwhile tells. */
+static int next_answer(struct lines *lines, uint64_t deadline_ns, json_t **ret)
+{
+	uint64_t beat_ns;
+	int rc;
+
+	do {
+		beat_ns = clock_mono_ns() + BEAT_NS;
+		rc = lines_next(lines, beat_ns < deadline_ns ? beat_ns : deadline_ns, ret);
+		if (rc == -ETIMEDOUT)
+			(void)send(lines->fd, "\n", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	} while (rc == -ETIMEDOUT && beat_ns < deadline_ns);
+	return rc;
+}
+
+static int sentence(int rc, struct err *err)
+{
+	if (rc == -ETIMEDOUT)
+		return err_set(err, rc, "lab: no answer from the guest in time");
+	if (rc == 0 || rc == -ECONNRESET)
+		return err_set(err, -EIO, "lab: the guest ended the connection before it had answered: it was reset, or has no memory left");
+	return err_set(err, rc, "lab: the guest's answer: %s", strerror(-rc));
+}
+
 static int take_answers(int fd, uint64_t timeout_ns, int out_fd, int err_fd, struct err *err)
 {
 	uint64_t deadline = clock_mono_ns() + timeout_ns;
-	struct reader r = { .fd = fd, .text = malloc(LINE_MAX_BYTES) };
+	struct lines lines = { .fd = fd };
 	json_t *line = NULL;
-	int rc = r.text ? 1 : -ENOMEM, status = -1;
+	int rc = 1, status = -1;
 
 	while (rc == 1 && status < 0) {
-		uint64_t beat = clock_mono_ns() + BEAT_NS;
-
-		rc = read_line(&r, beat < deadline ? beat : deadline, &line);
-		if (rc == 0 && errno == ETIMEDOUT && beat < deadline) {
-			(void)send(fd, "\n", 1, MSG_NOSIGNAL | MSG_DONTWAIT);	/* of a guest that was reset, read_line() says so then */
-			rc = 1;
-			continue;
-		}
-		if (rc != 1)
+		rc = next_answer(&lines, deadline, &line);
+		if (rc != 1) {
+			rc = sentence(rc, err);
 			break;
+		}
 		(void)print(out_fd, json_object_get(line, "out"));
 		(void)print(err_fd, json_object_get(line, "err"));
 		if (json_object_get(line, "error"))
@@ -325,11 +290,7 @@ static int take_answers(int fd, uint64_t timeout_ns, int out_fd, int err_fd, str
 			status = (int)json_integer_value(json_object_get(line, "exit"));
 		json_decref(line);
 	}
-	if (rc == 0 && errno == ETIMEDOUT)
-		rc = err_set(err, -ETIMEDOUT, "lab: no answer from the guest in time");
-	else if (rc == 0 || rc == -ECONNRESET)
-		rc = err_set(err, -EIO, "lab: the guest ended the connection before it had answered: it was reset, or has no memory left");
-	free(r.text);
+	lines_release(&lines);
 	return rc < 0 ? rc : status;
 }
 
@@ -341,7 +302,7 @@ static int request(uint16_t port, json_t *what, uint64_t timeout_ns, int out_fd,
 		json_decref(what);
 		return fd;
 	}
-	rc = send_json(fd, what);
+	rc = lines_send(fd, what);
 	rc = rc < 0 ? err_set(err, rc, "lab: port %u: %s", port, strerror(-rc)) : take_answers(fd, timeout_ns, out_fd, err_fd, err);
 	close(fd);
 	return rc;

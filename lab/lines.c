@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lines.c - see lines.h.
+ */
+#include "lines.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "file.h"
+#include "json_text.h"
+
+#define ROOM_BYTES 16384u
+
+/* @return whether there was a line; one that is empty has NULL and 1 */
+static bool cut_line(struct lines *l, json_t **ret, int *ret_rc)
+{
+	char *newline = l->bytes > 0 ? memchr(l->text, '\n', l->bytes) : NULL;
+	size_t length;
+
+	if (!newline)
+		return false;
+	length = (size_t)(newline - l->text);
+	*ret = length > 0 ? json_loadb(l->text, length, 0, NULL) : NULL;
+	*ret_rc = length == 0 || *ret ? 1 : -EBADMSG;
+	l->bytes -= length + 1;
+	memmove(l->text, newline + 1, l->bytes);
+	return true;
+}
+
+static int make_room(struct lines *l)
+{
+	size_t room = l->room > 0 ? 2 * l->room : ROOM_BYTES;
+	char *text;
+
+	if (l->bytes < l->room)
+		return 0;
+	if (room > LINES_BYTES_MAX)
+		return -E2BIG;
+	text = realloc(l->text, room);
+	if (!text)
+		return -ENOMEM;
+	l->text = text;
+	l->room = room;
+	return 0;
+}
+
+/* @return 1, 0 at the end, -ETIMEDOUT, -errno */
+static int read_more(struct lines *l, uint64_t deadline_ns)
+{
+	uint64_t now = clock_mono_ns();
+	struct pollfd p = { .fd = l->fd, .events = POLLIN };
+	ssize_t n;
+
+	if (now >= deadline_ns || poll(&p, 1, (int)((deadline_ns - now) / NS_PER_MS) + 1) == 0)
+		return -ETIMEDOUT;
+	n = read(l->fd, l->text + l->bytes, l->room - l->bytes);
+	if (n < 0)
+		return errno == EINTR ? 1 : -errno;
+	l->bytes += (size_t)n;
+	return n > 0;
+}
+
+int lines_next(struct lines *l, uint64_t deadline_ns, json_t **ret)
+{
+	int rc = 1;
+
+	*ret = NULL;
+	while (rc == 1 && !*ret) {
+		if (cut_line(l, ret, &rc))
+			continue;
+		rc = make_room(l);
+		if (rc == 0)
+			rc = read_more(l, deadline_ns);
+	}
+	return rc;
+}
+
+int lines_send(int fd, json_t *json)
+{
+	char *text = json ? json_text(json, JSON_COMPACT) : NULL;
+	int rc = text ? file_write_all(fd, text, strlen(text)) : -ENOMEM;
+
+	if (rc == 0)
+		rc = file_write_all(fd, "\n", 1);
+	free(text);
+	json_decref(json);
+	return rc;
+}
+
+void lines_release(struct lines *l)
+{
+	free(l->text);
+	*l = (struct lines){ .fd = -1 };
+}
