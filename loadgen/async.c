@@ -240,11 +240,10 @@ static uint64_t span_begins(struct async *a, uint64_t now_ns)
 	return a->span_idx == r->spans_nr ? UINT64_MAX : r->span[a->span_idx].start_ns;
 }
 
-/* Closed loop. @return false when frozen. */
-static bool issue_rested(struct async *a, uint64_t *ret_next_ns)
+/* Closed loop: all that has rested until `now`, which is when it is issued, for it goes to the kernel together. @return false when frozen. */
+static bool issue_rested(struct async *a, uint64_t now, uint64_t *ret_next_ns)
 {
 	const struct job_run *r = a->t.run;
-	uint64_t now = hot_now(&a->t);
 
 	*ret_next_ns = UINT64_MAX;
 	while (a->rest_nr > 0) {
@@ -266,20 +265,18 @@ static bool issue_rested(struct async *a, uint64_t *ret_next_ns)
 		a->next_index[slot] += (uint64_t)r->slots_nr * r->hosts_nr;
 		if (!issue(a, slot, i, r->span[a->span_idx].phase, now, now, NO_LAG))
 			return false;
-		now = hot_now(&a->t);
 	}
 	return true;
 }
 
-/* Every turn in which ops are in flight: only the engine knows whether reap() has put down the next call of one. */
-static void flush(struct async *a)
+/* Every turn in which ops are in flight: only the engine knows whether reap() has put down the next call of one. @param from  now */
+static void flush(struct async *a, uint64_t from)
 {
 	struct shard *s = a->t.shard;
-	uint64_t from, took;
+	uint64_t took;
 
 	if (a->busy_nr == 0)
 		return;
-	from = hot_now(&a->t);
 	atomic_store_explicit(&s->flush_since_ns, from, RELAXED);
 	a->t.engine->flush(a->loop);
 	atomic_store_explicit(&s->flush_since_ns, 0, RELAXED);
@@ -294,7 +291,7 @@ static void flush(struct async *a)
 /* @return false when frozen. */
 static bool reap(struct async *a, uint64_t until_ns)
 {
-	uint64_t now = hot_now(&a->t), wait = 0;
+	uint64_t now = until_ns == UINT64_MAX ? 0 : hot_now(&a->t), wait = 0;
 	uint32_t nr;
 
 	if (until_ns == UINT64_MAX)
@@ -333,7 +330,7 @@ static void open_loop(struct async *a)
 	struct pending p = { .is = false };
 
 	while (issue_due(a, &p)) {
-		flush(a);
+		flush(a, hot_now(&a->t));
 		look_ahead(a, &p);
 		if (!p.is && is_over(a))
 			return;
@@ -347,7 +344,7 @@ static void retry_loop(struct async *a)
 	uint64_t next;
 
 	while (issue_attempts(a, &next)) {
-		flush(a);
+		flush(a, hot_now(&a->t));
 		if (is_over(a) || !reap(a, next))
 			return;
 	}
@@ -356,7 +353,7 @@ static void retry_loop(struct async *a)
 static void closed_loop(struct async *a)
 {
 	const struct job_run *r = a->t.run;
-	uint64_t next;
+	uint64_t now, next;
 
 	for (uint32_t slot = 0; slot < a->slots_nr; slot++) {
 		select_slot(a, slot);
@@ -365,8 +362,8 @@ static void closed_loop(struct async *a)
 	}
 	a->rest_nr = a->slots_nr;
 	a->free_nr = 0;
-	while (issue_rested(a, &next)) {
-		flush(a);
+	while (now = hot_now(&a->t), issue_rested(a, now, &next)) {
+		flush(a, now);
 		if (is_over(a) || !reap(a, next))
 			return;
 	}
