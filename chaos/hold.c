@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "chaos.h"
@@ -105,7 +104,8 @@ void chaos_hold_close(struct chaos_hold *hold)
 			close(*fds[i]);
 		*fds[i] = -1;
 	}
-	(void)waitpid(hold->holder, NULL, WNOHANG);	/* one that has ended leaves no zombie */
+	exec_leave(hold->holder);
+	hold->holder = 0;
 }
 
 static bool is_alive(const json_t *entry)

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@
 #define KILL_GRACE_NS (200 * NS_PER_MS)
 #define ANSWER_NS (10 * NS_PER_S)	/* a server that is slow is not gone */
 #define CHUNK 4096
+#define LEFT_MAX 64	/* that hang at once; a zombie more is not worth more */
 
 struct stream {
 	int fd;			/* read end; -1 = at its end */
@@ -53,6 +55,25 @@ bool exec_kill(pid_t pid, uint64_t until_ns)
 	if (p.fd >= 0)
 		close(p.fd);
 	return waitpid(pid, NULL, WNOHANG) != 0;
+}
+
+void exec_leave(pid_t pid)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static pid_t left[LEFT_MAX];
+	bool is_to_keep = pid > 0 && waitpid(pid, NULL, WNOHANG) == 0;
+
+	if (pthread_mutex_trylock(&lock) != 0)	/* in a child that was forked meanwhile it stays locked */
+		return;
+	for (size_t i = 0; i < LEFT_MAX; i++) {
+		if (left[i] > 0 && waitpid(left[i], NULL, WNOHANG) != 0)
+			left[i] = 0;
+		if (left[i] == 0 && is_to_keep) {
+			left[i] = pid;
+			is_to_keep = false;
+		}
+	}
+	(void)pthread_mutex_unlock(&lock);
 }
 
 /* Where exec_find() looks: programs look there for their own helpers, as drbdadm does for drbdmeta. */
@@ -202,7 +223,9 @@ static int supervise(pid_t pid, struct stream stream[2], uint64_t deadline_ns, s
 		ret->left_behind = follow(pidfd, stream, clock_mono_ns() + KILL_GRACE_NS) < 0;
 	}
 	close(pidfd);
-	if (!ret->left_behind)
+	if (ret->left_behind)
+		exec_leave(pid);
+	else
 		(void)wait_status(pid, &ret->status);
 	return rc;
 }

@@ -79,6 +79,7 @@ void errand_release(struct errand *errand)
 	if (errand->pidfd < 0)
 		return;
 	(void)kill(errand->pid, SIGKILL);
+	exec_leave(errand->pid);
 	close(errand->pidfd);
 	close(errand->said_fd);
 	errand->pidfd = errand->said_fd = -1;

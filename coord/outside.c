@@ -16,11 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "err.h"
+#include "exec.h"
 #include "file.h"
 #include "json_text.h"
 #include "lab.h"
@@ -338,6 +338,6 @@ void outside_close(struct outside *outside)
 		return;
 	close(outside->control_fd);
 	close(outside->event_fd);
-	(void)waitpid(outside->pid, NULL, WNOHANG);
+	exec_leave(outside->pid);
 	*outside = (struct outside){ 0 };
 }

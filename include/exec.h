@@ -73,4 +73,10 @@ int exec_pidfd(pid_t pid);
  */
 bool exec_kill(pid_t pid, uint64_t until_ns);
 
+/**
+ * A child of this process that is not waited for any more: one that has ended is reaped now, one that ends later when the next is left.
+ * @param pid  0 and less is nobody. Context: any thread.
+ */
+void exec_leave(pid_t pid);
+
 #endif

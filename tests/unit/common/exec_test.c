@@ -50,6 +50,38 @@ Test(exec, a_program_and_its_children_end_at_the_deadline)
 	exec_result_release(&r);
 }
 
+static bool is_gone(pid_t pid)
+{
+	return kill(pid, 0) < 0 && errno == ESRCH;
+}
+
+Test(exec, a_child_that_was_left_is_reaped_when_the_next_is_left)
+{
+	int hold[2];
+	pid_t late, done;
+	char none;
+
+	exec_leave(0);
+	exec_leave(-1);
+	cr_assert_eq(pipe(hold), 0);
+	late = fork();
+	if (late == 0) {
+		close(hold[1]);
+		_exit((int)read(hold[0], &none, 1));
+	}
+	exec_leave(late);
+	cr_expect_not(is_gone(late));
+	close(hold[1]);
+	cr_assert_eq(waitid(P_PID, (id_t)late, &(siginfo_t){ 0 }, WEXITED | WNOWAIT), 0);
+	done = fork();
+	if (done == 0)
+		_exit(0);
+	cr_assert_eq(waitid(P_PID, (id_t)done, &(siginfo_t){ 0 }, WEXITED | WNOWAIT), 0);
+	exec_leave(done);
+	cr_expect(is_gone(done));
+	cr_expect(is_gone(late));
+}
+
 static pid_t fork_idle(void)
 {
 	pid_t pid = fork();
