@@ -481,20 +481,6 @@ static int parse(const struct verb *verb, int argc, char **argv, struct options 
 	return 0;
 }
 
-static int find_verb(const char *word, const struct verb **ret_verb, struct err *err)
-{
-	const char *names[VERBS_NR + 1] = { NULL };
-
-	for (size_t i = 0; i < VERBS_NR; i++) {
-		names[i] = verbs[i].name;
-		if (strcmp(verbs[i].name, word) == 0) {
-			*ret_verb = &verbs[i];
-			return 0;
-		}
-	}
-	return command_unknown(err, "chaos: the verb", word, names);
-}
-
 /* What is root's on this host is read and written by root alone: then that is what is missing. */
 static int needs_root(const char *verb, int rc, struct err *err)
 {
@@ -518,12 +504,14 @@ int cmd_chaos(int argc, char **argv)
 	struct err err = ERR_INIT;
 	int rc = 0;
 
-	if (argc < 2)
+	if (argc < 2) {
 		rc = err_set(&err, -EINVAL, "chaos: one of list, check, inject, heal, status, stop-all, audit is wanted; see squall chaos --help");
-	else if (strcmp(argv[1], "--help") == 0)
+	} else if (strcmp(argv[1], "--help") == 0) {
 		o.help = true;
-	else
-		rc = find_verb(argv[1], &verb, &err);
+	} else {
+		verb = command_find(&err, "chaos: the verb", argv[1], verbs, VERBS_NR, sizeof verbs[0]);
+		rc = verb ? 0 : -EINVAL;
+	}
 	if (rc == 0 && verb)
 		rc = parse(verb, argc - 1, argv + 1, &o, &err);
 	if (rc == 0 && o.help) {

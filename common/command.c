@@ -2,6 +2,7 @@
 /*
  * command.c - what every command line has in common: exact options, the nearest name, an stdout that is checked.
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -16,6 +17,7 @@
 #define OPTIONS_MAX 32
 #define LIST_BYTES 256
 #define WORDS_BYTES 64
+#define ROWS_MAX 16
 
 static int unknown_option(const char *command, const char *word, const struct option *options, struct err *err)
 {
@@ -78,6 +80,22 @@ int command_unknown(struct err *err, const char *what, const char *word, const c
 		return err_set(err, -EINVAL, "%s '%s' is unknown; did you mean '%s'?", what, word, near);
 	(void)yaml_names(known, list, sizeof list);	/* what does not fit is cut */
 	return err_set(err, -EINVAL, "%s '%s' is unknown; there are %s", what, word, list);
+}
+
+const void *command_find(struct err *err, const char *what, const char *word, const void *table, size_t rows_nr, size_t row_bytes)
+{
+	const char *known[ROWS_MAX + 1] = { NULL };
+
+	assert(rows_nr <= ROWS_MAX);
+	for (size_t i = 0; i < rows_nr; i++) {
+		const void *row = (const char *)table + i * row_bytes;
+
+		known[i] = *(const char *const *)row;
+		if (strcmp(word, known[i]) == 0)
+			return row;
+	}
+	(void)command_unknown(err, what, word, known);
+	return NULL;
 }
 
 int command_choose(struct err *err, const char *what, const char *list, const char *const known[], unsigned int *ret_bits)

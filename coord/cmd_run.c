@@ -33,7 +33,7 @@ static const char help[] =
 
 int run_print(const struct run_options *options, const char *dir, const json_t *verdict, struct err *err)
 {
-	int rc = 0;
+	int rc;
 
 	if (options->json) {
 		rc = json_dumpf(verdict, stdout, JSON_INDENT(1)) < 0 || putchar('\n') == EOF ? err_set(err, -EIO, "stdout could not be written") : 0;

@@ -52,6 +52,7 @@ int errand_start(struct errand *errand, json_t *(*work)(const json_t *), const j
 	}
 	if (errand->pid > 0)
 		(void)kill(errand->pid, SIGKILL);
+	exec_leave(errand->pid);
 	close(errand->said_fd);
 	errand->said_fd = -1;
 	return err_set(err, rc, "cannot start a process: %s", strerror(-rc));

@@ -71,7 +71,7 @@ static void check_clock(struct run *run, struct host *host, int64_t offset_ns, u
 static void check_utc(struct run *run, struct host *host, int64_t offset_ns)
 {
 	int64_t before_ns = host->utc_offset_ns, by_ns;
-	char evidence[96], by[24];
+	char what[64], evidence[96], by[24];
 
 	if (!host_may_read(offset_ns))
 		return;
@@ -81,10 +81,11 @@ static void check_utc(struct run *run, struct host *host, int64_t offset_ns)
 	host->utc_offset_ns = offset_ns;
 	if (before_ns == 0 || !run->record || run->calibrating || run->t0_ns == 0 || host->utc_steps_nr++ >= UTC_STEPS_MAX)
 		return;
-	(void)snprintf(evidence, sizeof evidence, "%lld ns: its clock of the day was set %s by %s", (long long)by_ns, by_ns < 0 ? "back" : "forward",
+	(void)snprintf(what, sizeof what, "its clock of the day was set %s by %s", by_ns < 0 ? "back" : "forward",
 		       units_format_ns((uint64_t)llabs(by_ns), by, sizeof by));
+	(void)snprintf(evidence, sizeof evidence, "%lld ns: %s", (long long)by_ns, what);
 	run_note(run, host->name, "utc", -1, run_now(run), evidence);
-	progress_say(run, "%s: %s", host->name, strchr(evidence, ':') + 2);
+	progress_say(run, "%s: %s", host->name, what);
 }
 
 /* By the quickest round trip of the first seconds. */

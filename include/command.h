@@ -6,6 +6,7 @@
 #define SQUALL_COMMAND_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct err;
 struct option;
@@ -34,6 +35,12 @@ int command_check_options(const char *command, int argc, char **argv, const stru
 
 /** -EINVAL "WHAT 'WORD' is unknown; did you mean ...?", or with all that there are. @param known NULL-terminated */
 int command_unknown(struct err *err, const char *what, const char *word, const char *const known[]);
+
+/**
+ * The row of a table of structs whose first member is a name, `const char *`.
+ * @return the row, or NULL with the sentence of command_unknown() in err
+ */
+const void *command_find(struct err *err, const char *what, const char *word, const void *table, size_t rows_nr, size_t row_bytes);
 
 /** A list of names with commas between them, such as "load,chaos". @param ret_bits  bit i: known[i] is in it. Errors: as command_unknown() */
 int command_choose(struct err *err, const char *what, const char *list, const char *const known[], unsigned int *ret_bits);

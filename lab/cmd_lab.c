@@ -176,20 +176,6 @@ static int run_verb(const struct verb *verb, const struct options *o, struct err
 	return verb->run(o, err);
 }
 
-static int find_verb(const char *word, const struct verb **ret_verb, struct err *err)
-{
-	const char *names[VERBS_NR + 1] = { NULL };
-
-	for (size_t i = 0; i < VERBS_NR; i++) {
-		names[i] = verbs[i].name;
-		if (strcmp(word, names[i]) == 0) {
-			*ret_verb = &verbs[i];
-			return 0;
-		}
-	}
-	return command_unknown(err, "lab: the verb", word, names);
-}
-
 int cmd_lab(int argc, char **argv)
 {
 	const struct verb *verb = NULL;
@@ -197,10 +183,12 @@ int cmd_lab(int argc, char **argv)
 	struct options o;
 	int rc = 1;
 
-	if (argc < 2)
+	if (argc < 2) {
 		rc = err_set(&err, -EINVAL, "lab: one of up, status, exec, reset, down is wanted; see squall lab --help");
-	else if (strcmp(argv[1], "--help") != 0)
-		rc = find_verb(argv[1], &verb, &err);
+	} else if (strcmp(argv[1], "--help") != 0) {
+		verb = command_find(&err, "lab: the verb", argv[1], verbs, VERBS_NR, sizeof verbs[0]);
+		rc = verb ? 0 : -EINVAL;
+	}
 	if (rc == 0)
 		rc = parse(verb, argc - 1, argv + 1, &o, &err);
 	if (rc == 1) {

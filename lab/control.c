@@ -28,7 +28,7 @@
 
 #define CHUNK 16384
 #define ARGS_MAX 64
-#define BEAT_NS NS_PER_S
+#define BEAT_NS NS_PER_S	/* from one empty line to the next */
 #define LET_GO_NS (5 * NS_PER_S)
 
 /* ---- the guest's end */

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,20 +16,20 @@
 
 #define ROOM_BYTES 16384u
 
-/* @return whether there was a line; one that is empty has NULL and 1 */
-static bool cut_line(struct lines *l, json_t **ret, int *ret_rc)
+/* @return 1 with a line, NULL when it is empty; 0 there is none; -EBADMSG */
+static int cut_line(struct lines *l, json_t **ret)
 {
 	char *newline = l->bytes > 0 ? memchr(l->text, '\n', l->bytes) : NULL;
 	size_t length;
 
 	if (!newline)
-		return false;
+		return 0;
 	length = (size_t)(newline - l->text);
-	*ret = length > 0 ? json_loadb(l->text, length, 0, NULL) : NULL;
-	*ret_rc = length == 0 || *ret ? 1 : -EBADMSG;
+	if (length > 0)
+		*ret = json_loadb(l->text, length, 0, NULL);
 	l->bytes -= length + 1;
 	memmove(l->text, newline + 1, l->bytes);
-	return true;
+	return length == 0 || *ret ? 1 : -EBADMSG;
 }
 
 static int make_room(struct lines *l)
@@ -72,7 +71,8 @@ int lines_next(struct lines *l, uint64_t deadline_ns, json_t **ret)
 
 	*ret = NULL;
 	while (rc == 1 && !*ret) {
-		if (cut_line(l, ret, &rc))
+		rc = cut_line(l, ret);
+		if (rc != 0)
 			continue;
 		rc = make_room(l);
 		if (rc == 0)

@@ -70,20 +70,6 @@ static const struct format {
 
 #define FORMATS_NR (sizeof formats / sizeof formats[0])
 
-static int format_find(const char *name, const struct format **ret, struct err *err)
-{
-	const char *known[FORMATS_NR + 1] = { NULL };
-
-	for (size_t i = 0; i < FORMATS_NR; i++) {
-		known[i] = formats[i].name;
-		if (strcmp(name, known[i]) == 0) {
-			*ret = &formats[i];
-			return 0;
-		}
-	}
-	return command_unknown(err, "report: the format", name, known);
-}
-
 static bool ends_with(const char *text, const char *end)
 {
 	size_t bytes = strlen(text), end_bytes = strlen(end);
@@ -140,12 +126,14 @@ int cmd_report(int argc, char **argv)
 			fputs(help, stdout);
 			return EXIT_AS_EXPECTED;
 		}
-		if (option == 'j' || option == 'f')
-			rc = format_find(option == 'j' ? "json" : optarg, &format, &err);
-		else if (option == 'm')
+		if (option == 'j' || option == 'f') {
+			format = command_find(&err, "report: the format", option == 'j' ? "json" : optarg, formats, FORMATS_NR, sizeof formats[0]);
+			rc = format ? 0 : -EINVAL;
+		} else if (option == 'm') {
 			metrics = true;
-		else
+		} else {
 			rc = err_set(&err, -EINVAL, "report: see squall report --help");
+		}
 	}
 	if (rc == 0 && !metrics && optind != argc - 1)
 		rc = err_set(&err, -EINVAL, "report: one folder of a run, or one .hlog file, is wanted; see squall report --help");
