@@ -54,10 +54,13 @@ static int read_more(struct lines *l, uint64_t deadline_ns)
 {
 	uint64_t now = clock_mono_ns();
 	struct pollfd p = { .fd = l->fd, .events = POLLIN };
+	int ready = now < deadline_ns ? poll(&p, 1, (int)((deadline_ns - now) / NS_PER_MS) + 1) : 0;
 	ssize_t n;
 
-	if (now >= deadline_ns || poll(&p, 1, (int)((deadline_ns - now) / NS_PER_MS) + 1) == 0)
+	if (ready == 0)
 		return -ETIMEDOUT;
+	if (ready < 0)
+		return errno == EINTR ? 1 : -errno;
 	n = read(l->fd, l->text + l->bytes, l->room - l->bytes);
 	if (n < 0)
 		return errno == EINTR ? 1 : -errno;
