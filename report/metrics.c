@@ -17,7 +17,7 @@
 #define SOURCES_MAX 48
 
 /* How a value comes out of the window. The greatest, the least: over all hosts. */
-enum how { HOW_MAX, HOW_MIN, HOW_LAST, HOW_GROWTH_PER_S, HOW_GROWTH, HOW_RATIO_OF_GROWTH, HOW_RATIO_OF_MEANS, HOW_SITES, HOW_JOBS };
+enum how { HOW_MAX, HOW_MIN, HOW_LAST, HOW_GROWTH_PER_S, HOW_GROWTH, HOW_RATIO_OF_GROWTH, HOW_MOST_OF_TIME, HOW_RATIO_OF_MEANS, HOW_SITES, HOW_JOBS };
 
 const struct metric metric_table[] = {
 	{ "nfsd.hung_ratio", "", "nfsd.hung_ns, nfsd.total_ns", "share of nfsd thread-time in single unbroken waits of 500 ms and more" },
@@ -43,7 +43,7 @@ const struct metric metric_table[] = {
 	{ "pressure.cpu_some", "", "pressure.cpu", "greatest share of time in which a task waited for a processor, avg10, percent" },
 	{ "pressure.io_full", "", "pressure.io", "greatest share of time in which all tasks waited for I/O, avg10, percent" },
 	{ "pressure.memory_full", "", "pressure.memory", "greatest share of time in which all tasks waited for memory, avg10, percent" },
-	{ "disk.busy_ratio", "", "disk.busy_ns", "share of time in which disks were busy, over all disks and hosts together" },
+	{ "disk.busy_ratio", "", "disk.busy_ns", "share of time in which the busiest disk of all hosts was busy" },
 	{ NULL, NULL, NULL, NULL },
 };
 
@@ -75,7 +75,7 @@ static const struct recipe {
 	{ HOW_MAX, "pressure.cpu", NULL, "some" },
 	{ HOW_MAX, "pressure.io", NULL, "full" },
 	{ HOW_MAX, "pressure.memory", NULL, "full" },
-	{ HOW_RATIO_OF_GROWTH, "disk.busy_ns", "time", NULL },
+	{ HOW_MOST_OF_TIME, "disk.busy_ns", NULL, NULL },
 };
 
 /* What all jobs of all hosts had done by the end of a second. */
@@ -277,19 +277,29 @@ static bool job_value(struct metrics *m, const char *what, int64_t t, double *re
 	return true;
 }
 
-static bool ratio_of_growth(struct metrics *m, const struct recipe *r, int64_t from, int64_t to, double *ret)
+/* A wait is counted whole when it becomes a long one, which may be more than the window has: a share is 1 at the most. */
+static bool quotient(const struct recipe *r, double under, double over, double *ret)
 {
-	const struct rows *a = source(m, r->a, r->label);
-	double over = (double)(to - from), under = 0;
-	size_t steps = a ? rows_growth(a, from, to, &under) : 0;
-
-	if (steps == 0 || (strcmp(r->b, "time") != 0 && rows_growth(source(m, r->b, r->label), from, to, &over) == 0) || over <= 0)
+	if (over <= 0)
 		return false;
 	*ret = under / over;
-	/* A wait is counted whole when it becomes a long one, which may be more than the window has. */
 	if (strcmp(metric_table[r - recipes].unit, "") == 0 && *ret > 1)
 		*ret = 1;
 	return true;
+}
+
+static struct growth growth_of(struct metrics *m, const char *metric, const char *label, int64_t from, int64_t to)
+{
+	const struct rows *rows = source(m, metric, label);
+
+	return rows ? rows_growth(rows, from, to) : (struct growth){ 0 };
+}
+
+static bool ratio_of_growth(struct metrics *m, const struct recipe *r, int64_t from, int64_t to, double *ret)
+{
+	struct growth a = growth_of(m, r->a, r->label, from, to), b = growth_of(m, r->b, r->label, from, to);
+
+	return a.steps > 0 && b.steps > 0 && quotient(r, a.all, b.all, ret);
 }
 
 bool metrics_value(struct metrics *m, int metric, int64_t t, double *ret)
@@ -297,6 +307,7 @@ bool metrics_value(struct metrics *m, int metric, int64_t t, double *ret)
 	const struct recipe *r = &recipes[metric];
 	int64_t from = t - METRICS_WINDOW_NS;
 	const struct rows *rows;
+	struct growth growth;
 	double under;
 
 	switch (r->how) {
@@ -306,6 +317,9 @@ bool metrics_value(struct metrics *m, int metric, int64_t t, double *ret)
 		return job_value(m, r->a, t, ret);
 	case HOW_RATIO_OF_GROWTH:
 		return ratio_of_growth(m, r, from, t, ret);
+	case HOW_MOST_OF_TIME:
+		growth = growth_of(m, r->a, r->label, from, t);
+		return growth.steps > 0 && quotient(r, growth.most, (double)METRICS_WINDOW_NS, ret);
 	case HOW_RATIO_OF_MEANS:
 		rows = source(m, r->b, NULL);
 		if (!rows || !mean(rows, from, t, &under) || under <= 0 || !mean(source(m, r->a, NULL), from, t, ret))
@@ -314,11 +328,9 @@ bool metrics_value(struct metrics *m, int metric, int64_t t, double *ret)
 		return true;
 	case HOW_GROWTH:
 	case HOW_GROWTH_PER_S:
-		rows = source(m, r->a, r->label);
-		if (!rows || rows_growth(rows, from, t, ret) == 0)
-			return false;
-		*ret /= r->how == HOW_GROWTH ? 1 : (double)METRICS_WINDOW_NS / 1e9;
-		return true;
+		growth = growth_of(m, r->a, r->label, from, t);
+		*ret = growth.all / (r->how == HOW_GROWTH ? 1 : (double)METRICS_WINDOW_NS / 1e9);
+		return growth.steps > 0;
 	case HOW_MAX:
 	case HOW_MIN:
 	case HOW_LAST:

@@ -75,27 +75,28 @@ size_t rows_after(const struct rows *rows, int64_t t_ns)
 	return low;
 }
 
-size_t rows_growth(const struct rows *rows, int64_t from_ns, int64_t to_ns, double *ret)
+struct growth rows_growth(const struct rows *rows, int64_t from_ns, int64_t to_ns)
 {
 	struct {
-		double last;
+		double last, grown;
 		bool is;
 	} *seen = calloc(rows->series_nr + 1, sizeof *seen);
-	size_t steps = 0;
+	struct growth ret = { 0 };
 
-	*ret = 0;
 	/* One row of each series before the window may be its first step: they lie within a few seconds. */
 	for (size_t i = rows_after(rows, from_ns - (to_ns - from_ns)); seen && i < rows->nr && rows->row[i].t_ns <= to_ns; i++) {
 		const struct row *row = &rows->row[i];
-		double last = seen[row->series].last;
+		double last = seen[row->series].last, step = row->value >= last ? row->value - last : row->value;
 
 		if (seen[row->series].is && row->t_ns > from_ns) {
-			*ret += row->value >= last ? row->value - last : row->value;
-			steps++;
+			seen[row->series].grown += step;
+			ret.all += step;
+			ret.most = seen[row->series].grown > ret.most ? seen[row->series].grown : ret.most;
+			ret.steps++;
 		}
 		seen[row->series].is = true;
 		seen[row->series].last = row->value;
 	}
 	free(seen);
-	return steps;
+	return ret;
 }

@@ -28,7 +28,14 @@ void rows_release(struct rows *rows);
 /** The first row later than t. */
 size_t rows_after(const struct rows *rows, int64_t t_ns);
 
-/** Growth of a cumulative value in (from, to], over all series; a series that begins again at 0 counts from 0. @return how many steps were seen */
-size_t rows_growth(const struct rows *rows, int64_t from_ns, int64_t to_ns, double *ret);
+/* By how much a cumulative value grew. */
+struct growth {
+	double all;	/* all series together */
+	double most;	/* the series that grew most */
+	size_t steps;	/* that were seen; 0: nothing is known */
+};
+
+/** In (from, to]. A series that begins again at 0 counts from 0. */
+struct growth rows_growth(const struct rows *rows, int64_t from_ns, int64_t to_ns);
 
 #endif

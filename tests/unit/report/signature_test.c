@@ -161,6 +161,15 @@ Test(signature, counters_of_all_hosts_are_summed_however_many)
 	cr_expect(look("mount.retrans_per_s == 100 for 30s").held, "%s", look("mount.retrans_per_s == 100 for 30s").evidence);
 }
 
+Test(signature, disks_that_are_half_busy_are_no_busy_disk)
+{
+	for (int t = 0; t < 60; t++)
+		fixture_sql(record, "INSERT INTO samples VALUES(%lld, 's', 'disk.busy_ns', 'sda', %lld, ''), (%lld, 's', 'disk.busy_ns', 'sdb', %lld, '')", t * S,
+			    t * 6 * S / 10, t * S, t * 5 * S / 10);
+	cr_expect(look("disk.busy_ratio >= 0.59").held);
+	cr_expect(!look("disk.busy_ratio > 0.61").held, "%s", look("disk.busy_ratio > 0.61").evidence);
+}
+
 Test(signature, a_site_is_slow_above_a_second_and_five_times_its_baseline)
 {
 	cr_expect(look("sites.ok_ratio == 1 for 39s").held);
