@@ -28,14 +28,18 @@
 #include "tool.h"
 
 #define UNDO_FOR_NS (60 * NS_PER_S)	/* a pool of nfsd that hangs lets go when the fault beside it is healed */
+#define UNDO_AFTER_BOOT_NS (10 * NS_PER_S)	/* nothing of a fault hangs any more; a peer may not be there yet, and storage is not to wait for it */
 #define UNDO_PAUSE_NS (300 * NS_PER_MS)
 #define PID_LARGEST (1 << 22)	/* PID_MAX_LIMIT of the kernel */
+
+#define AFTER_BOOT 1u	/* looked at after a reboot too; the others it takes away */
+#define FOR_PEER 2u	/* the peer has it too, where we do not look: done once, whatever is proved here */
 
 struct opcode {
 	const char *name;
 	int (*plan)(const json_t *op, struct plan *plan, struct err *err);
 	enum fault_verdict (*prove)(const json_t *op, char *evidence, size_t bytes);
-	bool after_boot;		/* looked at after a reboot too; the others it takes away */
+	unsigned int flags;
 };
 
 static const char *op_text(const json_t *op, const char *key)
@@ -499,14 +503,20 @@ static enum fault_verdict prove_drbd_verify_end(const json_t *op, char *evidence
 	return strncmp(line.state, "Verify", 6) == 0 ? FAULT_MISMATCH : FAULT_CONFIRMED;
 }
 
+/* The peers tell each other theirs when they connect, and afterwards when they are set: before that they are of no value, here or there. */
 static enum fault_verdict prove_drbd_rates(const json_t *op, char *evidence, size_t bytes)
 {
 	struct drbd_rates before = rates_of(op), now;
 	struct err e = ERR_INIT;
+	struct drbd_line line;
 	bool same;
 
-	if (drbd_rates_read(op_text(op, "resource"), &now, &e) < 0)
+	if (drbd_line(op_text(op, "resource"), &line, &e) < 0 || drbd_rates_read(op_text(op, "resource"), &now, &e) < 0)
 		return unknown(&e, evidence, bytes);
+	if (!drbd_is_linked(line.state)) {
+		(void)snprintf(evidence, bytes, "%s is %s: its peer has the rates of the fault, and brings them along", op_text(op, "resource"), line.state);
+		return FAULT_INCONCLUSIVE;
+	}
 	same = strcmp(now.plan_ahead, before.plan_ahead) == 0 && strcmp(now.rate, before.rate) == 0 && strcmp(now.min, before.min) == 0;
 	(void)snprintf(evidence, bytes, "c-plan-ahead %s, resync-rate %s, c-min-rate %s%s", now.plan_ahead, now.rate, now.min, same ? " as before" : ", not as before");
 	return same ? FAULT_CONFIRMED : FAULT_MISMATCH;
@@ -613,30 +623,30 @@ static enum fault_verdict prove_marker_gone(const json_t *op, char *evidence, si
 }
 
 static const struct opcode opcodes[] = {
-	{ "FILTER_DEL", plan_filter_del, prove_nothing, false },	/* proved with its clsact */
-	{ "QDISC_DEL", plan_qdisc_del, prove_nothing, false },		/* proved by QDISC_SAME */
-	{ "IFB_DEL", plan_ifb_del, prove_ifb_del, true },
-	{ "QDISC_SAME", plan_nothing, prove_qdisc_same, false },
-	{ "DM_TABLE", plan_dm_table, prove_dm_table, false },
-	{ "DM_REMOVE", plan_dm_remove, prove_dm_remove, false },
-	{ "DRBD_ATTACH", plan_drbd_attach, prove_drbd_attach, false },
-	{ "DRBD_VERIFY_END", plan_drbd_verify_end, prove_drbd_verify_end, false },
-	{ "DRBD_CONNECT", plan_drbd_connect, prove_drbd_linked, false },
-	{ "DRBD_RATES", plan_drbd_rates, prove_drbd_rates, false },
-	{ "DRBD_LINKED", plan_nothing, prove_drbd_linked, false },	/* by itself, once nothing is in its way */
-	{ "DRBD_RESUME", plan_drbd_resume, prove_drbd_resume, false },
-	{ "DRBD_RESUME_SYNC", plan_drbd_resume_sync, prove_drbd_resume_sync, false },
-	{ "NFSD_THREADS", plan_nfsd_threads, prove_nfsd_threads, false },
-	{ "FS_THAW", plan_fs_thaw, prove_fs_thaw, false },
-	{ "EXPORTS", plan_exports, prove_exports, false },
-	{ "NFSD_SERVE", plan_nfsd_serve, prove_nfsd_serve, false },
-	{ "NFT_GONE", plan_nothing, prove_nft_gone, false },
-	{ "HELD_GONE", plan_nothing, prove_held_gone, true },
-	{ "PROCESSES_GONE", plan_nothing, prove_processes_gone, true },
-	{ "SERVICES_RUN", plan_nothing, prove_services_run, false },	/* by themselves: their supervisor starts them */
-	{ "CONTINUE", plan_continue, prove_continue, false },
-	{ "CLOCK_OFFSET", plan_clock_offset, prove_clock_offset, false },
-	{ "MARKER_DEL", plan_marker_del, prove_marker_gone, true },
+	{ "FILTER_DEL", plan_filter_del, prove_nothing, 0 },	/* proved with its clsact */
+	{ "QDISC_DEL", plan_qdisc_del, prove_nothing, 0 },	/* proved by QDISC_SAME */
+	{ "IFB_DEL", plan_ifb_del, prove_ifb_del, AFTER_BOOT },
+	{ "QDISC_SAME", plan_nothing, prove_qdisc_same, 0 },
+	{ "DM_TABLE", plan_dm_table, prove_dm_table, 0 },
+	{ "DM_REMOVE", plan_dm_remove, prove_dm_remove, 0 },
+	{ "DRBD_ATTACH", plan_drbd_attach, prove_drbd_attach, 0 },
+	{ "DRBD_VERIFY_END", plan_drbd_verify_end, prove_drbd_verify_end, 0 },
+	{ "DRBD_CONNECT", plan_drbd_connect, prove_drbd_linked, 0 },
+	{ "DRBD_RATES", plan_drbd_rates, prove_drbd_rates, AFTER_BOOT | FOR_PEER },
+	{ "DRBD_LINKED", plan_nothing, prove_drbd_linked, 0 },	/* by itself, once nothing is in its way */
+	{ "DRBD_RESUME", plan_drbd_resume, prove_drbd_resume, 0 },
+	{ "DRBD_RESUME_SYNC", plan_drbd_resume_sync, prove_drbd_resume_sync, 0 },
+	{ "NFSD_THREADS", plan_nfsd_threads, prove_nfsd_threads, 0 },
+	{ "FS_THAW", plan_fs_thaw, prove_fs_thaw, 0 },
+	{ "EXPORTS", plan_exports, prove_exports, 0 },
+	{ "NFSD_SERVE", plan_nfsd_serve, prove_nfsd_serve, 0 },
+	{ "NFT_GONE", plan_nothing, prove_nft_gone, 0 },
+	{ "HELD_GONE", plan_nothing, prove_held_gone, AFTER_BOOT },
+	{ "PROCESSES_GONE", plan_nothing, prove_processes_gone, AFTER_BOOT },
+	{ "SERVICES_RUN", plan_nothing, prove_services_run, 0 },	/* by themselves: their supervisor starts them */
+	{ "CONTINUE", plan_continue, prove_continue, 0 },
+	{ "CLOCK_OFFSET", plan_clock_offset, prove_clock_offset, 0 },
+	{ "MARKER_DEL", plan_marker_del, prove_marker_gone, AFTER_BOOT },
 };
 
 static const struct opcode *opcode_find(const json_t *op, struct err *err)
@@ -682,10 +692,12 @@ int undo_plan(const json_t *undo, struct plan *ret_plan, struct err *err)
 /*
  * The worst of all proofs; the evidence of the worst, else of the last that had something to say.
  * @param left  NULL, or gets what is to be done: what is not proved, and what is proved by another opcode, unless a reboot has taken it away.
+ * @param untold  whether a peer is still to be told, which is so until that is among `left` while it can be.
  */
-static enum fault_verdict prove(const json_t *undo, bool other_boot, json_t *left, char *evidence, size_t bytes)
+static enum fault_verdict prove(const json_t *undo, bool other_boot, json_t *left, bool *untold, char *evidence, size_t bytes)
 {
 	enum fault_verdict all = FAULT_CONFIRMED;
+	bool telling = false;
 	size_t i;
 	json_t *op;
 
@@ -693,13 +705,16 @@ static enum fault_verdict prove(const json_t *undo, bool other_boot, json_t *lef
 		char text[EVIDENCE_BYTES] = "";
 		struct err e = ERR_INIT;
 		const struct opcode *code = opcode_find(op, &e);
-		bool taken = code && other_boot && !code->after_boot;
+		bool taken = code && other_boot && !(code->flags & AFTER_BOOT), for_peer = code && (code->flags & FOR_PEER);
 		enum fault_verdict v = FAULT_CONFIRMED;
 
 		if (!code)
 			v = unknown(&e, text, sizeof text);
 		else if (!taken)
 			v = code->prove(op, text, sizeof text);
+		if (for_peer && *untold && v == FAULT_CONFIRMED)
+			v = FAULT_MISMATCH;
+		telling = telling || (for_peer && v == FAULT_MISMATCH);
 		if (left && code && !taken && (v != FAULT_CONFIRMED || code->prove == prove_nothing))
 			json_array_append(left, op);
 		if (text[0] != '\0' && (v != FAULT_CONFIRMED || all == FAULT_CONFIRMED))
@@ -707,11 +722,12 @@ static enum fault_verdict prove(const json_t *undo, bool other_boot, json_t *lef
 		if (all == FAULT_CONFIRMED || v == FAULT_MISMATCH)
 			all = v;
 	}
+	*untold = *untold && !(left && telling);
 	return all;
 }
 
 /* What is already as it was is left alone: what was never begun is not undone, and a heal can be asked for twice. */
-static enum fault_verdict undo_once(const json_t *undo, bool other_boot, char *evidence, size_t bytes)
+static enum fault_verdict undo_once(const json_t *undo, bool other_boot, bool *untold, char *evidence, size_t bytes)
 {
 	json_t *left = json_array();
 	struct plan plan = PLAN_INIT;
@@ -719,12 +735,12 @@ static enum fault_verdict undo_once(const json_t *undo, bool other_boot, char *e
 	enum fault_verdict v;
 
 	evidence[0] = '\0';
-	v = prove(undo, other_boot, left, evidence, bytes);
+	v = prove(undo, other_boot, left, untold, evidence, bytes);
 	if (v != FAULT_CONFIRMED) {
 		undo_plan(left, &plan, &e);
 		plan_run_all(&plan, &e);	/* "no such filter" is fine: what counts is the proof */
 		plan_release(&plan);
-		v = prove(undo, other_boot, NULL, evidence, bytes);
+		v = prove(undo, other_boot, NULL, untold, evidence, bytes);
 	}
 	if (v != FAULT_CONFIRMED && e.text[0] != '\0') {
 		size_t used = strlen(evidence);
@@ -738,21 +754,19 @@ static enum fault_verdict undo_once(const json_t *undo, bool other_boot, char *e
 static enum fault_verdict undo_until_proved(const json_t *entry, char *evidence, size_t bytes)
 {
 	const json_t *undo = json_object_get(entry, "undo");
-	uint64_t end_ns = clock_mono_ns() + UNDO_FOR_NS;
-	bool other_boot = journal_is_of_other_boot(entry);
+	bool other_boot = journal_is_of_other_boot(entry), untold = true;
+	uint64_t end_ns = clock_mono_ns() + (other_boot ? UNDO_AFTER_BOOT_NS : UNDO_FOR_NS);
 	struct err e = ERR_INIT;
 	enum fault_verdict v;
 
 	for (;;) {
-		v = undo_once(undo, other_boot, evidence, bytes);
+		v = undo_once(undo, other_boot, &untold, evidence, bytes);
 		if (v == FAULT_CONFIRMED || clock_mono_ns() >= end_ns)
 			break;
 		clock_sleep_until_ns(clock_mono_ns() + UNDO_PAUSE_NS);
 	}
-	if (v == FAULT_CONFIRMED && other_boot)
-		(void)snprintf(evidence, bytes, "a reboot has taken it away");
 	if (evidence[0] == '\0')
-		(void)snprintf(evidence, bytes, "nothing had to be undone");
+		(void)snprintf(evidence, bytes, "%s", other_boot ? "a reboot has taken it away" : "nothing had to be undone");
 	if (v == FAULT_CONFIRMED && journal_strike(op_text(entry, "id"), &e) < 0)
 		return unknown(&e, evidence, bytes);
 	return v;

@@ -11,7 +11,7 @@
  *	{"op": "DRBD_CONNECT", "resource", "minor"}	proved: the peers talk to each other, be it to resync
  *	{"op": "DRBD_ATTACH", "resource"}		proved: this host has its disk again, be it to resync
  *	{"op": "DRBD_VERIFY_END", "resource"}		a disconnect ends it; proved: no verify is under way
- *	{"op": "DRBD_RATES", "resource", "plan_ahead", "rate", "min"}	proved: DRBD has these settings
+ *	{"op": "DRBD_RATES", "resource", "plan_ahead", "rate", "min"}	after a reboot too; proved: the peer was told, and DRBD has these settings
  *	{"op": "DRBD_RESUME", "resource"}		proved: I/O is not suspended
  *	{"op": "DRBD_RESUME_SYNC", "resource"}		proved: the resync is not paused here
  *	{"op": "NFSD_THREADS", "threads"}		proved: so many threads
@@ -65,7 +65,7 @@ int undo_dm_table(const char *name, char **ret, struct err *err);
 int undo_add_dm_table(struct plan *plan, const char *name, const char *table, struct err *err);
 
 /**
- * Undo an entry of the journal and prove it; tried again until proved or the time is over. The entry is struck out when confirmed.
+ * Undo an entry of the journal and prove it; tried again until proved or 60 s are over, after a reboot 10 s. The entry is struck out when confirmed.
  * Idempotent; goes on after an error. It is in the audit log before and after; a log that cannot be written hinders no undo, and the evidence says so.
  * @param why  what asked for it, for the audit log.
  * @param run  whose process this is, for what the fault itself holds and lets go of first; NULL in any other process.
