@@ -2,7 +2,9 @@
 /*
  * bare.c - what the system itself takes for an op: a loop that does nothing else and records nothing. `make bench` holds squall against it.
  *
- *	bare pread|files|stat FOLDER SECONDS	prints ops per second, of one thread, on the files below FOLDER
+ *	bare pread|files|stat FOLDER SECONDS [timed]	prints ops per second, of one thread, on the files below FOLDER
+ *
+ * Timed it is a loop that still records nothing and could: it reads the clock after each op, and its thread is one of two.
  *
  *	pread	4 KiB at a random block of a random file that is open
  *	files	open, read all of it, close
@@ -10,6 +12,7 @@
  */
 #include <fcntl.h>
 #include <ftw.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,28 +63,49 @@ static int one(char what)
 	return close(fd) == 0 && got > 0 ? 0 : -1;
 }
 
-int main(int argc, char **argv)
+static struct {
+	char what;
+	int ops_a_look;
+	double seconds, ops_per_s;
+} loop;
+
+static void *run(void *arg)
 {
-	double start, now, length;
+	double start = seconds(), now = start;
 	uint64_t ops = 0;
 
-	if (argc != 4 || !strchr("pfs", argv[1][0]) || (length = strtod(argv[3], NULL)) <= 0) {
-		fputs("usage: bare pread|files|stat FOLDER SECONDS\n", stderr);
+	(void)arg;
+	while (now - start < loop.seconds) {
+		for (int i = 0; i < loop.ops_a_look; i++, ops++)
+			if (one(loop.what) < 0) {
+				perror("bare");
+				exit(3);
+			}
+		now = seconds();
+	}
+	loop.ops_per_s = (double)ops / (now - start);
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	int timed = argc == 5 && strcmp(argv[4], "timed") == 0;
+	pthread_t thread;
+
+	if (argc != 4 + timed || !strchr("pfs", argv[1][0]) || (loop.seconds = strtod(argv[3], NULL)) <= 0) {
+		fputs("usage: bare pread|files|stat FOLDER SECONDS [timed]\n", stderr);
 		return 2;
 	}
 	if (nftw(argv[2], take, 16, FTW_PHYS) != 0 || files_nr == 0) {
 		fprintf(stderr, "bare: %s: no files that can be read\n", argv[2]);
 		return 3;
 	}
-	start = now = seconds();
-	while (now - start < length) {
-		for (int i = 0; i < OPS_A_LOOK; i++, ops++)
-			if (one(argv[1][0]) < 0) {
-				perror("bare");
-				return 3;
-			}
-		now = seconds();
-	}
-	printf("%.0f\n", (double)ops / (now - start));
+	loop.what = argv[1][0];
+	loop.ops_a_look = timed ? 1 : OPS_A_LOOK;
+	if (!timed)
+		run(NULL);
+	else if (pthread_create(&thread, NULL, run, NULL) != 0 || pthread_join(thread, NULL) != 0)
+		return 3;
+	printf("%.0f\n", loop.ops_per_s);
 	return 0;
 }
