@@ -167,7 +167,7 @@ static int heal_one(const json_t *entry, const char *why, struct err *err)
 	return err_set(err, -EIO, "%s is not healed (%s): %s", id, fault_verdict_names[v], evidence);
 }
 
-int chaos_heal_all(const char *why, struct err *err)
+static int heal_each(const char *why, bool held_too, struct err *err)
 {
 	struct err broken = ERR_INIT;
 	json_t *list = journal_list(&broken);
@@ -176,10 +176,13 @@ int chaos_heal_all(const char *why, struct err *err)
 	size_t i;
 
 	json_array_foreach(list, i, entry)	/* all of them at once: one that is slow to heal holds up no other */
-		ask_holder(entry);
+		if (held_too)
+			ask_holder(entry);
 	json_array_foreach(list, i, entry) {
 		struct err e = ERR_INIT;
 
+		if (!held_too && is_alive(entry))
+			continue;
 		rc = heal_one(entry, why, &e);
 		if (rc == 0)
 			healed++;
@@ -190,6 +193,16 @@ int chaos_heal_all(const char *why, struct err *err)
 	if (first == 0 && broken.text[0])
 		first = err_set(err, -EBADMSG, "%s", broken.text);
 	return first < 0 ? first : healed;
+}
+
+int chaos_heal_all(const char *why, struct err *err)
+{
+	return heal_each(why, true, err);
+}
+
+int chaos_heal_orphans(const char *why, struct err *err)
+{
+	return heal_each(why, false, err);
 }
 
 int chaos_status(json_t **ret_status, struct err *err)

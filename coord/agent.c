@@ -237,9 +237,10 @@ static void take_collect(struct agent *a, const json_t *body)
 
 static int take_observe(struct agent *a, const json_t *body, struct err *err)
 {
+	(void)body;
 	if (a->observe || !has_role(a, "observe"))
 		return 0;
-	return observe_start(json_string_value(json_object_get(body, "mount")), &a->observe, err);
+	return observe_start(a->options->dir, &a->observe, err);
 }
 
 static int hold_fault(struct agent *a, int idx, const json_t *body, struct err *err)

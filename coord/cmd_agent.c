@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "agent.h"
@@ -19,6 +20,7 @@
 #include "clock.h"
 #include "command.h"
 #include "err.h"
+#include "exec.h"
 
 #define LOOK_NS (5 * NS_PER_S)	/* at a broker that is not there */
 
@@ -29,7 +31,7 @@ static const char help[] =
 	"\n"
 	"  --bus mqtts://ADDRESS:PORT\n"
 	"                      wait for a coordinator on a broker, for ever\n"
-	"  --identity DIR      of a broker: key.pem, cert.pem and ca.pem, as squall fleet add makes them; the name is the certificate's\n"
+	"  --identity DIR      of a broker: key.pem, cert.pem, ca.pem and coordinator.pem, as squall fleet add makes them; the name is the certificate's\n"
 	"  --bus fd:N          a connected socket that was inherited (squall run uses this on its own host)\n"
 	"  --role LIST         load,chaos,observe or some of them\n"
 	"  --name NAME         what the record calls this host (default: local); not with --identity\n"
@@ -106,6 +108,25 @@ static void say_refused(const struct agent_options *options, const struct bus *b
 		record_refused(r, text);
 }
 
+/* What the agent before us has left, when holder and guard were killed with it. A child does it: what is to be healed may hang. */
+static void heal_orphans(const struct agent_options *options)
+{
+	struct err err = ERR_INIT;
+	pid_t parent = getpid(), pid;
+
+	if (!strstr(options->roles, "chaos"))
+		return;
+	pid = fork();
+	if (pid != 0) {
+		exec_leave(pid);
+		return;
+	}
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() == parent && chaos_heal_orphans("agent", &err) < 0)
+		fprintf(stderr, "squall: %s; squall chaos heal tries again\n", err.text);
+	_exit(0);
+}
+
 /* A broker may come later than we do, and go and come back: that is said, and waited for. */
 static int serve_broker(struct agent_options *options, const char *url, const char *identity, struct err *err)
 {
@@ -123,6 +144,7 @@ static int serve_broker(struct agent_options *options, const char *url, const ch
 	options->name = name;
 	(void)snprintf(spool, sizeof spool, "%s/spool", identity);
 	options->spool = spool;
+	heal_orphans(options);
 	bus = bus_new();
 	rc = bus ? bus_open(bus, url, identity, 0, err) : err_set(err, -ENOMEM, "agent: no memory");
 	while (rc >= 0) {

@@ -61,12 +61,13 @@ static const char ordinary[] =
 
 /*
  * No option here gives it mounts of its own: fanotify marks and freezes what nfsd sees. A fault's holder, which drops more than this, heals when the
- * agent goes; what it leaves is healed before the unit counts as stopped. With the last two capabilities its courier becomes nobody.
+ * agent goes; what it leaves is healed before the unit counts as stopped. With the last three capabilities a holder drops the others, and the courier
+ * becomes nobody.
  */
 static const char faults[] =
 	"ExecStopPost=" DEPLOY_ROOT "/%s/squall chaos heal\n"
 	"TimeoutStopSec=120\n"
-	"CapabilityBoundingSet=CAP_NET_ADMIN CAP_SYS_ADMIN CAP_SYS_TIME CAP_SYS_PTRACE CAP_SYS_RESOURCE CAP_IPC_LOCK CAP_KILL CAP_DAC_READ_SEARCH CAP_SYSLOG CAP_SETUID CAP_SETGID\n"
+	"CapabilityBoundingSet=CAP_NET_ADMIN CAP_SYS_ADMIN CAP_SYS_TIME CAP_SYS_PTRACE CAP_SYS_RESOURCE CAP_IPC_LOCK CAP_KILL CAP_DAC_READ_SEARCH CAP_SYSLOG CAP_MKNOD CAP_SETPCAP CAP_SETUID CAP_SETGID\n"
 	"SystemCallFilter=~@cpu-emulation @debug @module @mount @obsolete @raw-io @reboot @swap\n";
 
 static const char tail[] =

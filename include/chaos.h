@@ -124,6 +124,9 @@ void chaos_hold_close(struct chaos_hold *hold);	/* closes the descriptors: heals
  */
 int chaos_heal_all(const char *why, struct err *err);
 
+/** The same, but what a living process holds is left to it. */
+int chaos_heal_orphans(const char *why, struct err *err);
+
 /**
  * The kill switch: heal everything as chaos_heal_all() does, and leave the stop file, which blocks every new fault of this host until it is lifted,
  * over reboots too. Goes on after an error.

@@ -19,10 +19,10 @@ struct observe;
 
 /**
  * Start the probes that this host can serve (no nfsd or DRBD yet: their probes stay silent until it comes, and no error).
- * @param mount  the mount under test of a client, looked for in mountstats; may be NULL. It is never opened.
+ * @param path  the storage under test as a client sees it, whose mount is looked for in mountstats; may be NULL. It is never opened.
  * Context: the probes die with the thread that calls this or, later, restarts them in observe_take().
  */
-int observe_start(const char *mount, struct observe **ret_observe, struct err *err);
+int observe_start(const char *path, struct observe **ret_observe, struct err *err);
 
 /** Descriptors to poll for input. @return how many. They change: ask before every poll. */
 int observe_fds(const struct observe *observe, int fds[OBSERVE_FDS_MAX]);

@@ -44,7 +44,7 @@ struct runner {
 
 struct observe {
 	struct probe_env env;
-	char *root, *mount;		/* what env points to */
+	char *root, *path;		/* what env points to */
 	struct runner runners[OBSERVE_FDS_MAX];
 	unsigned int runners_nr;
 };
@@ -214,12 +214,12 @@ int observe_start_table(const struct probe *const table[], unsigned int table_nr
 	if (!o)
 		goto out;
 	o->root = strdup(env->root);
-	o->mount = env->mount ? strdup(env->mount) : NULL;
-	if (!o->root || (env->mount && !o->mount))
+	o->path = env->path ? strdup(env->path) : NULL;
+	if (!o->root || (env->path && !o->path))
 		goto out;
-	o->env = (struct probe_env){ .root = o->root, .mount = o->mount };
+	o->env = (struct probe_env){ .root = o->root, .path = o->path };
 	for (unsigned int i = 0; i < table_nr; i++) {
-		if ((table[i]->needs_mount && !o->mount) || !table[i]->available(&o->env, reason, sizeof reason))
+		if ((table[i]->needs_path && !o->path) || !table[i]->available(&o->env, reason, sizeof reason))
 			continue;
 		if (runner_init(&o->runners[o->runners_nr], table[i]) < 0)
 			goto out;
@@ -233,9 +233,9 @@ out:
 	return rc < 0 ? err_set(err, rc, "probes: no memory to start them") : 0;
 }
 
-int observe_start(const char *mount, struct observe **ret_observe, struct err *err)
+int observe_start(const char *path, struct observe **ret_observe, struct err *err)
 {
-	struct probe_env env = { .root = "", .mount = mount };
+	struct probe_env env = { .root = "", .path = path };
 
 	return observe_start_table(probes, probes_nr, &env, ret_observe, err);
 }
@@ -283,7 +283,7 @@ void observe_stop(struct observe *o)
 		free(o->runners[i].line);
 	}
 	free(o->root);
-	free(o->mount);
+	free(o->path);
 	free(o);
 }
 

@@ -99,7 +99,7 @@ struct mount_stats {
 	unsigned int ops_nr;
 };
 
-/** The NFS mount at exactly this path, the topmost when several are stacked. @return false when there is none, or it is not NFS. */
+/** The NFS mount that holds this path, the topmost when several are stacked. @return false when what holds it is not NFS */
 bool mountstats_parse(const char *text, const char *path, struct mount_stats *ret);
 
 /* diskstats: one line. */

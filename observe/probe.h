@@ -27,7 +27,7 @@ struct observe;
 /* Where a probe looks. */
 struct probe_env {
 	const char *root;	/* "" on a real host; tests put a tree of their own here */
-	const char *mount;	/* the mount under test, never opened; NULL = none */
+	const char *path;	/* on the storage under test, never opened; NULL = none */
 };
 
 /* Lines on their way to the agent. */
@@ -42,7 +42,7 @@ struct probe_out {
 struct probe {
 	const char *name;	/* probe_NAME.c, docs/probes/NAME.scd */
 	uint64_t period_ns;
-	bool needs_mount;	/* not started without probe_env.mount */
+	bool needs_path;	/* not started without probe_env.path */
 	/* May this host run it? In the agent: must not block. A probe that waits for its subject (nfsd, DRBD) says true, with the reason why it is still silent. */
 	bool (*available)(const struct probe_env *env, char *reason, size_t reason_bytes);
 	int (*open)(const struct probe_env *env, void **ret_state);	/* in the child; 0 or -errno, which ends the child */

@@ -2,7 +2,7 @@
 /*
  * probe_mountstats.c - the NFS client's own counters of the mount under test.
  *
- * /proc/self/mountstats is found by the text of the mount point: the mount itself is never opened, so a hung server does not hang this.
+ * It is found in /proc/self/mountstats as the deepest mount point above the path, by its text: nothing is opened there, so a hung server does not hang this.
  *
  *	device SERVER:/EXPORT mounted on /PATH with fstype nfs4 statvers=1.1
  *		age:	SECONDS
@@ -29,42 +29,45 @@
 
 struct state {
 	struct probe_file file;		/* first */
-	char mount[PATH_MAX];
+	char path[PATH_MAX];
 	struct mount_stats stats;
 };
 
-/* The kernel writes space, tab, newline, backslash and # of a path as \ooo. */
-static const char *path_match(const char *escaped, const char *path)
+/*
+ * The kernel writes space, tab, newline, backslash and # of a path as \ooo.
+ * @param ret_length  of the mount point. @return what follows it, or NULL: the path is not below it
+ */
+static const char *mount_point_match(const char *escaped, const char *path, size_t *ret_length)
 {
+	const char *at = path;
 	unsigned int c;
 
-	while (*path != '\0') {
-		if (escaped[0] == '\\' && sscanf(escaped + 1, "%3o", &c) == 1) {
-			if ((unsigned char)*path != c)
-				return NULL;
-			escaped += 4;
-		} else {
-			if (*escaped != *path)
-				return NULL;
-			escaped++;
-		}
-		path++;
+	for (; *escaped != ' '; at++) {
+		bool is_octal = escaped[0] == '\\' && sscanf(escaped + 1, "%3o", &c) == 1;
+
+		if (!is_octal)
+			c = (unsigned char)*escaped;
+		if (*escaped == '\0' || *escaped == '\n' || (unsigned char)*at != c)
+			return NULL;
+		escaped += is_octal ? 4 : 1;
 	}
-	return escaped;
+	*ret_length = (size_t)(at - path);
+	return *at == '\0' || *at == '/' || (at > path && at[-1] == '/') ? escaped : NULL;
 }
 
-/* @return is this the head of an NFS mount at this path? -1: not a head at all */
-static int head_match(const char *line, const char *path)
+/* @return is this the head of an NFS mount that holds the path? -1: not a head at all. @param ret_length  of the mount point; 0: it does not hold it */
+static int head_match(const char *line, const char *path, size_t *ret_length)
 {
 	const char *end = line + strcspn(line, "\n");
 	const char *on, *rest;
 
+	*ret_length = 0;
 	if (strncmp(line, "device ", 7) != 0 && strncmp(line, "no device ", 10) != 0)
 		return -1;
 	on = memmem(line, (size_t)(end - line), " mounted on ", 12);
-	if (!on)
-		return 0;
-	rest = path_match(on + 12, path);
+	rest = on ? mount_point_match(on + 12, path, ret_length) : NULL;
+	if (!rest)
+		*ret_length = 0;
 	return rest && (strncmp(rest, " with fstype nfs ", 17) == 0 || strncmp(rest, " with fstype nfs4 ", 18) == 0);
 }
 
@@ -96,17 +99,19 @@ static void op_parse(const char *line, struct mount_stats *ret)
 bool mountstats_parse(const char *text, const char *path, struct mount_stats *ret)
 {
 	bool found = false, inside = false, ops = false;
+	size_t length, longest = 0;
 	char one[LINE_BYTES];
 	unsigned long long age;
 	int head;
 
 	for (const char *line = text; line; line = line_next(line)) {
-		head = head_match(line, path);
+		head = head_match(line, path, &length);
 		if (head >= 0)
-			inside = head;
-		if (head == 1) {		/* a later mount on the same path covers the one before */
+			inside = false;
+		if (length > 0 && length >= longest) {		/* a later mount on the same path covers the one before */
 			memset(ret, 0, sizeof *ret);
-			found = true;
+			longest = length;
+			found = inside = head == 1;
 			ops = false;
 		}
 		if (head >= 0 || !inside || !line_copy(line, one, sizeof one))
@@ -137,9 +142,9 @@ static int probe_open(const struct probe_env *env, void **ret_state)
 	if (rc < 0)
 		return rc;
 	s = *ret_state;
-	(void)snprintf(s->mount, sizeof s->mount, "%s", env->mount);
-	for (n = strlen(s->mount); n > 1 && s->mount[n - 1] == '/'; n--)
-		s->mount[n - 1] = '\0';
+	(void)snprintf(s->path, sizeof s->path, "%s", env->path);
+	for (n = strlen(s->path); n > 1 && s->path[n - 1] == '/'; n--)
+		s->path[n - 1] = '\0';
 	return 0;
 }
 
@@ -152,7 +157,7 @@ static int sample(void *state, struct probe_out *out)
 	rc = probe_file_read(&s->file);
 	if (rc < 0)
 		return rc;
-	if (!mountstats_parse(s->file.text, s->mount, &s->stats))
+	if (!mountstats_parse(s->file.text, s->path, &s->stats))
 		return 0;			/* not mounted now: the agent's other side says so */
 	probe_emit(out, "mount.age", NULL, (double)s->stats.age_s, NULL);
 	probe_emit(out, "mount.backlog", NULL, (double)s->stats.backlog, NULL);
@@ -172,7 +177,7 @@ static int sample(void *state, struct probe_out *out)
 const struct probe probe_mountstats = {
 	.name = "mountstats",
 	.period_ns = NS_PER_S,
-	.needs_mount = true,
+	.needs_path = true,
 	.available = available,
 	.open = probe_open,
 	.sample = sample,

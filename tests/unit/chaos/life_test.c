@@ -209,6 +209,20 @@ Test(life, both_killed_leaves_the_journal_and_heal_all_undoes_it_twice)
 	end(&hold);
 }
 
+Test(life, heal_orphans_leaves_to_a_living_holder_what_it_holds)
+{
+	struct err err = ERR_INIT;
+	struct chaos_hold dead, living;
+
+	json_decref(begin_and_kill_both(&dead));
+	begin(&living, LONG_NS, LONG_NS, "holder");
+	cr_assert_eq(chaos_heal_orphans("agent", &err), 1, "%s", err.text);
+	cr_assert_eq(chaos_heal_orphans("agent", &err), 0, "%s", err.text);
+	cr_assert_eq(chaos_heal_all("by hand", &err), 1, "%s", err.text);
+	end(&living);
+	end(&dead);
+}
+
 Test(life, heal_all_makes_a_living_holder_heal)
 {
 	struct err err = ERR_INIT;

@@ -66,7 +66,7 @@ static void put_in_place(const char *name, const char *text)
 
 static struct observe *start(const struct probe *probe, const char *mount)
 {
-	struct probe_env env = { .root = root, .mount = mount };
+	struct probe_env env = { .root = root, .path = mount };
 	struct observe *o = NULL;
 	struct err err = ERR_INIT;
 

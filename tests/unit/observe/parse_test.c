@@ -152,7 +152,7 @@ static const struct mount_op *op_find(const struct mount_stats *s, const char *n
 	return NULL;
 }
 
-Test(parse, mountstats_takes_the_topmost_mount_of_exactly_this_path)
+Test(parse, mountstats_takes_the_topmost_mount_that_holds_this_path)
 {
 	static struct mount_stats s;
 	char *text = fixture("mountstats.txt");
@@ -170,6 +170,8 @@ Test(parse, mountstats_takes_the_topmost_mount_of_exactly_this_path)
 	cr_assert_not_null(op);
 	cr_expect(op->ops == 500 && !op->rtt_valid, "a sum below zero is not a time");
 	cr_expect_eq(op_find(&s, "COMMIT")->ops, 0);
+	cr_assert(mountstats_parse(text, "/mnt/home/site-7/logs", &s));
+	cr_expect_eq(s.age_s, 1234);
 
 	cr_assert(mountstats_parse(text, "/mnt/home2", &s));
 	cr_expect(s.age_s == 500 && s.connects == 8 && s.backlog == 33 && s.ops_nr == 1);
@@ -181,6 +183,20 @@ Test(parse, mountstats_takes_the_topmost_mount_of_exactly_this_path)
 	cr_expect_not(mountstats_parse(text, "/tmp", &s), "a mount, but not of NFS");
 	cr_expect_not(mountstats_parse("", "/mnt", &s));
 	free(text);
+}
+
+Test(parse, mountstats_takes_the_deepest_mount)
+{
+	static const char text[] = "device s:/root mounted on / with fstype nfs4 statvers=1.1\n\tage:\t1\n"
+				   "device s:/home mounted on /mnt/home with fstype nfs statvers=1.1\n\tage:\t2\n"
+				   "device tmpfs mounted on /mnt/home/ram with fstype tmpfs\n"
+				   "device s:/mnt mounted on /mnt with fstype nfs statvers=1.1\n\tage:\t3\n";
+	static struct mount_stats s;
+
+	cr_expect(mountstats_parse(text, "/mnt/home/a", &s) && s.age_s == 2);
+	cr_expect(mountstats_parse(text, "/mnt/homes", &s) && s.age_s == 3);
+	cr_expect(mountstats_parse(text, "/srv", &s) && s.age_s == 1);
+	cr_expect_not(mountstats_parse(text, "/mnt/home/ram/a", &s), "in memory, whatever is below it");
 }
 
 Test(parse, mountstats_finds_one_mount_among_many)
