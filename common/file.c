@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "err.h"
 #include "file.h"
 
@@ -101,7 +102,8 @@ int file_write_at(int folder, const char *path, const void *data, size_t bytes, 
 	char temporary[PATH_BYTES];
 	int fd, rc;
 
-	if (snprintf(temporary, sizeof temporary, "%s.%d.new", path, (int)getpid()) >= (int)sizeof temporary)
+	/* A process of another host has perhaps the same number, and writes at another instant. */
+	if (snprintf(temporary, sizeof temporary, "%s.%d%09d.new", path, (int)getpid(), (int)(clock_mono_ns() % NS_PER_S)) >= (int)sizeof temporary)
 		return err_set(err, -ENAMETOOLONG, "%s: the name is too long", path);
 	fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd < 0)

@@ -19,7 +19,7 @@
 #define JOBS_MAX_NR 256
 
 static const char help[] =
-	"Usage: squall dataset build DIR --profile FILE [--jobs N]\n"
+	"Usage: squall dataset build DIR --profile FILE [--jobs N] [--part K/N]\n"
 	"       squall dataset verify DIR [--jobs N]\n"
 	"       squall dataset remove DIR\n"
 	"       squall dataset scan TREE\n"
@@ -31,6 +31,7 @@ static const char help[] =
 	"\n"
 	"  --profile FILE  whose dataset and seed\n"
 	"  --jobs N        threads, 1 to 256 (default 8)\n"
+	"  --part K/N      this host makes part K of N: it is whole once N hosts have made theirs, all at once or one after the other\n"
 	"\n"
 	"Exit status: 0 done, 2 usage or profile error, 3 broken, or verify has found a file that is missing or changed, 77 a mount is missing.\n";
 
@@ -47,17 +48,26 @@ static void progress(uint64_t done, uint64_t total)
 	tenths_told = tenths;
 }
 
-static int build(const char *dir, const char *path, unsigned int jobs, struct err *err)
+struct options {
+	const char *profile;		/* NULL = not given */
+	unsigned int jobs;		/* 0 = not given */
+	struct dataset_part part;	/* of = 0: not given */
+};
+
+static int build(const char *dir, const struct options *o, struct err *err)
 {
+	struct dataset_part part = o->part.of > 0 ? o->part : DATASET_WHOLE;
 	struct profile profile = PROFILE_INIT;
-	int rc = profile_load(path, NULL, &profile, err);
+	int rc = profile_load(o->profile, NULL, &profile, err);
 
 	if (rc == 0)
-		rc = dataset_build(dir, &profile.dataset, profile.seed, jobs, progress, err);
+		rc = dataset_build(dir, &profile.dataset, profile.seed, part, o->jobs, progress, err);
+	if (rc == 1)
+		printf("%s has part %u of %u of the dataset of %s; not all others are whole yet\n", dir, part.nr, part.of, profile.name);
 	if (rc == 0)
 		printf("%s has the dataset of %s: %llu files\n", dir, profile.name, (unsigned long long)profile.dataset.sites * profile.dataset.files_per_site);
 	profile_release(&profile);
-	return rc;
+	return rc < 0 ? rc : 0;
 }
 
 static int verify(const char *dir, unsigned int jobs, struct err *err)
@@ -116,10 +126,19 @@ static int parse_jobs(const char *text, unsigned int *ret, struct err *err)
 	return 0;
 }
 
+static int parse_part(const char *text, struct dataset_part *ret, struct err *err)
+{
+	int end = 0;
+
+	if (sscanf(text, "%4u/%4u%n", &ret->nr, &ret->of, &end) != 2 || text[end] != '\0' || ret->nr < 1 || ret->nr > ret->of || ret->of > DATASET_PARTS_MAX)
+		return err_set(err, -EINVAL, "--part '%s': K/N is wanted, such as 2/3, with N up to %d", text, DATASET_PARTS_MAX);
+	return 0;
+}
+
 static const char *const verbs[] = { "build", "verify", "remove", "scan", NULL };
 enum verb { BUILD, VERIFY, REMOVE, SCAN };
 
-static int check_words(int words, char *const word[], const char *path, unsigned int jobs, enum verb *ret_verb, struct err *err)
+static int check_words(int words, char *const word[], const struct options *o, enum verb *ret_verb, struct err *err)
 {
 	enum verb verb = BUILD;
 
@@ -131,17 +150,19 @@ static int check_words(int words, char *const word[], const char *path, unsigned
 		return command_unknown(err, "dataset: the verb", word[0], verbs);
 	if (words != 2)
 		return err_set(err, -EINVAL, "dataset %s wants one folder; see squall dataset --help", word[0]);
-	if (verb == BUILD && !path)
+	if (verb == BUILD && !o->profile)
 		return err_set(err, -EINVAL, "dataset build: --profile FILE is missing");
-	if (verb != BUILD && path)
+	if (verb != BUILD && o->profile)
 		return err_set(err, -EINVAL, "dataset: --profile is an option of squall dataset build");
-	if (verb > VERIFY && jobs > 0)
+	if (verb > VERIFY && o->jobs > 0)
 		return err_set(err, -EINVAL, "dataset: --jobs is an option of squall dataset build and verify");
+	if (verb != BUILD && o->part.of > 0)
+		return err_set(err, -EINVAL, "dataset: --part is an option of squall dataset build");
 	*ret_verb = verb;
 	return 0;
 }
 
-static int act(enum verb verb, const char *dir, const char *path, unsigned int jobs, struct err *err)
+static int act(enum verb verb, const char *dir, const struct options *o, struct err *err)
 {
 	int rc = exec_path_answers(dir, err);
 
@@ -149,9 +170,9 @@ static int act(enum verb verb, const char *dir, const char *path, unsigned int j
 		return rc;
 	switch (verb) {
 	case BUILD:
-		return build(dir, path, jobs, err);
+		return build(dir, o, err);
 	case VERIFY:
-		return verify(dir, jobs, err);
+		return verify(dir, o->jobs, err);
 	case REMOVE:
 		return remove_all(dir, err);
 	case SCAN:
@@ -164,11 +185,11 @@ int cmd_dataset(int argc, char **argv)
 {
 	static const struct option long_options[] = { { "profile", required_argument, NULL, 'p' },
 						     { "jobs", required_argument, NULL, 'j' },
+						     { "part", required_argument, NULL, 'k' },
 						     { "help", no_argument, NULL, 'h' }, { 0 } };
-	const char *path = NULL;
+	struct options o = { .jobs = 0 };
 	struct err err = ERR_INIT;
 	enum verb verb = BUILD;
-	unsigned int jobs = 0;
 	int option, rc = command_check_options("dataset", argc, argv, long_options, false, &err);
 
 	while (rc == 0 && (option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
@@ -177,14 +198,16 @@ int cmd_dataset(int argc, char **argv)
 			return EXIT_AS_EXPECTED;
 		}
 		if (option == 'j')
-			rc = parse_jobs(optarg, &jobs, &err);
+			rc = parse_jobs(optarg, &o.jobs, &err);
+		else if (option == 'k')
+			rc = parse_part(optarg, &o.part, &err);
 		else
-			path = optarg;
+			o.profile = optarg;
 	}
 	if (rc == 0)
-		rc = check_words(argc - optind, argv + optind, path, jobs, &verb, &err);
+		rc = check_words(argc - optind, argv + optind, &o, &verb, &err);
 	if (rc == 0)
-		rc = act(verb, argv[optind + 1], path, jobs, &err);
+		rc = act(verb, argv[optind + 1], &o, &err);
 	if (rc < 0)
 		fprintf(stderr, "squall: %s\n", err.text);
 	return (int)err_exit_status(rc);

@@ -106,7 +106,7 @@ static int build_in_child(int fd, void *arg)
 {
 	const struct build *b = arg;
 	struct err err = ERR_INIT;
-	int rc = dataset_build(b->dir, b->spec, b->seed, 0, NULL, &err);
+	int rc = dataset_build(b->dir, b->spec, b->seed, DATASET_WHOLE, 0, NULL, &err);
 
 	if (rc < 0)
 		(void)file_write_all(fd, err.text, strlen(err.text));

@@ -123,12 +123,22 @@ void load_free(struct load *load);
 /* The dataset: sites with a tree each, a manifest with a digest at its root, and a log folder for appends. */
 #define DATASET_MANIFEST "squall-manifest.json"
 
+/* Of `of` hosts that build a dataset at once, the one with the number `nr`, from 1 on, and what it makes. */
+struct dataset_part {
+	unsigned int nr, of;
+};
+
+#define DATASET_WHOLE ((struct dataset_part){ 1, 1 })
+#define DATASET_PARTS_MAX 1024
+
 /**
  * Build it, unless a manifest of the same spec and seed is there; go on with one that was killed on the way.
+ * @param part        DATASET_WHOLE, or one of several that are built at once: the last that is whole says that the dataset is.
  * @param threads_nr  0: 8. @param progress  called once a second, from the second second on; may be NULL.
- * The folder DIR is made, its parent must be there. Errors: -ENOPKG when it is not, -ENOSPC and others with the path; what was made is removed again.
+ * The folder DIR is made, its parent must be there. @return 0 the dataset is whole; 1 this part is, and others are not yet.
+ * Errors: -ENOPKG when it is not, -ENOSPC and others with the path; what was made is removed again, but of a part, among which others write.
  */
-int dataset_build(const char *dir, const struct dataset_spec *spec, uint64_t seed, unsigned int threads_nr,
+int dataset_build(const char *dir, const struct dataset_spec *spec, uint64_t seed, struct dataset_part part, unsigned int threads_nr,
 		  void (*progress)(uint64_t done, uint64_t total), struct err *err);
 /** Every file is there with its size and content. @param ret_bad how many are not. @param ret_first what is wrong with the first of them; may be NULL. */
 int dataset_verify(const char *dir, unsigned int threads_nr, void (*progress)(uint64_t done, uint64_t total), uint64_t *ret_bad,

@@ -6,6 +6,9 @@
  *
  * Whatever was made is always named by a manifest. A build that finds an incomplete one of the same dataset goes on with it: files that are
  * there are read, and what is not right to the last byte is written again, also a file that a power cut left in its full length with nothing in it.
+ *
+ * Several hosts build one at once, each a part: a row of files. Who has made its part leaves a mark, and who then finds the marks of all writes the last
+ * manifest. It sees them all: its own mark has told its NFS client that the folder has changed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,6 +30,8 @@ struct build {
 	const struct manifest *m;
 	int root;
 	bool resumed;		/* some of it may be there */
+	struct dataset_part part;
+	uint64_t first;		/* file of the part, as an index */
 };
 
 static int make_folder(const struct build *b, const char *path, struct err *err)
@@ -93,15 +98,16 @@ static int write_file(int fd, const struct content_id *id, uint64_t size, char *
 	return rc;
 }
 
-static int make_file(void *arg, uint64_t idx, char *buffer, struct err *err)
+static int make_file(void *arg, uint64_t nth, char *buffer, struct err *err)
 {
 	const struct build *b = arg;
+	uint64_t idx = b->first + nth;
 	uint32_t site = (uint32_t)(idx / b->m->spec.files_per_site), file = (uint32_t)(idx % b->m->spec.files_per_site);
 	struct content_id id = { .seed = b->m->seed, .site = site, .file = file };
 	char path[DATASET_PATH_BYTES];
 	int fd, rc;
 
-	if (file == 0) {
+	if (file == 0 || nth == 0) {	/* once a site, by each part that it is in */
 		rc = make_log_folder(b, site, err);
 		if (rc < 0)
 			return rc;
@@ -118,40 +124,111 @@ static int make_file(void *arg, uint64_t idx, char *buffer, struct err *err)
 	return rc < 0 ? err_set(err, rc, "%s/%s: %s", b->dir, path, strerror(-rc)) : 0;
 }
 
+static void mark_path(unsigned int nr, unsigned int of, char out[DATASET_PATH_BYTES])
+{
+	(void)snprintf(out, DATASET_PATH_BYTES, DATASET_PART "%u-of-%u", nr, of);
+}
+
+/* It is gone through again: until it is whole it is not. */
+static void unmark_part(const struct build *b)
+{
+	char path[DATASET_PATH_BYTES];
+
+	mark_path(b->part.nr, b->part.of, path);
+	(void)unlinkat(b->root, path, 0);
+}
+
+static int mark_part(const struct build *b, struct err *err)
+{
+	char path[DATASET_PATH_BYTES];
+	int fd;
+
+	mark_path(b->part.nr, b->part.of, path);
+	fd = openat(b->root, path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
+	return fd < 0 || close(fd) < 0 ? err_set(err, -errno, "%s/%s: %s", b->dir, path, strerror(errno)) : 0;
+}
+
+/* @return whether all parts are whole, or -errno */
+static int are_all_marked(const struct build *b, struct err *err)
+{
+	char path[DATASET_PATH_BYTES];
+	struct stat st;
+
+	for (unsigned int nr = 1; nr <= b->part.of; nr++) {
+		mark_path(nr, b->part.of, path);
+		if (fstatat(b->root, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return errno == ENOENT ? 0 : err_set(err, -errno, "%s/%s: %s", b->dir, path, strerror(errno));
+	}
+	return 1;
+}
+
+/* A change of ours tells the NFS client that others have changed the folder, too: what was not there may be. */
+static bool has_manifest_now(const struct build *b, struct err *err)
+{
+	struct stat st;
+	int rc = mark_part(b, err);
+
+	unmark_part(b);
+	return rc == 0 && fstatat(b->root, DATASET_MANIFEST, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Whether a manifest that is there is of this dataset. @return as may_build() */
+static int may_go_on(struct build *b, struct err *err)
+{
+	struct manifest have = MANIFEST_INIT;
+	int rc = manifest_read_head(b->root, b->dir, &have, err);
+
+	if (rc == 0 && !manifest_equal(&have, b->m))
+		rc = err_set(err, -EEXIST, "%s: holds another dataset (other sizes, sites or seed); `squall dataset remove` it first", b->dir);
+	b->resumed = rc == 0;
+	return rc == 0 ? have.complete : rc;
+}
+
 /* Whether DIR can take this dataset. @return 1 it is there already, 0 it may be built. */
 static int may_build(struct build *b, struct err *err)
 {
-	struct manifest have = MANIFEST_INIT;
 	char path[DATASET_PATH_BYTES];
 	struct stat st;
-	int rc;
 
-	if (fstatat(b->root, DATASET_MANIFEST, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-		rc = manifest_read_head(b->root, b->dir, &have, err);
-		if (rc == 0 && !manifest_equal(&have, b->m))
-			rc = err_set(err, -EEXIST, "%s: holds another dataset (other sizes, sites or seed); `squall dataset remove` it first", b->dir);
-		b->resumed = rc == 0;
-		return rc == 0 ? have.complete : rc;
-	}
+	if (fstatat(b->root, DATASET_MANIFEST, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return may_go_on(b, err);
 	for (uint32_t s = 0; s < b->m->spec.sites; s++) {
 		dataset_site_path(s, path);
-		if (fstatat(b->root, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
-			return err_set(err, -EEXIST, "%s/%s: is there, but no manifest names it; nothing was changed", b->dir, path);
+		if (fstatat(b->root, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
+			continue;
+		if (b->part.of > 1 && has_manifest_now(b, err))	/* another part has begun meanwhile, and wrote it first */
+			return may_go_on(b, err);
+		return err_set(err, -EEXIST, "%s/%s: is there, but no manifest names it; nothing was changed", b->dir, path);
 	}
 	return 0;
 }
 
+/* @return as dataset_build() */
 static int build_files(struct build *b, struct manifest *m, unsigned int threads_nr, void (*progress)(uint64_t, uint64_t), struct err *err)
 {
-	struct crew_work work = { .items_nr = (uint64_t)m->spec.sites * m->spec.files_per_site, .item = make_file, .arg = b, .progress = progress };
-	int rc = manifest_write(b->root, b->dir, m, err);
+	uint64_t all = (uint64_t)m->spec.sites * m->spec.files_per_site;
+	struct crew_work work = { .item = make_file, .arg = b, .progress = progress };
+	int rc;
 
+	b->first = all * (b->part.nr - 1) / b->part.of;
+	work.items_nr = all * b->part.nr / b->part.of - b->first;
+	unmark_part(b);
+	rc = manifest_write(b->root, b->dir, m, err);
 	if (rc == 0)
 		rc = crew_run(&work, threads_nr, err);
 	if (rc == 0 && syncfs(b->root) < 0)	/* no manifest says "complete" of what a power cut would take away */
 		rc = err_set(err, -errno, "%s: %s", b->dir, strerror(errno));
-	m->complete = rc == 0;
-	return rc < 0 ? rc : manifest_write(b->root, b->dir, m, err);
+	if (rc == 0 && b->part.of > 1) {
+		rc = mark_part(b, err);
+		rc = rc < 0 ? rc : are_all_marked(b, err);
+		if (rc <= 0)
+			return rc < 0 ? rc : 1;
+	}
+	m->complete = rc >= 0;
+	rc = rc < 0 ? rc : manifest_write(b->root, b->dir, m, err);
+	if (rc == 0)
+		dataset_remove_marks(b->root);
+	return rc;
 }
 
 /* DIR alone is made: a path whose parent is missing is a mount that is not there, or a slip, and would fill some other disk. */
@@ -172,11 +249,11 @@ static int make_root(const char *dir, struct err *err)
 	return err_set(err, -ENOPKG, "%s: there is no folder %s: mount it, or make it", dir, parent);
 }
 
-int dataset_build(const char *dir, const struct dataset_spec *spec, uint64_t seed, unsigned int threads_nr,
+int dataset_build(const char *dir, const struct dataset_spec *spec, uint64_t seed, struct dataset_part part, unsigned int threads_nr,
 		  void (*progress)(uint64_t done, uint64_t total), struct err *err)
 {
 	struct manifest m = MANIFEST_INIT;
-	struct build b = { .dir = dir, .m = &m, .root = -1 };
+	struct build b = { .dir = dir, .m = &m, .root = -1, .part = part };
 	bool made_dir = access(dir, F_OK) < 0, building = false;
 	int rc;
 
@@ -190,12 +267,14 @@ int dataset_build(const char *dir, const struct dataset_spec *spec, uint64_t see
 	if (rc < 0)
 		goto out;
 	rc = may_build(&b, err);
-	if (rc != 0)
+	if (rc != 0) {
+		rc = rc < 0 ? rc : 0;
 		goto out;
+	}
 	building = true;
 	rc = build_files(&b, &m, threads_nr, progress, err);
 out:
-	if (rc < 0 && building) {
+	if (rc < 0 && building && part.of == 1) {
 		(void)dataset_remove_all(b.root, dir, &m.spec, NULL);
 		if (made_dir)
 			(void)rmdir(dir);
@@ -203,5 +282,5 @@ out:
 	if (b.root >= 0)
 		close(b.root);
 	manifest_release(&m);
-	return rc < 0 ? rc : 0;
+	return rc;
 }

@@ -138,14 +138,23 @@ static bool is_half_written(const char *name)
 	return false;
 }
 
-static void remove_half_written(int root)
+/* "squall-part-2-of-3" */
+static bool is_part(const char *name)
+{
+	size_t stem = strlen(DATASET_PART), digits = strncmp(name, DATASET_PART, stem) == 0 ? strspn(name + stem, "0123456789") : 0;
+	const char *rest = name + stem + digits;
+
+	return digits > 0 && strncmp(rest, "-of-", 4) == 0 && rest[4] != '\0' && rest[4 + strspn(rest + 4, "0123456789")] == '\0';
+}
+
+void dataset_remove_marks(int root)
 {
 	int fd = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *list = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
 
 	while (list && (entry = readdir(list)))
-		if (is_half_written(entry->d_name))
+		if (is_half_written(entry->d_name) || is_part(entry->d_name))
 			(void)unlinkat(root, entry->d_name, 0);
 	if (list)
 		closedir(list);
@@ -171,7 +180,7 @@ int dataset_remove_all(int root, const char *dir, const struct dataset_spec *spe
 	}
 	if (rc < 0)
 		return rc;
-	remove_half_written(root);
+	dataset_remove_marks(root);
 	(void)unlinkat(root, DATASET_SIZES, 0);
 	if (unlinkat(root, DATASET_MANIFEST, 0) < 0 && errno != ENOENT) {
 		rc = -errno;

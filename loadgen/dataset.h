@@ -4,6 +4,7 @@
  *
  *	DIR/squall-manifest.json	spec, seed and digest; written first, removed last
  *	DIR/squall-sizes		the size of each file, 8 bytes each, little-endian; index = site * files_per_site + file
+ *	DIR/squall-part-2-of-3		while several hosts build it: that one is done, and this part of it is whole
  *	DIR/s0003/d1/d0/f00012      `depth` levels of folders; bit l of the file's number picks the folder of level l
  *	DIR/s0003/log/HOST.log      appends
  *	DIR/s0003/scratch/          what ops change; made at the start of a job that has such ops, see scratch.h
@@ -24,6 +25,7 @@
 #define FILES_MAX (1u << 20)		/* of all sites together */
 #define DATASET_PATH_BYTES 160		/* of a path below DIR */
 #define DATASET_SIZES "squall-sizes"
+#define DATASET_PART "squall-part-"
 #define MANIFEST_BYTES_MAX 65536u
 
 struct manifest {
@@ -76,6 +78,8 @@ int dataset_unlink(int root, const char *path, int flags);
 
 /** Read a whole file. @param buffer CREW_BUFFER_BYTES. @param why  what is wrong with it; may be NULL. */
 bool dataset_file_is_good(int root, const struct manifest *m, uint32_t site, uint32_t file, char *buffer, struct err *why);
+/** What a build leaves beside manifest and sizes when it is killed, or is one of several. */
+void dataset_remove_marks(int root);
 /** Everything that a manifest names, itself last. Goes on after an error. Errors: the first, with its path. */
 int dataset_remove_all(int root, const char *dir, const struct dataset_spec *spec, struct err *err);
 

@@ -223,7 +223,7 @@ int main(void)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	profile.dataset = spec;
 	CHECK(mkdtemp(dir), "%m");
-	CHECK(dataset_build(dir, &spec, 1, 1, NULL, &err) == 0, "%s", err.text);
+	CHECK(dataset_build(dir, &spec, 1, DATASET_WHOLE, 1, NULL, &err) == 0, "%s", err.text);
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		int tries = 1;
 

@@ -78,10 +78,53 @@ Test(dataset, any_number_of_threads_makes_the_same_tree)
 		f.profile.dataset = (struct dataset_spec){ .sites = 3, .files_per_site = 111, .depth = 5, .lognormal = true, .size_bytes = 40000, .mu = 7, .sigma = 2 };
 		fixture_build(&f);
 		cr_assert_eq(dataset_remove(f.dir, &f.err), 0, "%s", f.err.text);
-		cr_assert_eq(dataset_build(f.dir, &f.profile.dataset, 1, threads, NULL, &f.err), 0, "%s", f.err.text);
+		cr_assert_eq(dataset_build(f.dir, &f.profile.dataset, 1, DATASET_WHOLE, threads, NULL, &f.err), 0, "%s", f.err.text);
 		cr_assert_eq(bad_files(&f), 0u, "%u threads", threads);
 		fixture_release(&f);
 	}
+}
+
+Test(dataset, parts_in_any_order_make_the_same_tree_and_the_last_makes_it_whole)
+{
+	static const unsigned int order[] = { 3, 1, 4, 2 };
+	struct manifest m = MANIFEST_INIT;
+	struct fixture f;
+
+	fixture_init(&f);
+	f.profile.dataset = (struct dataset_spec){ .sites = 3, .files_per_site = 37, .depth = 2, .size_bytes = 5000 };
+	fixture_build(&f);
+	cr_assert_eq(dataset_remove(f.dir, &f.err), 0, "%s", f.err.text);
+	for (size_t i = 0; i < 4; i++) {
+		struct dataset_part part = { order[i], 4 };
+
+		cr_assert_eq(dataset_build(f.dir, &f.profile.dataset, 1, part, 2, NULL, &f.err), i < 3, "%s", f.err.text);
+		cr_assert_eq(access(below(&f, "squall-part-3-of-4"), F_OK) == 0, i < 3);
+		cr_assert_eq(manifest_read(f.dir, &m, &f.err), 0, "%s", f.err.text);
+		cr_assert_eq(m.complete, i == 3);
+		manifest_release(&m);
+		if (i == 1)	/* gone through again: it is not whole until it is */
+			cr_assert_eq(dataset_build(f.dir, &f.profile.dataset, 1, part, 2, NULL, &f.err), 1, "%s", f.err.text);
+	}
+	cr_assert_eq(bad_files(&f), 0u);
+	fixture_release(&f);
+}
+
+Test(dataset, a_part_that_fails_takes_nothing_from_the_others_and_a_removal_takes_all)
+{
+	struct fixture f;
+
+	fixture_init(&f);
+	fixture_build(&f);
+	cr_assert_eq(dataset_remove(f.dir, &f.err), 0, "%s", f.err.text);
+	cr_assert_eq(dataset_build(f.dir, &f.profile.dataset, 1, (struct dataset_part){ 1, 2 }, 2, NULL, &f.err), 1, "%s", f.err.text);
+	cr_assert_eq(mkdir(below(&f, "squall-part-2-of-2"), 0755), 0);
+	cr_assert_lt(dataset_build(f.dir, &f.profile.dataset, 1, (struct dataset_part){ 2, 2 }, 2, NULL, &f.err), 0);
+	cr_assert_eq(access(below(&f, "s0000/d0/d0/f00000"), F_OK), 0);
+	cr_assert_eq(rmdir(below(&f, "squall-part-2-of-2")), 0);
+	cr_assert_eq(dataset_remove(f.dir, &f.err), 0, "%s", f.err.text);
+	cr_assert_eq(rmdir(f.dir), 0, "something is left");
+	f.dir[0] = '\0';
+	fixture_release(&f);
 }
 
 Test(dataset, a_build_that_was_killed_is_gone_on_with_and_what_is_right_is_not_written_again)
@@ -103,7 +146,7 @@ Test(dataset, a_build_that_was_killed_is_gone_on_with_and_what_is_right_is_not_w
 	close(fd);
 	cr_assert_eq(bad_files(&f), 4u);
 	make_incomplete(&f);
-	cr_assert_eq(dataset_build(f.dir, &f.profile.dataset, 1, 2, NULL, &f.err), 0, "%s", f.err.text);
+	cr_assert_eq(dataset_build(f.dir, &f.profile.dataset, 1, DATASET_WHOLE, 2, NULL, &f.err), 0, "%s", f.err.text);
 	cr_assert_eq(bad_files(&f), 0u);
 	cr_assert_eq(stat(below(&f, "s0001/d0/d1/f00002"), &st), 0);
 	cr_assert_eq(st.st_mtime, 1000000000);
@@ -157,7 +200,7 @@ Test(dataset, nothing_is_written_or_removed_in_a_tree_without_its_manifest)
 	cr_assert_eq(dataset_remove(f.dir, &f.err), -ENOENT);
 	cr_assert_eq(access(below(&f, "s0000/d0/d0/f00000"), F_OK), 0);
 	f.err.text[0] = '\0';
-	cr_assert_eq(dataset_build(f.dir, &f.profile.dataset, 1, 0, NULL, &f.err), -EEXIST);
+	cr_assert_eq(dataset_build(f.dir, &f.profile.dataset, 1, DATASET_WHOLE, 0, NULL, &f.err), -EEXIST);
 	cr_assert_eq(access(below(&f, "s0000/d0/d0/f00000"), F_OK), 0);
 	manifest_release(&m);
 	fixture_release(&f);
@@ -171,7 +214,7 @@ Test(dataset, another_dataset_at_the_same_path_is_not_written_to)
 
 	built(&f, &m);
 	cr_assert_eq(dataset_remove(f.dir, &f.err), 0, "%s", f.err.text);
-	cr_assert_eq(dataset_build(f.dir, &f.profile.dataset, 2, 0, NULL, &f.err), 0, "%s", f.err.text);
+	cr_assert_eq(dataset_build(f.dir, &f.profile.dataset, 2, DATASET_WHOLE, 0, NULL, &f.err), 0, "%s", f.err.text);
 	cr_assert_eq(open_writer(&f, &m, &ctx), -ESTALE);
 	cr_assert_not_null(strstr(f.err.text, "holds another dataset than a moment ago"), "%s", f.err.text);
 	cr_assert_lt(access(below(&f, "s0000/scratch"), F_OK), 0);

@@ -41,7 +41,7 @@ void fixture_build(struct fixture *f)
 
 	(void)snprintf(f->dir, sizeof f->dir, "/tmp/squall-test-XXXXXX");
 	cr_assert_not_null(mkdtemp(f->dir));
-	rc = dataset_build(f->dir, &f->profile.dataset, f->plan.seed, 0, NULL, &f->err);
+	rc = dataset_build(f->dir, &f->profile.dataset, f->plan.seed, DATASET_WHOLE, 0, NULL, &f->err);
 	cr_assert_eq(rc, 0, "%s", f->err.text);
 	f->plan.dir = f->dir;
 	(void)snprintf(f->profile.jobs[0].engine, sizeof f->profile.jobs[0].engine, "sync");
