@@ -93,6 +93,7 @@ struct mount_op {
 	bool rtt_valid;			/* false: the kernel's counter has run below zero */
 };
 struct mount_stats {
+	char options[LINE_BYTES];	/* those in force, as the kernel writes them */
 	uint64_t age_s;
 	uint64_t backlog, connects;	/* of all its TCP transports */
 	struct mount_op ops[MOUNT_OPS_MAX];

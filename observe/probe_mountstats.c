@@ -5,6 +5,7 @@
  * It is found in /proc/self/mountstats as the deepest mount point above the path, by its text: nothing is opened there, so a hung server does not hang this.
  *
  *	device SERVER:/EXPORT mounted on /PATH with fstype nfs4 statvers=1.1
+ *		opts:	rw,vers=4.1,...
  *		age:	SECONDS
  *		xprt:	tcp port binds connects connect-time idle sends receives bad-xids requests backlog ...
  *		per-op statistics
@@ -30,6 +31,7 @@
 struct state {
 	struct probe_file file;		/* first */
 	char path[PATH_MAX];
+	char told[LINE_BYTES];	/* the options, last */
 	struct mount_stats stats;
 };
 
@@ -116,7 +118,9 @@ bool mountstats_parse(const char *text, const char *path, struct mount_stats *re
 		}
 		if (head >= 0 || !inside || !line_copy(line, one, sizeof one))
 			continue;
-		if (sscanf(one, " age: %llu", &age) == 1)
+		if (strncmp(one, "\topts:\t", 7) == 0)
+			(void)snprintf(ret->options, sizeof ret->options, "%s", one + 7);
+		else if (sscanf(one, " age: %llu", &age) == 1)
 			ret->age_s = age;
 		else if (strncmp(one, "\tper-op statistics", 18) == 0)
 			ops = true;
@@ -159,6 +163,9 @@ static int sample(void *state, struct probe_out *out)
 		return rc;
 	if (!mountstats_parse(s->file.text, s->path, &s->stats))
 		return 0;			/* not mounted now: the agent's other side says so */
+	if (strcmp(s->told, s->stats.options) != 0)
+		probe_emit(out, "mount.options", NULL, 1, s->stats.options);
+	memcpy(s->told, s->stats.options, sizeof s->told);
 	probe_emit(out, "mount.age", NULL, (double)s->stats.age_s, NULL);
 	probe_emit(out, "mount.backlog", NULL, (double)s->stats.backlog, NULL);
 	probe_emit(out, "mount.connects", NULL, (double)s->stats.connects, NULL);

@@ -52,8 +52,8 @@ int judge_clients(struct record *record, int64_t act_ns, json_t *verdict, struct
 
 /* wire.c */
 /**
- * "wire": [{"host", "ops", "reads", "rpcs", "read_rpcs", "by_rpc": {RPC: calls}}], an entry a host whose kernel counted calls on the mount: ops that
- * were done, those of them that read, and the calls from the first second of the load to the last.
+ * "wire": [{"host", "ops", "reads", "rpcs", "read_rpcs", "by_rpc": {RPC: calls}, "mount": its options, last}], an entry a host whose kernel counted
+ * calls on the mount: ops that were done, those of them that read, and the calls from the first second of the load to the last.
  */
 int judge_wire(struct record *record, json_t *verdict, struct err *err);
 

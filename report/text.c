@@ -315,6 +315,8 @@ static void print_wire(const json_t *v, FILE *out)
 			if (shown++ < RPCS_SHOWN)
 				(void)fprintf(out, "%s %s %lld", shown == 1 ? ":" : ",", rpc, (long long)json_integer_value(nr));
 		(void)fputc('\n', out);
+		if (*text_of(host, "mount"))
+			(void)fprintf(out, "  %-12s mounted with %s\n", "", text_of(host, "mount"));
 		if (reads > calls)
 			(void)fprintf(out, "  %-12s at least %.0f %% of %lld reads were answered by its own page cache\n", "", 100.0 * (double)(reads - calls) / (double)reads, reads);
 	}

@@ -63,6 +63,16 @@ static int add_ops(void *row, void *arg)
 	return 0;
 }
 
+/* host, options of its mount, the latest last */
+static int add_mount(void *row, void *arg)
+{
+	json_t *host = find_host(arg, record_text(row, 0));
+
+	if (host)
+		json_object_set_new(host, "mount", json_string(record_text(row, 1)));
+	return 0;
+}
+
 int judge_wire(struct record *record, json_t *verdict, struct err *err)
 {
 	/* A counter that is seen for the first time in mid-run was 0 before; one that falls is that of a new mount. */
@@ -72,11 +82,14 @@ int judge_wire(struct record *record, json_t *verdict, struct err *err)
 		"  CASE WHEN t_ns > (SELECT MIN(t_ns) FROM samples AS f WHERE f.metric = 'mount.ops' AND f.host = s.host) THEN 0 ELSE value END) AS before"
 		" FROM samples AS s WHERE metric = 'mount.ops' AND t_ns >= 0) GROUP BY host, label HAVING nr > 0 ORDER BY host, nr DESC";
 	static const char ops[] = "SELECT host, SUM(ok), SUM(CASE WHEN op IN ('read', 'pread', 'first_byte') THEN ok ELSE 0 END) FROM intervals WHERE op <> '' GROUP BY host";
+	static const char mounts[] = "SELECT host, text FROM samples WHERE metric = 'mount.options' ORDER BY t_ns";
 	json_t *wire = json_array();
 	int rc = record_query(record, calls, NULL, add_calls, wire, err);
 
 	if (rc == 0)
 		rc = record_query(record, ops, NULL, add_ops, wire, err);
+	if (rc == 0)
+		rc = record_query(record, mounts, NULL, add_mount, wire, err);
 	json_object_set_new(verdict, "wire", wire);
 	return rc;
 }

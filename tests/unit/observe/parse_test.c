@@ -160,6 +160,8 @@ Test(parse, mountstats_takes_the_topmost_mount_that_holds_this_path)
 
 	cr_assert(mountstats_parse(text, "/mnt/home", &s));
 	cr_expect_eq(s.age_s, 1234);
+	cr_expect_str_eq(s.options, "rw,vers=4.1,rsize=131072,wsize=131072,namlen=255,acregmin=3,hard,proto=tcp,nconnect=2,timeo=600,retrans=2,sec=sys,"
+				   "clientaddr=192.0.2.10,local_lock=none");
 	cr_expect_eq(s.connects, 4, "two transports");
 	cr_expect_eq(s.backlog, 42);
 	cr_expect_eq(s.ops_nr, 5);
