@@ -135,6 +135,19 @@ static int build_dataset(struct run *run, const char *dir, struct err *err)
 	return rc;
 }
 
+/* As its agent is given it: the mount is found by the text of an absolute path. */
+static int absolute(const char *dir, char *ret, size_t bytes, struct err *err)
+{
+	char *here = dir[0] == '/' ? NULL : getcwd(NULL, 0);
+	int used;
+
+	while (strncmp(dir, "./", 2) == 0)
+		dir += 2;
+	used = snprintf(ret, bytes, "%s%s%s", here ? here : "", here ? "/" : "", dir);
+	free(here);
+	return used < 0 || (size_t)used >= bytes ? err_set(err, -ENAMETOOLONG, "%s: the path is too long", dir) : 0;
+}
+
 static int open_local(struct run *run, const char *dir, struct err *err)
 {
 	struct host *host = &run->host[0];
@@ -149,8 +162,8 @@ static int open_local(struct run *run, const char *dir, struct err *err)
 	run->hosts_nr = 1;
 	(void)snprintf(host->name, sizeof host->name, "local");
 	(void)snprintf(host->roles, sizeof host->roles, "load,chaos,observe");
-	(void)snprintf(host->dir, sizeof host->dir, "%s", dir);
-	return fork_agent(run, host, err);
+	rc = absolute(dir, host->dir, sizeof host->dir, err);
+	return rc < 0 ? rc : fork_agent(run, host, err);
 }
 
 static int join(struct run *run, struct host *host, struct err *err)

@@ -40,9 +40,9 @@ const struct metric metric_table[] = {
 	{ "mount.connects", "", "mount.connects", "connections made anew" },
 	{ "cpu.idle_ratio", "", "cpu.idle_ns, cpu.total_ns", "share of processor time that was idle, over all hosts together" },
 	{ "cpu.steal_ratio", "", "cpu.steal_ns, cpu.total_ns", "share of processor time that a hypervisor took, over all hosts together" },
-	{ "pressure.cpu_some", "", "pressure.cpu", "greatest share of time in which a task waited for a processor, avg10, percent" },
-	{ "pressure.io_full", "", "pressure.io", "greatest share of time in which all tasks waited for I/O, avg10, percent" },
-	{ "pressure.memory_full", "", "pressure.memory", "greatest share of time in which all tasks waited for memory, avg10, percent" },
+	{ "pressure.cpu_some", "%", "pressure.cpu", "greatest share of time in which a task waited for a processor, avg10" },
+	{ "pressure.io_full", "%", "pressure.io", "greatest share of time in which all tasks waited for I/O, avg10" },
+	{ "pressure.memory_full", "%", "pressure.memory", "greatest share of time in which all tasks waited for memory, avg10" },
 	{ "disk.busy_ratio", "", "disk.busy_ns", "share of time in which the busiest disk of all hosts was busy" },
 	{ NULL, NULL, NULL, NULL },
 };

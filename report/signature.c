@@ -71,8 +71,10 @@ static int parse_value(const struct metric *metric, const char *text, double *re
 		*ret = (double)ns;
 		return 0;
 	}
-	if (strchr(text, '%') && units_parse_percent(text, ret) == 0)
+	if (strchr(text, '%') && units_parse_percent(text, ret) == 0) {
+		*ret *= strcmp(metric->unit, "%") == 0 ? 100 : 1;
 		return 0;
+	}
 	*ret = strtod(text, &end);
 	if (*text == '\0' || *end != '\0')
 		return err_set(err, -EINVAL, "'%s' is not a number, which %s is compared with", text, metric->name);

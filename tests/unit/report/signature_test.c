@@ -83,6 +83,14 @@ Test(signature, a_rate_of_one_second_alone_is_no_rate)
 	metrics_close(metrics);
 }
 
+Test(signature, a_percentage_is_a_share_unless_the_metric_counts_in_percent)
+{
+	fixture_sql(record, "INSERT INTO samples VALUES(%lld, 's', 'pressure.cpu', 'some', 30, '')", 25 * S + S / 2);
+	cr_expect(look("pressure.cpu_some >= 30%").held && look("pressure.cpu_some >= 30").held);
+	cr_expect(!look("pressure.cpu_some > 30%").held && !look("pressure.cpu_some > 30").held);
+	cr_expect(look("sites.ok_ratio >= 99%").held && look("sites.ok_ratio >= 0.99").held);
+}
+
 Test(signature, the_baseline_does_not_count)
 {
 	samples("drbd.pending", 0, 8, 9);
