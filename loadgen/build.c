@@ -124,6 +124,20 @@ static int make_file(void *arg, uint64_t nth, char *buffer, struct err *err)
 	return rc < 0 ? err_set(err, rc, "%s/%s: %s", b->dir, path, strerror(-rc)) : 0;
 }
 
+/* @return 1 it is there, 0 it is not; an error is neither, and says nothing of what is there. */
+static int is_there(const struct build *b, const char *path, struct err *err)
+{
+	struct stat st;
+	int rc;
+
+	if (fstatat(b->root, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return 1;
+	rc = -errno;
+	if (rc == -ENOENT)
+		return 0;
+	return err_set(err, rc, "%s/%s: %s: whether there is a dataset cannot be told; nothing was changed, try again", b->dir, path, strerror(-rc));
+}
+
 static void mark_path(unsigned int nr, unsigned int of, char out[DATASET_PATH_BYTES])
 {
 	(void)snprintf(out, DATASET_PATH_BYTES, DATASET_PART "%u-of-%u", nr, of);
@@ -152,24 +166,22 @@ static int mark_part(const struct build *b, struct err *err)
 static int are_all_marked(const struct build *b, struct err *err)
 {
 	char path[DATASET_PATH_BYTES];
-	struct stat st;
+	int rc = 1;
 
-	for (unsigned int nr = 1; nr <= b->part.of; nr++) {
+	for (unsigned int nr = 1; nr <= b->part.of && rc == 1; nr++) {
 		mark_path(nr, b->part.of, path);
-		if (fstatat(b->root, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			return errno == ENOENT ? 0 : err_set(err, -errno, "%s/%s: %s", b->dir, path, strerror(errno));
+		rc = is_there(b, path, err);
 	}
-	return 1;
+	return rc;
 }
 
-/* A change of ours tells the NFS client that others have changed the folder, too: what was not there may be. */
-static bool has_manifest_now(const struct build *b, struct err *err)
+/* A change of ours tells the NFS client that others have changed the folder, too: what was not there may be. @return as is_there() */
+static int has_manifest_now(const struct build *b, struct err *err)
 {
-	struct stat st;
 	int rc = mark_part(b, err);
 
 	unmark_part(b);
-	return rc == 0 && fstatat(b->root, DATASET_MANIFEST, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	return rc < 0 ? rc : is_there(b, DATASET_MANIFEST, err);
 }
 
 /* Whether a manifest that is there is of this dataset. @return as may_build() */
@@ -188,19 +200,28 @@ static int may_go_on(struct build *b, struct err *err)
 static int may_build(struct build *b, struct err *err)
 {
 	char path[DATASET_PATH_BYTES];
-	struct stat st;
+	int rc = is_there(b, DATASET_MANIFEST, err);
 
-	if (fstatat(b->root, DATASET_MANIFEST, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return may_go_on(b, err);
-	for (uint32_t s = 0; s < b->m->spec.sites; s++) {
+	if (rc != 0)
+		return rc < 0 ? rc : may_go_on(b, err);
+	for (uint32_t s = 0; s < b->m->spec.sites && rc == 0; s++) {
 		dataset_site_path(s, path);
-		if (fstatat(b->root, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
-			continue;
-		if (b->part.of > 1 && has_manifest_now(b, err))	/* another part has begun meanwhile, and wrote it first */
-			return may_go_on(b, err);
-		return err_set(err, -EEXIST, "%s/%s: is there, but no manifest names it; nothing was changed", b->dir, path);
+		rc = is_there(b, path, err);
 	}
-	return 0;
+	if (rc <= 0)
+		return rc;
+	rc = b->part.of > 1 ? has_manifest_now(b, err) : 0;	/* another part may have begun meanwhile, and wrote it first */
+	if (rc != 0)
+		return rc < 0 ? rc : may_go_on(b, err);
+	return err_set(err, -EEXIST, "%s/%s: is there, but no manifest names it; nothing was changed", b->dir, path);
+}
+
+/* Whether what is there now is this dataset, and not complete: nothing else is removed by a build that failed. */
+static bool is_ours(const struct build *b)
+{
+	struct manifest have = MANIFEST_INIT;
+
+	return manifest_read_head(b->root, b->dir, &have, NULL) == 0 && manifest_equal(&have, b->m) && !have.complete;
 }
 
 /* @return as dataset_build() */
@@ -275,7 +296,8 @@ int dataset_build(const char *dir, const struct dataset_spec *spec, uint64_t see
 	rc = build_files(&b, &m, threads_nr, progress, err);
 out:
 	if (rc < 0 && building && part.of == 1) {
-		(void)dataset_remove_all(b.root, dir, &m.spec, NULL);
+		if (is_ours(&b))
+			(void)dataset_remove_all(b.root, dir, &m.spec, NULL);
 		if (made_dir)
 			(void)rmdir(dir);
 	}

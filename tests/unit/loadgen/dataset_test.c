@@ -8,9 +8,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -34,6 +36,22 @@ struct dirent *readdir(DIR *list)
 		return NULL;
 	}
 	return real(list);
+}
+
+static const char *no_stat_of;	/* what is in the path of the calls that fail with EIO; NULL: none does */
+
+/* In place of the library's. */
+int fstatat(int dir, const char *restrict path, struct stat *restrict st, int flags)
+{
+	static int (*real)(int, const char *, struct stat *, int);
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "fstatat");
+	if (no_stat_of && strstr(path, no_stat_of)) {
+		errno = EIO;
+		return -1;
+	}
+	return real(dir, path, st, flags);
 }
 
 static const char *below(const struct fixture *f, const char *path)
@@ -150,6 +168,48 @@ Test(dataset, a_build_that_was_killed_is_gone_on_with_and_what_is_right_is_not_w
 	cr_assert_eq(bad_files(&f), 0u);
 	cr_assert_eq(stat(below(&f, "s0001/d0/d1/f00002"), &st), 0);
 	cr_assert_eq(st.st_mtime, 1000000000);
+	fixture_release(&f);
+}
+
+Test(dataset, where_it_cannot_be_told_whether_there_is_one_nothing_is_built_or_removed)
+{
+	struct fixture f;
+
+	fixture_init(&f);
+	fixture_build(&f);
+	no_stat_of = "s";		/* the manifest, and every site */
+	for (uint64_t seed = 1; seed <= 2; seed++) {
+		f.err.text[0] = '\0';
+		cr_expect_eq(dataset_build(f.dir, &f.profile.dataset, seed, DATASET_WHOLE, 0, NULL, &f.err), -EIO);
+		cr_expect_not_null(strstr(f.err.text, "whether there is a dataset cannot be told"), "%s", f.err.text);
+	}
+	cr_assert_eq(bad_files(&f), 0u);
+	cr_assert_eq(unlink(below(&f, DATASET_MANIFEST)), 0);
+	no_stat_of = "s0000";
+	f.err.text[0] = '\0';
+	cr_expect_eq(dataset_build(f.dir, &f.profile.dataset, 1, DATASET_WHOLE, 0, NULL, &f.err), -EIO, "%s", f.err.text);
+	cr_expect_eq(access(below(&f, "s0000/d0/d0/f00000"), F_OK), 0);
+	no_stat_of = NULL;
+	fixture_release(&f);
+}
+
+Test(dataset, a_build_that_wrote_nothing_removes_nothing)
+{
+	struct rlimit whole, none;
+	struct fixture f;
+
+	fixture_init(&f);
+	fixture_build(&f);
+	cr_assert_eq(unlink(below(&f, DATASET_MANIFEST)), 0);
+	for (int s = 0; s < 2; s++)
+		cr_assert_eq(rename(below(&f, s ? "s0001" : "s0000"), below(&f, s ? "kept1" : "kept0")), 0);
+	cr_assert_neq(signal(SIGXFSZ, SIG_IGN), SIG_ERR);
+	cr_assert_eq(getrlimit(RLIMIT_FSIZE, &whole), 0);
+	none = (struct rlimit){ .rlim_cur = 0, .rlim_max = whole.rlim_max };
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &none), 0);
+	cr_expect_eq(dataset_build(f.dir, &f.profile.dataset, 1, DATASET_WHOLE, 0, NULL, &f.err), -EFBIG, "%s", f.err.text);
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &whole), 0);
+	cr_expect_eq(access(below(&f, DATASET_SIZES), F_OK), 0, "what was there before is gone");
 	fixture_release(&f);
 }
 
