@@ -209,6 +209,8 @@ static unsigned int read_bytes(const struct uring *u, const struct chain *c)
 
 	if (c->kind == OP_FIRST_BYTE)
 		return 1;
+	if (c->kind == OP_PREAD)
+		return (unsigned int)c->bytes;
 	return (unsigned int)(bytes < u->buffer_bytes ? bytes : u->buffer_bytes);
 }
 
@@ -314,16 +316,17 @@ static enum step after_open(enum op_kind kind)
 
 static enum step after_read(const struct uring *u, struct chain *c, const char *buffer, int res)
 {
-	int64_t n = files_check(&u->files, c->idx, c->offset, buffer, res, read_bytes(u, c));
+	bool rest = files_is_part(&u->files, c->idx, c->offset, res, read_bytes(u, c));
+	int64_t n = files_check(&u->files, c->idx, c->offset, buffer, res, rest ? (uint64_t)res : read_bytes(u, c));
 
 	if (n < 0)
 		c->error = n;
 	else
 		c->done += (uint64_t)n;
-	if (c->kind == OP_PREAD)
-		return STEP_DONE;
 	c->offset += n > 0 ? (uint64_t)n : 0;
 	c->bytes -= n > 0 ? (uint64_t)n : c->bytes;	/* no more than are there: files_check() has looked */
+	if (c->kind == OP_PREAD)
+		return n > 0 && rest ? STEP_READ : STEP_DONE;
 	return c->kind == OP_READ && c->bytes > 0 ? STEP_READ : STEP_CLOSE;
 }
 

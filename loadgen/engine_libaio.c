@@ -155,6 +155,26 @@ static void libaio_flush(void *loop)
 	o->batch_nr = 0;
 }
 
+/* What an event says of its op. @return whether the op is over; else the rest of it is put down. */
+static bool is_over(struct loop *o, const struct io_event *e, struct completion *ret)
+{
+	const struct files *f = &o->l->files;
+	uint32_t slot = slot_of(e->data);
+	struct iocb *c = &o->iocb[slot];
+	uint64_t offset = (uint64_t)c->u.c.offset, wanted = c->u.c.nbytes;
+	bool rest = files_is_part(f, o->idx[slot], offset, (int64_t)e->res, wanted);
+	int64_t n = files_check(f, o->idx[slot], offset, c->u.c.buf, (int64_t)e->res, rest ? e->res : wanted);
+
+	if (n > 0 && rest) {
+		c->u.c.offset += n;
+		c->u.c.nbytes -= (uint64_t)n;
+		o->batch[o->batch_nr++] = c;
+		return false;
+	}
+	*ret = (struct completion){ .slot = slot, .result = n < 0 ? n : (int64_t)(PREAD_BYTES - wanted) + n };
+	return true;
+}
+
 static uint32_t libaio_reap(void *loop, uint64_t wait_ns, struct completion *done, uint32_t done_max)
 {
 	struct timespec wait = { .tv_sec = (time_t)(wait_ns / NS_PER_S), .tv_nsec = (long)(wait_ns % NS_PER_S) };
@@ -169,13 +189,8 @@ static uint32_t libaio_reap(void *loop, uint64_t wait_ns, struct completion *don
 	}
 	n = io_getevents(o->ctx, wait_ns > 0, (long)(done_max < o->slots_nr ? done_max : o->slots_nr), o->event,
 			 wait_ns == UINT64_MAX ? NULL : &wait);
-	for (; n > 0 && nr < (uint32_t)n; nr++) {
-		const struct io_event *e = &o->event[nr];
-		uint32_t slot = slot_of(e->data);
-
-		done[nr] = (struct completion){ .slot = slot, .result = files_check(&o->l->files, o->idx[slot], (uint64_t)o->iocb[slot].u.c.offset,
-										    o->iocb[slot].u.c.buf, (int64_t)e->res, PREAD_BYTES) };
-	}
+	for (int i = 0; i < n; i++)
+		nr += is_over(o, &o->event[i], &done[nr]);
 	return nr;
 }
 

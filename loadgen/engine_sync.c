@@ -69,6 +69,18 @@ out:
 	return rc;
 }
 
+/* One pread(2), checked. @param ret_rest  there is more of what was wanted; may be NULL */
+static int64_t pread_part(const struct files *f, int fd, size_t idx, uint64_t offset, char *buffer, uint64_t wanted, bool *ret_rest)
+{
+	ssize_t n = pread(fd, buffer, wanted, (off_t)offset);
+	int64_t bytes = n < 0 ? -errno : n;
+	bool rest = files_is_part(f, idx, offset, bytes, wanted);
+
+	if (ret_rest)
+		*ret_rest = rest;
+	return files_check(f, idx, offset, buffer, bytes, rest ? (uint64_t)bytes : wanted);
+}
+
 static int64_t op_read(const struct sync *s, char *buffer, size_t buffer_bytes, size_t idx)
 {
 	uint64_t size = s->files.size_bytes[idx], done = 0;
@@ -79,9 +91,8 @@ static int64_t op_read(const struct sync *s, char *buffer, size_t buffer_bytes, 
 		return -errno;
 	do {
 		uint64_t left = size - done, wanted = left < buffer_bytes ? left : buffer_bytes;
-		ssize_t n = pread(fd, buffer, wanted, (off_t)done);
 
-		rc = files_check(&s->files, idx, done, buffer, n < 0 ? -errno : n, wanted);
+		rc = pread_part(&s->files, fd, idx, done, buffer, wanted, NULL);
 		done += rc > 0 ? (uint64_t)rc : 0;
 	} while (rc > 0 && done < size);
 	if (close(fd) < 0 && rc >= 0)
@@ -108,8 +119,9 @@ static int kept_open(const struct sync *s, size_t idx)
 
 static int64_t op_pread(const struct sync *s, char *buffer, size_t buffer_bytes, size_t idx, const struct op *op)
 {
-	uint64_t offset, bytes = op->bytes ? op->bytes : PREAD_BYTES;
-	ssize_t n;
+	uint64_t offset, done = 0, bytes = op->bytes ? op->bytes : PREAD_BYTES;
+	bool rest;
+	int64_t n;
 	int fd;
 
 	idx %= s->kept_nr;
@@ -118,8 +130,11 @@ static int64_t op_pread(const struct sync *s, char *buffer, size_t buffer_bytes,
 		return fd;
 	bytes = bytes < buffer_bytes ? bytes : buffer_bytes;
 	offset = files_pread_offset(&s->files, idx, op->draw);
-	n = pread(fd, buffer, bytes, (off_t)offset);
-	return files_check(&s->files, idx, offset, buffer, n < 0 ? -errno : n, bytes);
+	do {
+		n = pread_part(&s->files, fd, idx, offset + done, buffer, bytes - done, &rest);
+		done += n > 0 ? (uint64_t)n : 0;
+	} while (n > 0 && rest);
+	return n < 0 ? n : (int64_t)done;
 }
 
 static int64_t op_open(const struct sync *s, size_t idx)

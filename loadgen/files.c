@@ -38,6 +38,7 @@ int files_open(struct files *f, const struct engine_env *env, struct err *err)
 	f->host = env->host;
 	f->job = env->job->name;
 	f->verify = env->job->verify;
+	f->direct = env->job->direct;
 	f->seed = env->manifest->seed;
 	f->damage = env->damage;
 	f->path = malloc(f->files_nr * f->stride);
@@ -108,11 +109,11 @@ int kept_open_all(struct kept *k, const struct files *f, const struct engine_env
 		return err_set(err, -ENOMEM, "job %s: no memory for %zu descriptors", env->job->name, max);
 	for (; k->nr < max; k->nr++) {
 		const char *path = files_path(f, k->nr);
-		int fd = openat(f->root, path, O_RDONLY | O_CLOEXEC | (env->job->direct ? O_DIRECT : 0)), rc;
+		int fd = openat(f->root, path, O_RDONLY | O_CLOEXEC | (f->direct ? O_DIRECT : 0)), rc;
 
 		if (fd < 0) {
 			rc = -errno;
-			return err_set(err, rc, "%s/%s: cannot be opened%s: %s", env->dir, path, env->job->direct ? " with O_DIRECT" : "", strerror(-rc));
+			return err_set(err, rc, "%s/%s: cannot be opened%s: %s", env->dir, path, f->direct ? " with O_DIRECT" : "", strerror(-rc));
 		}
 		k->fd[k->nr] = fd;
 	}

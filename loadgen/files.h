@@ -14,6 +14,7 @@
 #define FILES_KEPT_ALL_MAX 16384u				/* opened before the start, for which there are 30 s */
 #define FILES_PATH_BYTES (DATASET_PATH_BYTES + 32)	/* with a missing name */
 #define FILES_LINE_BYTES 96				/* of a line of a log */
+#define FILES_SECTOR_BYTES 512u				/* the least that a read with O_DIRECT is made of */
 
 struct files {
 	int root;			/* -1: not open */
@@ -23,6 +24,7 @@ struct files {
 	const uint64_t *size_bytes;	/* the manifest's */
 	const char *host, *job;
 	bool verify;			/* what is read is checked */
+	bool direct;			/* read with O_DIRECT */
 	uint64_t seed;
 	struct damage_log *damage;	/* where it is noted; may be NULL */
 };
@@ -60,6 +62,18 @@ static inline uint64_t files_pread_offset(const struct files *f, size_t idx, uin
 	uint64_t blocks = (f->size_bytes[idx] + PREAD_BYTES - 1) / PREAD_BYTES;
 
 	return blocks ? draw % blocks * PREAD_BYTES : 0;
+}
+
+/**
+ * A read may give less than is there: what came before an error, which is that of the next read. The rest is then read from where it ended, and only
+ * a read that gives nothing has found the end. With O_DIRECT what is cut within a sector is, too: nothing can be read from there.
+ * @return whether there is a rest: the `wanted` of files_check() is then what was given. Context: hot.
+ */
+static inline bool files_is_part(const struct files *f, size_t idx, uint64_t offset, int64_t bytes, uint64_t wanted)
+{
+	if (bytes <= 0 || (uint64_t)bytes >= wanted)
+		return false;
+	return offset + (uint64_t)bytes < f->size_bytes[idx] && !(f->direct && bytes % FILES_SECTOR_BYTES);
 }
 
 /**

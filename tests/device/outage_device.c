@@ -34,6 +34,8 @@ struct device {
 	bool ready, on, forever;
 	uint64_t after_ns, for_ns;
 	char match[256];
+	size_t piece;		/* a read gives no more than this [bytes]; 0: all of it */
+	uint64_t bad_from;	/* a read gives what is before this offset, and one that begins there fails; 0: there is no such place */
 	ssize_t (*pread)(int, void *, size_t, off_t);
 	ssize_t (*pread64)(int, void *, size_t, off64_t);
 	ssize_t (*preadv)(int, const struct iovec *, int, off_t);
@@ -85,6 +87,16 @@ static __attribute__((constructor)) void device_init(void)
 	if (match)
 		(void)snprintf(device.match, sizeof device.match, "%s", match);
 	device.ready = true;
+}
+
+/* Of a read of the device. @return 0: it fails */
+static size_t given(size_t bytes, uint64_t offset)
+{
+	if (device.piece > 0 && bytes > device.piece)
+		bytes = device.piece;
+	if (device.bad_from > 0 && offset + bytes > device.bad_from)
+		bytes = offset < device.bad_from ? device.bad_from - offset : 0;
+	return bytes;
 }
 
 static bool is_on_device(int fd)
@@ -151,7 +163,10 @@ int io_submit(io_context_t ctx, long nr, struct iocb **iocb)
 		int rc;
 
 		if (dead_until_ns(iocb[n]->aio_fildes) == 0) {
-			rc = device.io_submit(ctx, 1, iocb + n);
+			struct iocb some = *iocb[n], *submitted = &some;	/* the caller's stays what it was */
+
+			some.u.c.nbytes = given(some.u.c.nbytes, (uint64_t)some.u.c.offset);
+			rc = some.u.c.nbytes > 0 ? device.io_submit(ctx, 1, &submitted) : -EIO;
 			if (rc != 1)
 				return n > 0 ? (int)n : rc;
 			continue;
@@ -208,7 +223,11 @@ ssize_t pread(int fd, void *buffer, size_t bytes, off_t offset)
 	if (!device.ready)
 		device_init();
 	wait_for_device(fd);
-	return device.pread(fd, buffer, bytes, offset);
+	if (bytes > 0 && given(bytes, (uint64_t)offset) == 0) {
+		errno = EIO;
+		return -1;
+	}
+	return device.pread(fd, buffer, given(bytes, (uint64_t)offset), offset);
 }
 
 ssize_t pread64(int fd, void *buffer, size_t bytes, off64_t offset)

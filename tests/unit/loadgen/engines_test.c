@@ -317,6 +317,44 @@ Test(engines, what_was_not_written_there_is_an_error_that_says_what_it_is)
 	each_engine(check_damage);
 }
 
+/* What comes before a bad place is right, and what is there is an error of the device; a file that ends early is one that is short. */
+static void check_parts(const struct engine *e)
+{
+	static const enum op_kind kinds[] = { OP_PREAD, OP_READ };
+	int64_t bad = strcmp(e->name, "io_uring") == 0 ? -EBADF : -EIO;
+	struct spoiled s;
+
+	if (!e->needs_dataset || engine_traits_find(e->name)->needs_server)
+		return;
+	spoiled_init(&s, e, true);
+	for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+		struct op op = { .kind = kinds[k] };
+
+		if (!(engine_traits_find(e->name)->ops & 1u << op.kind))
+			continue;
+		device_part(700, 0);
+		cr_expect_eq(one_op(e, s.ctx, s.loop, &op), 2000, "%s, %s", e->name, op_kind_names[op.kind]);
+		device_part(0, 700);
+		cr_expect_eq(one_op(e, s.ctx, s.loop, &op), bad, "%s, %s", e->name, op_kind_names[op.kind]);
+		cr_expect_eq(s.log.ops_nr, 0, "%s, %s: it was told as damage", e->name, op_kind_names[op.kind]);
+	}
+	put(&s, "?", 1, 650);
+	cr_expect_eq(one_op(e, s.ctx, s.loop, &(struct op){ .kind = OP_PREAD }), -EBADMSG, "%s: what came before the bad place is looked at", e->name);
+	device_part(700, 0);
+	put(&s, s.file[0] + 650, 1, 650);
+	cr_assert_eq(ftruncate(s.fd, 1999), 0);
+	cr_expect_eq(one_op(e, s.ctx, s.loop, &(struct op){ .kind = OP_PREAD }), -ENODATA, "%s", e->name);
+	cr_expect_eq(s.log.ops_nr, 2);
+	cr_expect_eq(s.log.note[1].damage.found_offset, 1999);
+	device_part(0, 0);
+	spoiled_release(&s, e);
+}
+
+Test(engines, a_read_that_gives_less_than_is_there_is_gone_on_with)
+{
+	each_engine(check_parts);
+}
+
 static void check_unverified(const struct engine *e)
 {
 	struct op op = { .kind = OP_PREAD };
