@@ -63,7 +63,7 @@ static void bury_shard(struct load *load, const struct job_run *r, struct shard 
 static void bury_queue(struct load *load, struct job_run *r)
 {
 	if (!r->closed) {
-		arrivals_rewalk(&r->queue->arrivals, &r->fresh);
+		queue_rebuild(r->queue, &r->fresh);
 		for (uint32_t p = 0; p < r->phases_nr; p++)
 			repair_hist(&r->queue->ages[p]);
 	}

@@ -31,6 +31,7 @@ static void turn_away(struct queue *q)
 {
 	if (q->turned_nr == 0)
 		q->turned_from = q->arrivals;
+	atomic_signal_fence(memory_order_seq_cst);	/* whole before it is meant, see queue_rebuild() */
 	q->turned_nr++;
 	q->not_issued[arrivals_next(&q->arrivals).phase]++;
 }
@@ -41,6 +42,16 @@ static uint64_t sequence_next_ns(const struct queue *q)
 	if (q->arrivals.ended || q->arrivals.ahead.due_ns > atomic_load_explicit(&q->stop_ns, memory_order_acquire))
 		return UINT64_MAX;
 	return q->arrivals.ahead.due_ns;
+}
+
+/* Out of the ring first: who is killed in between loses one, and counts none twice. */
+static void drop_first(struct queue *q)
+{
+	uint32_t phase = q->ring[q->head % q->max].phase;
+
+	q->head++;
+	atomic_signal_fence(memory_order_seq_cst);
+	queue_drop(q, phase, q->timeout_ns);
 }
 
 void queue_advance(struct queue *q, uint64_t now_ns)
@@ -54,8 +65,7 @@ void queue_advance(struct queue *q, uint64_t now_ns)
 			return;
 		if (leaves <= due) {
 			queue_settle(q, leaves);
-			queue_drop(q, q->ring[q->head % q->max].phase, q->timeout_ns);
-			q->head++;
+			drop_first(q);
 		} else if (queue_waiting(q) < q->max) {
 			q->ring[q->tail % q->max] = arrivals_next(&q->arrivals);
 			__atomic_store_n(&q->tail, q->tail + 1, __ATOMIC_RELEASE);
@@ -105,4 +115,13 @@ uint64_t queue_next_ns(const struct queue *q)
 	uint64_t fresh_ns = sequence_next_ns(q), again_ns = again_next_ns(&q->again);
 
 	return again_ns < fresh_ns ? again_ns : fresh_ns;
+}
+
+void queue_rebuild(struct queue *q, const struct arrivals *fresh)
+{
+	arrivals_rewalk(&q->arrivals, fresh);
+	if (q->turned_nr == 0)
+		return;
+	arrivals_rewalk(&q->turned_from, fresh);
+	q->turned_nr = q->arrivals.taken_nr - q->turned_from.taken_nr;	/* the last of the sequence: who comes after them finds room, and settles */
 }

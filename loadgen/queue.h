@@ -65,6 +65,12 @@ void queue_settle(struct queue *q, uint64_t now_ns);
 /** An arrival is not issued for another reason, at this age. Context: under the lock. */
 void queue_drop(struct queue *q, uint32_t phase, uint64_t age_ns);
 
+/**
+ * What a dead holder of the lock may have left torn, but for `ages` and `again`; it has lost one arrival at the most. @param fresh  the sequence as it
+ * was at the start. Context: in its place.
+ */
+void queue_rebuild(struct queue *q, const struct arrivals *fresh);
+
 static inline uint64_t queue_waiting(const struct queue *q)
 {
 	return q->tail - q->head;

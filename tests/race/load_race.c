@@ -58,6 +58,7 @@ static const struct race_case cases[] = {
 static const struct race_case killed[] = {
 	{ "workers killed", "null", ARRIVAL_CLOSED, false, 0, 8, 0, 0, 0, DIES_NOT },
 	{ "workers killed while they try again", "null", ARRIVAL_POISSON, false, 1, 8, 1000, 20000, 4, DIES_NOT },
+	{ "workers killed while arrivals give up", "sync", ARRIVAL_CONSTANT, false, 100 * NS_PER_US, 1, 1000, 200000, 0, DIES_NOT },
 };
 
 static struct profile profile;
