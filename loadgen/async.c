@@ -166,10 +166,7 @@ static bool issue_due(struct async *a, struct pending *p)
 	if (p->is && p->due.due_ns <= hot_now(&a->t)) {
 		p->is = false;
 		if (p->due.due_ns > stop_ns(a)) {
-			select_slot(a, p->slot);
-			atomic_store_explicit(&a->t.slot->state, SLOT_IDLE, memory_order_release);
-			a->free[a->free_nr++] = p->slot;
-			a->ended = true;
+			a->ended = true;	/* it stays in its slot, see load_stop() */
 			return true;
 		}
 		ok = issue_arrival(a, p->slot, &p->due, p->due.due_ns, p->waited);

@@ -220,7 +220,8 @@ int load_start(struct load *load, uint64_t t0_ns, struct err *err)
 
 /*
  * The instant lies a little ahead, so that every thread that sees a later due time has read it; when we were held up between reading the
- * clock and writing, it is done again.
+ * clock and writing, it is done again. Threads that acted on the earlier one are gone by then, and have left what they held in their slots: such an
+ * arrival is due and not issued, and one that is later than the last instant is none.
  */
 void load_stop(struct load *load)
 {

@@ -114,10 +114,8 @@ static void open_loop(struct thread *t)
 			return;
 		if (!waited)
 			wait_until(t, d.due_ns);
-		if (stopped_before(t, d.due_ns)) {
-			atomic_store_explicit(&t->slot->state, SLOT_IDLE, memory_order_release);
-			return;
-		}
+		if (stopped_before(t, d.due_ns))
+			return;		/* it stays in the slot: the stop may yet be put off until after it, see load_stop() */
 		issued = hot_now(t);
 		done = run_arrival(t, d.index, d.phase, d.due_ns, issued, waited ? NO_LAG : issued - d.due_ns);
 	} while (done > 0);

@@ -543,6 +543,29 @@ Test(engines, an_arrival_that_falls_due_after_the_stop_is_nobodys_although_a_thr
 	fixture_release(&f);
 }
 
+/* As load_stop() does it when it is held up: threads act on the first instant, and the second one is later than what they held. */
+static void check_put_off(const struct engine *e)
+{
+	struct fixture f;
+
+	fixture_engine(&f, e, OP_PREAD);
+	fixture_rate(&f, ARRIVAL_CONSTANT, 20);
+	fixture_phase(&f, 0, "all", 0, NS_PER_S);
+	f.profile.jobs[0].slots = 2;
+	fixture_start(&f);
+	fixture_watch(&f, 120 * NS_PER_MS);
+	atomic_store(&f.load->shared.run[0].queue->stop_ns, 130 * NS_PER_MS);
+	fixture_wait(f.t0_ns + 260 * NS_PER_MS);
+	fixture_finish(&f, 0);
+	cr_assert_geq(fixture_count(&f, "due"), 6, "%s: %lu", e->name, fixture_count(&f, "due"));
+	fixture_release(&f);
+}
+
+Test(engines, a_stop_that_is_put_off_loses_no_arrival)
+{
+	each_engine(check_put_off);
+}
+
 /* A worker that does not die of SIGKILL, with a lock. */
 Test(engines, a_lock_that_nobody_lets_go_does_not_hold_up_the_end, .timeout = 60)
 {
