@@ -254,6 +254,8 @@ static int parse_point(char *text, uint64_t *ret_ns, struct rate *ret)
 	if (!comma)
 		return -EINVAL;
 	*comma++ = '\0';
+	if (text[strspn(text, "0123456789.")] != '\0')	/* with the "s" it may be another unit: 5m is no second */
+		return -EINVAL;
 	comma += strspn(comma, " \t");
 	n = snprintf(number, sizeof number, "%ss", text);
 	if (n < 0 || (size_t)n >= sizeof number || units_parse_duration(number, ret_ns) < 0)

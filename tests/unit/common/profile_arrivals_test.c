@@ -157,6 +157,7 @@ Test(profile_arrivals, a_bad_timeline_is_refused_with_its_line)
 	} bad[] = {
 		{ NULL, "day.csv: No such file" },
 		{ "0,1\n5\n", "day.csv:2: '5' is no second,rate" },
+		{ "0,100\n5m,300\n", "day.csv:2: '5m,300' is no second,rate" },
 		{ "0,fast\n", "day.csv:1: '0,fast' is no second,rate" },
 		{ "0,-1\n", "day.csv:1: '0,-1' is no second,rate" },
 		{ "0,nan\n", "day.csv:1: '0,nan' is no second,rate" },
