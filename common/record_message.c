@@ -361,12 +361,14 @@ static int put_meta_json(const struct message *m, const char *what, const json_t
 	return rc;
 }
 
-/* What a job was done with, when its host named it. */
+/* What a job was done with, when its host named it; of an asynchronous engine also how often it blocked. */
 static json_t *engine_of(const json_t *job)
 {
 	const json_t *engine = json_object_get(job, "engine"), *why = json_object_get(job, "engine_why");
+	const json_t *blocked = json_object_get(job, "submit_blocked"), *blocked_max_ns = json_object_get(job, "submit_blocked_max_ns");
 
-	return json_is_string(engine) ? json_pack("{s:O, s:O*}", "engine", engine, "why", why) : NULL;
+	return json_is_string(engine) ? json_pack("{s:O, s:O*, s:O*, s:O*}", "engine", engine, "why", why, "submit_blocked", blocked, "submit_blocked_max_ns",
+						  blocked_max_ns) : NULL;
 }
 
 /* The attempts of one that has a retry. */

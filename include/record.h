@@ -8,7 +8,8 @@
  *	                               complete ("1" when sealed), version, commit, on, capacity.JOB and rate.JOB and baseline [1/s], settle_ns, dataset_bytes,
  *	                               host.HOST.kernel, told.HOST (up to which number all is here), stopped (why), stopped_by (signal, guard),
  *	                               dropped_pages.HOST, worker_died.HOST ("1"), left.HOST (pids, JSON) and damage.HOST (JSON) when load_final() named any,
- *	                               engines.HOST: {"JOB": {"engine", "why"}} (JSON); why only when the job names another one,
+ *	                               engines.HOST: {"JOB": {"engine", "why", "submit_blocked", "submit_blocked_max_ns"}} (JSON); why only when
+ *	                               the job names another one, the others of an asynchronous engine, see load_final(),
  *	                               retries.HOST: {"JOB": [...]} (JSON): "retry" of load_final(), of jobs that have one
  *	                               logged_ops.HOST: {"kept", "dropped"} (JSON) of load_final(), when a job logs its ops
  *	hosts(host, roles, offset_ns, offset_error_ns, start_skew_ns, lost_at_ns)                  lost_at_ns NULL = never lost

@@ -108,7 +108,7 @@ Test(record, a_final_comes_back_as_it_went_in)
 	struct err err = ERR_INIT;
 	json_t *final = json(
 		"{\"jobs\": [{\"job\": \"j\", \"due\": 10, \"ok\": 5, \"errors\": {\"EIO\": 1}, \"unknown\": 2, \"in_flight\": 1, \"not_issued\": 1,"
-		" \"engine\": \"sync\", \"engine_why\": \"w\"}],"
+		" \"engine\": \"libaio\", \"engine_why\": \"w\", \"submit_blocked\": 8, \"submit_blocked_max_ns\": 9000000}],"
 		" \"censored\": [{\"job\": \"j\", \"op\": \"read\", \"phase\": \"storm\", \"kind\": \"in_flight\", \"ages\": \"AQ==\"}],"
 		" \"hung\": [{\"pid\": 5, \"tid\": 6, \"op\": \"read\", \"path\": \"/m/a\", \"age_ns\": 77, \"wchan\": \"rpc_wait\", \"stack\": [\"a\", \"b\"]}],"
 		" \"lag\": [{\"phase\": \"storm\", \"count\": 1, \"p99_ns\": 2, \"max_ns\": 3, \"hiccup_p99_ns\": 4, \"hiccup_max_ns\": 5}],"
@@ -120,7 +120,7 @@ Test(record, a_final_comes_back_as_it_went_in)
 	expect(r, "SELECT pid||tid||op||path||age_ns||wchan||stack FROM hung", "56read/m/a77rpc_wait[\"a\",\"b\"]");
 	expect(r, "SELECT phase||count||p99_ns||max_ns||hiccup_p99_ns||hiccup_max_ns FROM lag", "storm12345");
 	expect(r, "SELECT key||value FROM meta ORDER BY key",
-	       "damage.client-1{\"ops\":2,\"first\":[]}\ndropped_pages.client-13\nengines.client-1{\"j\":{\"engine\":\"sync\",\"why\":\"w\"}}\nleft.client-1[5]\nlogged_ops.client-1{\"kept\":4}\nworker_died.client-11");
+	       "damage.client-1{\"ops\":2,\"first\":[]}\ndropped_pages.client-13\nengines.client-1{\"j\":{\"engine\":\"libaio\",\"why\":\"w\",\"submit_blocked\":8,\"submit_blocked_max_ns\":9000000}}\nleft.client-1[5]\nlogged_ops.client-1{\"kept\":4}\nworker_died.client-11");
 	json_decref(final);
 	record_close(r);
 }
