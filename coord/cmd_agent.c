@@ -127,6 +127,15 @@ static void heal_orphans(const struct agent_options *options)
 	_exit(0);
 }
 
+/* Under systemd in the folder that it gives the unit, the first of them: the identity may be read-only there (systemd.exec(5), STATE_DIRECTORY). */
+static void choose_spool(const char *identity, char *ret, size_t bytes)
+{
+	const char *state = getenv("STATE_DIRECTORY");
+	size_t nr = state ? strcspn(state, ":") : 0;
+
+	(void)snprintf(ret, bytes, "%.*s/spool", nr > 0 ? (int)nr : INT_MAX, nr > 0 ? state : identity);
+}
+
 /* A broker may come later than we do, and go and come back: that is said, and waited for. */
 static int serve_broker(struct agent_options *options, const char *url, const char *identity, struct err *err)
 {
@@ -142,7 +151,7 @@ static int serve_broker(struct agent_options *options, const char *url, const ch
 	if (rc < 0)
 		return rc;
 	options->name = name;
-	(void)snprintf(spool, sizeof spool, "%s/spool", identity);
+	choose_spool(identity, spool, sizeof spool);
 	options->spool = spool;
 	heal_orphans(options);
 	bus = bus_new();

@@ -62,7 +62,7 @@ static const char remove_script[] = SCRIPT(
 	"for exe in /proc/[0-9]*/exe; do case $(readlink \"$exe\" || :) in \"$dir\"/* | \"$dir\".old/*) pid=${exe#/proc/}; "
 	"echo \"squall still runs there, as process ${pid%/exe}: end it and remove again\" >&2; exit 1 ;; esac; done; "
 	"! grep -qs ^ExecStopPost= \"$dir/$unit\" || \"$dir/squall\" chaos heal >/dev/null; "
-	"rm -rf \"$dir\" \"$dir.new\" \"$dir.old\"; rmdir " DEPLOY_ROOT " 2>/dev/null || :; "
+	"rm -rf \"/var/lib/squall-$name\" \"$dir.new\" \"$dir.old\" \"$dir\"; rmdir " DEPLOY_ROOT " 2>/dev/null || :; "
 	"! command -v systemctl >/dev/null || systemctl daemon-reload; echo removed");
 
 struct task {

@@ -23,7 +23,10 @@ static const char head[] =
 	"Type=exec\n"
 	"ExecStart=" DEPLOY_ROOT "/%s/squall agent --bus %s --identity %s --role %s%s%s\n";
 
+/* The spool is in a folder of its own: the credentials are read-only, and a deployment replaces the program's folder whole. */
 static const char both[] =
+	"StateDirectory=squall-%s\n"
+	"StateDirectoryMode=0700\n"
 	"Restart=always\n"
 	"RestartSec=5\n"
 	"KillMode=mixed\n"
@@ -86,7 +89,7 @@ char *deploy_unit(const struct fleet_host *h, const char *url)
 		return NULL;
 	(void)snprintf(identity, sizeof identity, DEPLOY_ROOT "/%s", h->name);
 	fprintf(f, head, h->name, h->name, url, is_root ? identity : "${CREDENTIALS_DIRECTORY}", h->roles, h->mount[0] ? " --dir " : "", h->mount);
-	fputs(both, f);
+	fprintf(f, both, h->name);
 	if (is_root)
 		fprintf(f, faults, h->name);
 	else
