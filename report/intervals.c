@@ -15,16 +15,18 @@
 #include "profile.h"
 #include "record.h"
 
-#define QUERY                                                                                                                                       \
-	"WITH series(job, op) AS (SELECT job, op FROM intervals UNION SELECT job, '' FROM job_seconds),"                                           \
-	" told(second, job) AS (SELECT second, job FROM job_seconds UNION SELECT second, job FROM intervals UNION SELECT second, job FROM errors)," \
-	" bad AS (SELECT second, job, op, SUM(nr) AS nr FROM errors GROUP BY second, job, op),"                                                    \
-	" gauges AS (SELECT second, job, SUM(due) AS due, SUM(not_issued) AS not_issued, SUM(in_flight) AS in_flight, SUM(waiting) AS waiting,"    \
-	" MAX(oldest_ns) AS oldest FROM job_seconds GROUP BY second, job)"                                                                         \
-	" SELECT told.second, series.job, series.op, i.ok, i.unknown, i.response, bad.nr, g.due, g.not_issued, g.in_flight, g.waiting, g.oldest"   \
-	" FROM told JOIN series ON series.job = told.job"                                                                                          \
-	" LEFT JOIN intervals AS i ON i.second = told.second AND i.job = series.job AND i.op = series.op"                                          \
-	" LEFT JOIN bad ON bad.second = told.second AND bad.job = series.job AND bad.op = series.op"                                               \
+#define QUERY                                                                                                                                            \
+	"WITH series(job, op) AS (SELECT job, op FROM intervals UNION SELECT job, '' FROM job_seconds),"                                                 \
+	" told(second, job) AS (SELECT second, job FROM job_seconds UNION SELECT second, job FROM intervals UNION SELECT second, job FROM errors),"      \
+	" bad AS (SELECT second, job, op, SUM(nr) AS nr FROM errors GROUP BY second, job, op),"                                                          \
+	" grown AS (SELECT *, due - LAG(due, 1, 0) OVER w AS due_more, not_issued - LAG(not_issued, 1, 0) OVER w AS not_issued_more FROM job_seconds"    \
+	" WINDOW w AS (PARTITION BY host, job ORDER BY second)),"                                                                                        \
+	" gauges AS (SELECT second, job, SUM(SUM(due_more)) OVER j AS due, SUM(SUM(not_issued_more)) OVER j AS not_issued, SUM(in_flight) AS in_flight," \
+	" SUM(waiting) AS waiting, MAX(oldest_ns) AS oldest FROM grown GROUP BY second, job WINDOW j AS (PARTITION BY job ORDER BY second))"             \
+	" SELECT told.second, series.job, series.op, i.ok, i.unknown, i.response, bad.nr, g.due, g.not_issued, g.in_flight, g.waiting, g.oldest"         \
+	" FROM told JOIN series ON series.job = told.job"                                                                                                \
+	" LEFT JOIN intervals AS i ON i.second = told.second AND i.job = series.job AND i.op = series.op"                                                \
+	" LEFT JOIN bad ON bad.second = told.second AND bad.job = series.job AND bad.op = series.op"                                                     \
 	" LEFT JOIN gauges AS g ON g.second = told.second AND g.job = series.job AND series.op = ''"
 
 struct walk {

@@ -225,10 +225,29 @@ static bool site_value(struct metrics *m, const char *what, int64_t t, double *r
 	return true;
 }
 
-/* A host that is silent for a while keeps what it said last: its counters do not grow. */
+/* From one row of a host and job to its next: what it had done is added once, what it had in flight to each second until then. */
+static void add_job(struct metrics *m, sqlite3_stmt *s)
+{
+	int64_t second = sqlite3_column_int64(s, 0), next = sqlite3_column_int64(s, 5), nr = (int64_t)m->job_seconds_nr;
+
+	if (second < 0 || second >= nr)
+		return;
+	m->job[second].known = true;
+	m->job[second].ok += sqlite3_column_int64(s, 1);
+	m->job[second].bad += sqlite3_column_int64(s, 2);
+	for (int64_t i = second; i < next && i < nr; i++) {
+		int64_t oldest = sqlite3_column_int64(s, 4);
+
+		m->job[i].in_flight += sqlite3_column_int64(s, 3);
+		m->job[i].oldest_ns = oldest > m->job[i].oldest_ns ? oldest : m->job[i].oldest_ns;
+	}
+}
+
+/* A host that is silent for a while keeps what it said last: its counters do not grow. After its last word it has nothing in flight. */
 static void read_jobs(struct metrics *m)
 {
-	static const char sql[] = "SELECT second, SUM(ok), SUM(errors + unknown), SUM(in_flight), MAX(oldest_ns) FROM job_seconds GROUP BY second ORDER BY second";
+	static const char sql[] = "SELECT second, ok - LAG(ok, 1, 0) OVER w, errors + unknown - LAG(errors + unknown, 1, 0) OVER w, in_flight, oldest_ns,"
+				  " LEAD(second, 1, second + 1) OVER w FROM job_seconds WINDOW w AS (PARTITION BY host, job ORDER BY second)";
 	size_t nr = (size_t)(m->end_ns / 1000000000) + 2;
 	sqlite3_stmt *s = NULL;
 
@@ -236,14 +255,13 @@ static void read_jobs(struct metrics *m)
 	if (!m->job || sqlite3_prepare_v2(record_db(m->record), sql, -1, &s, NULL) != SQLITE_OK)
 		return;
 	m->job_seconds_nr = nr;
-	while (sqlite3_step(s) == SQLITE_ROW) {
-		int64_t second = sqlite3_column_int64(s, 0);
-
-		if (second >= 0 && second < (int64_t)nr)
-			m->job[second] = (struct job_second){ .ok = sqlite3_column_int64(s, 1), .bad = sqlite3_column_int64(s, 2),
-							      .in_flight = sqlite3_column_int64(s, 3), .oldest_ns = sqlite3_column_int64(s, 4), .known = true };
-	}
+	while (sqlite3_step(s) == SQLITE_ROW)
+		add_job(m, s);
 	(void)sqlite3_finalize(s);
+	for (size_t i = 1; i < nr; i++) {
+		m->job[i].ok += m->job[i - 1].ok;
+		m->job[i].bad += m->job[i - 1].bad;
+	}
 }
 
 static bool job_value(struct metrics *m, const char *what, int64_t t, double *ret)

@@ -114,6 +114,25 @@ Test(formats, the_table_has_every_second_and_what_the_layers_did_in_it)
 	fixture_close(record);
 }
 
+/* Host d skips second 2, and ends with second 4. */
+Test(formats, a_total_does_not_fall_when_a_host_says_nothing)
+{
+	struct record *record = watched();
+	char *csv;
+
+	fixture_sql(record, "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 4)"
+			    " INSERT INTO job_seconds SELECT i, 'd', 'web', (i + 1) * 5, 0, 0, 0, 0, 1, 0, i + 1, 0 FROM n WHERE i <> 2");
+	csv = text_of(record, true);
+	cr_expect_str_eq(cell(csv, row_of(csv, "2,baseline,web,"), "due_total"), "40");
+	cr_expect_str_eq(cell(csv, row_of(csv, "2,baseline,web,"), "not_issued_total"), "2");
+	cr_expect_str_eq(cell(csv, row_of(csv, "4,baseline,web,"), "due_total"), "75");
+	cr_expect_str_eq(cell(csv, row_of(csv, "5,baseline,web,"), "due_total"), "85");
+	cr_expect_str_eq(cell(csv, row_of(csv, "5,baseline,web,"), "not_issued_total"), "5");
+	cr_expect_str_eq(cell(csv, row_of(csv, "5,baseline,web,"), "in_flight"), "3");
+	free(csv);
+	fixture_close(record);
+}
+
 /* What a reader of OpenMetrics holds a text to. */
 struct reader {
 	char family[96], type[16], series[256], seen[64][96];

@@ -91,6 +91,34 @@ Test(signature, a_percentage_is_a_share_unless_the_metric_counts_in_percent)
 	cr_expect(look("sites.ok_ratio >= 99%").held && look("sites.ok_ratio >= 0.99").held);
 }
 
+/* Host b ends before c, which says nothing of second 14: neither takes back what was done, nor is what b had in flight there for ever. */
+Test(signature, a_host_that_ends_earlier_or_skips_a_second_has_done_what_it_had_done)
+{
+	static const struct {
+		const char *metric;
+		int64_t second;
+		double value;
+	} is[] = { { "load.ops_per_s", 14, 28 }, { "load.ops_per_s", 20, 29 }, { "load.error_ratio", 14, 19. / 299 }, { "load.error_ratio", 20, 19. / 309 }, { "load.in_flight", 20, 7 },
+		   { "load.in_flight", 30, 4 }, { "load.oldest_op_age", 20, 6e9 }, { "load.oldest_op_age", 30, 5e9 } };
+	struct metrics *metrics = NULL;
+	struct err err = ERR_INIT;
+
+	for (int t = 0; t < 31; t++) {
+		if (t != 14)
+			fixture_sql(record, "INSERT INTO job_seconds VALUES(%d, 'c', 'web', 0, 0, %d, %d, 0, 4, 0, 0, 5000000000)", t, 20 * t + 20, t + 1);
+		if (t < 20)
+			fixture_sql(record, "INSERT INTO job_seconds VALUES(%d, 'b', 'web', 0, 0, %d, 0, %d, 3, 0, 0, 6000000000)", t, 10 * t + 10, t + 1);
+	}
+	cr_assert_eq(metrics_open(record, 0, &metrics, &err), 0);
+	for (size_t i = 0; i < sizeof is / sizeof is[0]; i++) {
+		double v = -1;
+
+		cr_expect(metrics_value(metrics, metric_find(is[i].metric), (is[i].second + 1) * S, &v), "%s at %lld", is[i].metric, (long long)is[i].second);
+		cr_expect_float_eq(v, is[i].value, 1e-9, "%s at %lld: %.9g instead of %.9g", is[i].metric, (long long)is[i].second, v, is[i].value);
+	}
+	metrics_close(metrics);
+}
+
 Test(signature, the_baseline_does_not_count)
 {
 	samples("drbd.pending", 0, 8, 9);
