@@ -38,6 +38,11 @@ int64_t run_now(const struct run *run)
 	return run->t0_ns ? (int64_t)(clock_mono_ns() - run->t0_ns) : 0;
 }
 
+int64_t run_told_until(int64_t now)
+{
+	return (now / (int64_t)NS_PER_S - 1) * (int64_t)NS_PER_S;
+}
+
 void run_note(struct run *run, const char *host, const char *kind, int fault_idx, int64_t t_ns, const char *evidence)
 {
 	(void)record_event(run->record, t_ns, host, kind, fault_idx, evidence, NULL);
@@ -128,11 +133,11 @@ static int start(struct run *run, struct err *err)
 	return 0;
 }
 
-/* @return the guard that holds at an instant, or NULL */
+/* @return the guard that holds by what was told of until an instant, or NULL */
 static const char *look_at_guards(const struct run *run, int64_t now)
 {
 	for (unsigned int i = 0; i < run->profile.guards_nr; i++)
-		if (report_guard_holds(run->record, run->profile.guards[i].text, now, NULL) == 1)
+		if (report_guard_holds(run->record, run->profile.guards[i].text, run_told_until(now), NULL) == 1)
 			return run->profile.guards[i].text;
 	return NULL;
 }

@@ -207,7 +207,7 @@ int schedule_check(struct run *run, struct err *err);
 /** DRBD and its disks are not broken on two hosts at a time that may be peers: each holds a copy that the other may need. Errors: -EINVAL */
 int schedule_check_peers(const struct run *run, struct err *err);
 void schedule_tick(struct run *run, int64_t now);	/* since T0 */
-/** Once a second: whether what a fault waits for has become true. */
+/** Once a second: whether what a fault waits for has become true, by what was told of until now. */
 void schedule_look(struct run *run, int64_t now);
 void schedule_event(struct run *run, struct host *host, int idx, const json_t *event);
 void schedule_host_back(struct run *run, struct host *host);
@@ -264,6 +264,8 @@ int run_profile(const struct run_options *options, json_t **ret_verdict, char *r
 /** Whether SIGINT or SIGTERM came: then a series of runs ends too. */
 bool run_was_stopped(void);
 int64_t run_now(const struct run *run);			/* since T0 */
+/** The end of the last second of which every host should have told by now: what a second was is told when it is over, and is asked for once it is there. */
+int64_t run_told_until(int64_t now);
 void run_note(struct run *run, const char *host, const char *kind, int fault_idx, int64_t t_ns, const char *evidence);
 
 #endif

@@ -339,7 +339,7 @@ void schedule_look(struct run *run, int64_t now)
 
 		if (run->fault[i].state != FAULT_WAITING || run->fault[i].ripe || at < 0 || now < at || now >= (int64_t)run->plan.phases[run->plan.phases_nr - 1].start_ns)
 			continue;
-		run->fault[i].ripe = report_guard_holds(run->record, condition->text, now, NULL) == 1;
+		run->fault[i].ripe = report_guard_holds(run->record, condition->text, run_told_until(now), NULL) == 1;
 		if (run->fault[i].ripe)
 			run_note(run, "", "condition", (int)i, now, condition->text);
 	}

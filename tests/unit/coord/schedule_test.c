@@ -3,6 +3,9 @@
  * schedule_test.c - what becomes of a fault by what its holder tells.
  */
 #include <criterion/criterion.h>
+#include <stdio.h>
+
+#include "clock.h"
 
 #include "fixture.h"
 
@@ -41,4 +44,41 @@ Test(schedule, what_was_begun_and_could_not_be_undone_is_not_healed)
 {
 	tell(json_pack("{s:s, s:i, s:s, s:s, s:s}", "event", "failed", "t_ns", 1, "evidence", "the rule is there still", "error", "no room", "undone", "mismatch"));
 	cr_expect_str_eq(run->fault[0].healed, "mismatch");
+}
+
+static void told(const char *host, int second, int ok, int errors)
+{
+	char sql[256];
+
+	snprintf(sql, sizeof sql, "INSERT INTO job_seconds VALUES(%d, '%s', 'j', 0, 0, %d, %d, 0, 0, 0, 0, 0)", second, host, ok, errors);
+	cr_assert_eq(sqlite3_exec(record_db(run->record), sql, NULL, NULL, NULL), SQLITE_OK);
+}
+
+static bool is_ripe_at(double s)
+{
+	schedule_look(run, (int64_t)(s * (double)NS_PER_S));
+	return run->fault[0].ripe;
+}
+
+/* A host tells of a second when it is over, and not all at once. */
+Test(schedule, what_a_fault_waits_for_is_asked_of_a_second_that_all_have_told_of)
+{
+	run->plan.phases_nr = 2;
+	run->plan.phases[0] = (struct load_phase){ .name = "baseline", .end_ns = 2 * NS_PER_S };
+	run->plan.phases[1] = (struct load_phase){ .name = "after", .start_ns = 60 * NS_PER_S, .end_ns = 61 * NS_PER_S };
+	run->fault[0].state = FAULT_WAITING;
+	run->fault[0].ripe = false;
+	snprintf(run->profile.faults[0].condition.text, sizeof run->profile.faults[0].condition.text, "load.error_ratio > 0.5");
+	cr_assert_eq(record_phase(run->record, 0, "baseline", 0, 2 * NS_PER_S, NULL), 0);
+	for (int t = 0; t < 8; t++) {
+		told("a", t, 10 * t, 0);
+		told("b", t, 10 * t, 0);
+	}
+	told("a", 8, 80, 300);
+	cr_expect(!is_ripe_at(9.05), "of second 8 a alone has told");
+	told("b", 8, 500, 0);
+	for (int t = 9; t < 20; t++)
+		told("a", t, 80, 900 * t);
+	cr_expect(!is_ripe_at(10.05), "both together do not fail so often");
+	cr_expect(is_ripe_at(21.05), "nobody can have told of second 20 in whole");
 }
