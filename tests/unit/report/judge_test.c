@@ -649,7 +649,8 @@ Test(judge, the_ops_of_a_client_stand_beside_the_calls_of_its_mount)
 			    " (4, 'c', 'web', 'first_byte', 'baseline', 10, 0), (4, 'c', 'web', 'stat', 'baseline', 50, 0), (4, 'd', 'web', 'stat', 'baseline', 7, 0)");
 	/* READ: 40, and 5 on a new mount. LOOKUP: first seen in mid-run, so all 9 of it are of this run. GETATTR: what was before the run does not count. */
 	fixture_sql(record, "INSERT INTO samples(t_ns, host, metric, label, value) VALUES(500000000, 'c', 'mount.ops', 'READ', 1000), (9000000000, 'c', 'mount.ops', 'READ', 1040),"
-			    " (9500000000, 'c', 'mount.ops', 'READ', 5), (7000000000, 'c', 'mount.ops', 'LOOKUP', 9), (500000000, 'c', 'mount.ops', 'GETATTR', 77);"
+			    " (9500000000, 'c', 'mount.ops', 'READ', 5), (7000000000, 'c', 'mount.ops', 'LOOKUP', 9), (500000000, 'c', 'mount.ops', 'GETATTR', 77),"
+			    " (-900000000, 'c', 'mount.ops', 'READ', 990), (-900000000, 'c', 'mount.ops', 'GETATTR', 77);"
 			    " INSERT INTO samples VALUES(-100000000, 'c', 'mount.options', '', 1, 'rw,soft'), (6000000000, 'c', 'mount.options', '', 1, 'rw,hard')");
 	v = fixture_judge(record);
 	wire = json_object_get(v, "wire");
