@@ -303,13 +303,13 @@ static void watch_return(struct run *run, unsigned int idx)
 	finish(run, idx, run_now(run), "confirmed", run->profile.faults[idx].fault, text);
 }
 
-/* Whether a fault that took the host has taken this one with it: then the journal of the host that came back judges it (schedule_journal). */
-static bool is_taken_by_reboot(const struct run *run, unsigned int idx)
+/* @return the fault that took the host and this one with it, which the journal of the host that came back judges (schedule_journal), or NULL. */
+static const char *taken_by(const struct run *run, unsigned int idx)
 {
 	for (unsigned int i = 0; i < run->profile.faults_nr && !run->fault[idx].is_outside; i++)
 		if (run->fault[i].takes_host && run->fault[i].host == run->fault[idx].host && run->fault[i].inject_ns >= run->fault[idx].inject_ns)
-			return true;
-	return false;
+			return run->profile.faults[i].fault;
+	return NULL;
 }
 
 void schedule_tick(struct run *run, int64_t now)
@@ -322,7 +322,7 @@ void schedule_tick(struct run *run, int64_t now)
 			inject(run, i);
 		else if (f->state == FAULT_IN_FORCE && f->takes_host)
 			watch_return(run, i);
-		else if (f->state == FAULT_IN_FORCE && !is_taken_by_reboot(run, i) && now >= end_of(run, i)) {
+		else if (f->state == FAULT_IN_FORCE && !taken_by(run, i) && now >= end_of(run, i)) {
 			f->state = FAULT_HEALING;
 			order_heal(run, i);
 			run_note(run, run->host[f->host].name, "heal", (int)i, now, "its time is over");
@@ -403,6 +403,10 @@ void schedule_event(struct run *run, struct host *host, int idx, const json_t *e
 		const char *undone = json_string_value(json_object_get(event, "undone"));	/* where nothing was begun, nothing is left */
 
 		(void)snprintf(f->verified, sizeof f->verified, "mismatch");
+		if (f->takes_host) {	/* it is still there, and nothing was injected: undoes take_host() */
+			f->inject_ns = -1;
+			host->rebooting = false;
+		}
 		finish(run, (unsigned int)idx, at, undone ? undone : "confirmed", "heal", evidence);
 	}
 	schedule_store(run);
@@ -484,13 +488,13 @@ void schedule_journal(struct run *run, struct host *host, const json_t *body)
 
 	for (unsigned int i = 0; i < run->profile.faults_nr; i++) {
 		struct run_fault *f = &run->fault[i];
-		const char *by = f->state == FAULT_LOST ? "lease" : run->profile.faults[i].until.name;
+		const char *by = f->state == FAULT_LOST ? "lease" : taken_by(run, i);
 
 		if (f->takes_host || !is_open_on(run, f, host))
 			continue;
 		run_note(run, host->name, "healed", (int)i, run_now(run),
 			 clean ? "confirmed: the host is back, and its journal is empty" : "mismatch: the host is back, and its journal still names it");
-		finish(run, i, run_now(run), clean ? "confirmed" : "mismatch", by, NULL);
+		finish(run, i, run_now(run), clean ? "confirmed" : "mismatch", by ? by : "", NULL);
 	}
 }
 

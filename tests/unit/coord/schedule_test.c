@@ -46,6 +46,44 @@ Test(schedule, what_was_begun_and_could_not_be_undone_is_not_healed)
 	cr_expect_str_eq(run->fault[0].healed, "mismatch");
 }
 
+/* A second fault, which takes the host of the first; it is in force, and the host away. */
+static void take_host(int64_t inject_ns)
+{
+	run->profile.faults_nr = 2;
+	snprintf(run->profile.faults[1].fault, sizeof run->profile.faults[1].fault, "host-reboot");
+	run->fault[1].takes_host = true;
+	run->fault[1].state = FAULT_IN_FORCE;
+	run->fault[1].inject_ns = inject_ns;
+	run->host[0].rebooting = true;
+}
+
+Test(schedule, a_host_that_could_not_be_taken_is_there_still)
+{
+	json_t *event = json_pack("{s:s, s:i, s:s}", "event", "failed", "t_ns", 1, "error", "not root");
+
+	take_host(5);
+	schedule_event(run, &run->host[0], 1, event);
+	json_decref(event);
+	cr_expect_eq(run->fault[1].state, FAULT_OVER);
+	cr_expect_eq(run->fault[1].inject_ns, -1, "an injection that failed excuses no silence, and takes no other fault");
+	cr_expect(!run->host[0].rebooting);
+}
+
+Test(schedule, what_a_reboot_took_with_it_was_healed_by_the_reboot)
+{
+	json_t *body = json_pack("{s:i, s:[]}", "rc", 0, "left");
+
+	run->fault[0].state = FAULT_IN_FORCE;
+	run->fault[0].inject_ns = 3;
+	snprintf(run->profile.faults[0].until.name, sizeof run->profile.faults[0].until.name, "after");
+	take_host(5);
+	schedule_journal(run, &run->host[0], body);
+	json_decref(body);
+	cr_expect_eq(run->fault[0].state, FAULT_OVER);
+	cr_expect_str_eq(run->fault[0].healed, "confirmed");
+	cr_expect_str_eq(run->fault[0].healed_by, "host-reboot");
+}
+
 static void told(const char *host, int second, int ok, int errors)
 {
 	char sql[256];
