@@ -74,7 +74,8 @@ int gap_find(struct record *record, struct metrics *metrics, const struct signat
 
 	ret[0] = '\0';
 	if (rc == 0)
-		rc = record_query(record, "SELECT inject_ns, heal_ns FROM faults WHERE fault IN ('host-reboot', 'host-crash') AND inject_ns IS NOT NULL", NULL, take_reboot, &c, err);
+		rc = record_query(record, "SELECT inject_ns, heal_ns FROM faults WHERE fault IN ('host-reboot', 'host-crash', 'power-cut') AND inject_ns IS NOT NULL", NULL,
+				  take_reboot, &c, err);
 	if (rc < 0)
 		return rc;
 	to_ns = to_ns < c.load_end ? to_ns : c.load_end;

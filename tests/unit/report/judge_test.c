@@ -403,6 +403,8 @@ Test(judge, a_host_that_is_rebooted_on_order_has_nothing_to_measure)
 	expect("absent", NULL, EXIT_NOT_AS_EXPECTED);
 	fixture_sql(record, "UPDATE faults SET fault = 'host-crash', healed_by = 'host-crash'");
 	expect("absent", NULL, EXIT_NOT_AS_EXPECTED);
+	fixture_sql(record, "UPDATE faults SET fault = 'power-cut', healed_by = 'power-cut'");
+	expect("absent", NULL, EXIT_NOT_AS_EXPECTED);
 	fixture_sql(record, "UPDATE faults SET fault = 'conn-kill', healed_by = 'conn-kill'");
 	expect("inconclusive", "slow may have held", EXIT_VOID);
 }
