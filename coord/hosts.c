@@ -379,7 +379,8 @@ int hosts_connect(struct run *run, struct err *err)
 
 static void say_hello(struct run *run, struct host *host)
 {
-	json_t *body = run->going_on ? json_pack("{s:s, s:I}", "run", run->run_name, "after", (json_int_t)host->told) : NULL;
+	bool goes_on = run->going_on || host_is_awaited(host, clock_mono_ns());
+	json_t *body = goes_on ? json_pack("{s:s, s:I}", "run", run->run_name, "after", (json_int_t)host->told) : NULL;
 
 	(void)bus_send(run->bus, host->name, "hello", body);
 }
@@ -486,11 +487,12 @@ void hosts_retry(struct run *run, uint64_t now)
 		struct host *host = &run->host[i];
 
 		give_up_silent(run, host, now);
-		if (host->connected || !run->fleet || now < host->retry_ns)
+		if (host->connected || host->frozen || !run->fleet || now < host->retry_ns)
 			continue;
 		host->retry_ns = now + pause_ns;
 		bus_detach(run->bus, host->name);
-		host->heard_ns = now;
+		if (!host_is_awaited(host, now))
+			host->heard_ns = now;
 		if (join(run, host, NULL) == 0)
 			say_hello(run, host);
 	}

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent.h"
 #include "clock.h"
 #include "err.h"
 #include "run.h"
@@ -15,6 +16,20 @@
 #define START_NS (10 * NS_PER_S)	/* after T0: what is measured of a clock is of the start still, before it drifts */
 #define CLOCK_DRIFT 1000		/* one part of so many: some ten times what an NTP-disciplined quartz does */
 #define UTC_STEP_NS (5 * CLOCK_OFFSET_ERROR_NS)	/* what two looks at one clock of a busy host may differ by is less */
+
+static void lose(struct run *run, struct host *host, const char *why);
+
+/* After a freeze in which the broker gave its connection up: its lease stood as its clock did, and what was ordered meanwhile was sent to nobody. */
+static void meet_again(struct run *run, struct host *host)
+{
+	if (host->thawed_ns == 0)
+		return;
+	host->thawed_ns = 0;
+	if (host->goes_on)
+		schedule_order_again(run, host);
+	else
+		lose(run, host, "its agent does not go on with the run");
+}
 
 static void on_hello(struct run *run, struct host *host, const json_t *body)
 {
@@ -33,8 +48,11 @@ static void on_hello(struct run *run, struct host *host, const json_t *body)
 		host_ask_again(run, host);
 		schedule_host_found(run, host);
 	}
-	if (!rebooted)
+	if (!rebooted) {
+		meet_again(run, host);
 		return;
+	}
+	host->thawed_ns = 0;
 	host->synced = false;		/* another boot, another clock */
 	host->utc_offset_ns = 0;
 	host->ping_best_ns = 0;
@@ -129,20 +147,31 @@ static void on_pong(struct run *run, struct host *host, const json_t *body, uint
 	host->error_ns = (int64_t)(trip / 2);
 }
 
-void host_gone(struct run *run, struct host *host)
+bool host_is_awaited(const struct host *host, uint64_t now)
+{
+	return host->frozen || (host->thawed_ns != 0 && now < host->thawed_ns + AGENT_LEASE_NS);
+}
+
+static void lose(struct run *run, struct host *host, const char *why)
 {
 	int64_t heard = (int64_t)(host->heard_ns - run->t0_ns);
 
-	host->connected = false;
-	if (host->rebooting || host->lost || run->calibrating || run->collecting || run->going_on || run->t0_ns == 0)
-		return;
 	host->lost = true;
+	host->thawed_ns = 0;
 	json_decref(host->last);	/* what it had in flight is not known any more */
 	host->last = NULL;
 	schedule_host_lost(run, host);
 	(void)record_host_lost(run->record, host->name, heard, NULL);
-	run_note(run, host->name, "lost", -1, run_now(run), "the connection to the agent ended");
+	run_note(run, host->name, "lost", -1, run_now(run), why);
 	progress_say(run, "%s is lost: no word since %.1f s; the run is void", host->name, (double)heard / 1e9);
+}
+
+void host_gone(struct run *run, struct host *host)
+{
+	host->connected = false;
+	if (host->rebooting || host->lost || run->calibrating || run->collecting || run->going_on || run->t0_ns == 0 || host_is_awaited(host, clock_mono_ns()))
+		return;
+	lose(run, host, "the connection to the agent ended");
 }
 
 static void host_found(struct run *run, struct host *host)
@@ -345,10 +374,11 @@ void host_frozen(struct run *run, struct host *host, uint64_t at_ns)
 void host_thawed(struct host *host, uint64_t at_ns)
 {
 	host->frozen = false;
+	host->thawed_ns = clock_mono_ns();
 	host->offset_ns = (int64_t)at_ns - host->froze_ns;
 	host->ping_best_ns = 0;
 	memset(host->ping_sent_ns, 0, sizeof host->ping_sent_ns);
-	host->heard_ns = clock_mono_ns();
+	host->heard_ns = host->thawed_ns;
 }
 
 static void renew_leases(struct run *run, uint64_t now)

@@ -54,6 +54,7 @@ struct host {
 	pid_t pid;			/* of a forked agent, or 0 */
 	bool connected, rebooting, lost;	/* lost: gone in mid-run, and not heard of since */
 	bool frozen;			/* its clocks stand too: nobody waits for a word of it */
+	uint64_t thawed_ns;		/* when that was last over; 0: never, or it has been met or lost since */
 	int64_t froze_ns, offset_before_ns;	/* its clock when it was last frozen, and its offset up to then */
 	int64_t offset_ns, error_ns;	/* host's clock + offset = ours */
 	uint64_t offset_at_ns;		/* when that was measured */
@@ -173,6 +174,8 @@ void host_ask_again(struct run *run, struct host *host);
 void host_gap(struct run *run, const struct host *host, const char *what, const struct err *why);
 /** The connection to a host has ended. */
 void host_gone(struct run *run, struct host *host);
+/** Whether it is frozen, or was within the lease: a connection that ends so is made again, and its agent, whose clock stood too, goes on with the run. */
+bool host_is_awaited(const struct host *host, uint64_t now);
 /** Its clocks were stopped then [our clock]; they go on since. */
 void host_frozen(struct run *run, struct host *host, uint64_t at_ns);
 void host_thawed(struct host *host, uint64_t at_ns);
@@ -214,6 +217,8 @@ void schedule_host_back(struct run *run, struct host *host);
 void schedule_journal(struct run *run, struct host *host, const json_t *body);
 void schedule_host_lost(struct run *run, struct host *host);
 void schedule_host_found(struct run *run, struct host *host);
+/** After a connection that ended in a freeze: what was ordered, and may not have arrived. */
+void schedule_order_again(struct run *run, struct host *host);
 void schedule_heal_all(struct run *run);
 /** What became of the faults that the hypervisor holds. */
 void schedule_outside(struct run *run);

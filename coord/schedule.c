@@ -520,6 +520,21 @@ void schedule_host_found(struct run *run, struct host *host)
 		}
 }
 
+/* An agent does not begin twice what it has begun, nor heal it. */
+void schedule_order_again(struct run *run, struct host *host)
+{
+	for (unsigned int i = 0; i < run->profile.faults_nr; i++) {
+		struct run_fault *f = &run->fault[i];
+
+		if (f->is_outside || f->host < 0 || &run->host[f->host] != host)
+			continue;
+		if (f->state == FAULT_ASKED)
+			f->state = FAULT_WAITING;
+		else if (f->state == FAULT_HEALING)
+			order_heal(run, i);
+	}
+}
+
 void schedule_heal_all(struct run *run)
 {
 	for (unsigned int i = 0; i < run->profile.faults_nr; i++) {
