@@ -479,14 +479,30 @@ int vm_look_disk(const struct lab_state *state, const struct lab_vm *vm, struct 
 	return rc;
 }
 
-static bool probe(const struct lab_state *state, const struct lab_image *image)
+int vm_await_end(pid_t pid, uint64_t for_ns)
+{
+	struct pollfd wait = { .fd = exec_pidfd(pid), .events = POLLIN };
+	uint64_t now = clock_mono_ns(), deadline = now + for_ns;
+	int rc;
+
+	do {
+		rc = poll(&wait, 1, now < deadline ? (int)((deadline - now) / NS_PER_MS) + 1 : 0) < 0 ? -errno : wait.revents != 0;
+		now = clock_mono_ns();
+	} while (rc == -EINTR);
+	if (wait.fd >= 0)
+		close(wait.fd);
+	return rc;
+}
+
+/* @param ret_works  whether the guest came up. @return whether it had the time to: else that says nothing */
+static bool probe(const struct lab_state *state, const struct lab_image *image, bool *ret_works)
 {
 	struct command *c = calloc(1, sizeof *c);
 	struct lab_process process = { 0 };
-	struct pollfd wait = { .fd = -1, .events = POLLIN };
+	bool had_time = false;
 	char *text = NULL;
-	bool works = false;
 
+	*ret_works = false;
 	if (!c)
 		return false;
 	add_machine(c, "probe", true, CLIENT_MIB, image);
@@ -495,18 +511,15 @@ static bool probe(const struct lab_state *state, const struct lab_image *image)
 	add(c, "-serial");
 	add(c, "file:%s/probe.console", state->dir);
 	if (state_spawn(state, c->argv, NULL, "probe.qemu", &process, NULL) == 0) {
-		wait.fd = exec_pidfd(process.pid);
-		(void)poll(&wait, 1, (int)(PROBE_NS / NS_PER_MS));
+		had_time = vm_await_end(process.pid, PROBE_NS) >= 0;
 		(void)kill(process.pid, SIGKILL);
 		(void)waitpid(process.pid, NULL, 0);
 		text = console(state, "probe");
-		works = text && strstr(text, "squall-lab: ready probe");
+		*ret_works = text && strstr(text, "squall-lab: ready probe");
 	}
-	if (wait.fd >= 0)
-		close(wait.fd);
 	free(text);
 	free(c);
-	return works;
+	return had_time;
 }
 
 /* Where the answer is kept: it holds until the next boot. */
@@ -551,7 +564,8 @@ bool vm_kvm_works(const struct lab_state *state, const char *cache, const struct
 		return known == LAB_KVM_WORKS;
 	if (kvm_path(cache, path, sizeof path) < 0)
 		return false;
-	works = probe(state, image);
+	if (!probe(state, image, &works))
+		return works;
 	lab_cache_keep_newest(cache, "kvm-", 0);
 	(void)file_write(path, works ? "1" : "0", 1, 0644, NULL);
 	return works;

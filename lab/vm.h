@@ -16,6 +16,9 @@ int vm_possible(struct err *err);
  */
 bool vm_kvm_works(const struct lab_state *state, const char *cache, const struct lab_image *image);
 
+/** Wait for the end of a child, whatever signal comes meanwhile. @return 1 it has ended, 0 its time is over, -errno */
+int vm_await_end(pid_t pid, uint64_t for_ns);
+
 /** What vm_kvm_works() found since the boot of this host. */
 enum lab_kvm vm_kvm_known(const char *cache);
 
