@@ -58,10 +58,32 @@ static int begin(struct fault_run *run, char **ret_table, struct err *err)
 	return 0;
 }
 
+/* The one target that a table is. */
+struct linear {
+	char sectors[24], disk[64], offset[24];
+};
+
+static int parse_linear(const char *table, struct linear *ret, struct err *err)
+{
+	int end = 0;
+
+	if (sscanf(table, "0 %23s linear %63s %23s%n", ret->sectors, ret->disk, ret->offset, &end) != 3 || table[end] != '\0')
+		return err_set(err, -ENOTSUP, "the table of the disk under DRBD is not one linear target, and no other is sure to come back as it was: %.100s", table);
+	return 0;
+}
+
+int dm_add_undo(struct plan *plan, const char *name, const char *table, struct err *err)
+{
+	struct linear l;
+	int rc = parse_linear(table, &l, err);
+
+	return rc < 0 ? rc : plan_add_undo(plan, json_pack("{s:s, s:s, s:s}", "op", "DM_TABLE", "name", name, "table", table), err);
+}
+
 static int add_undo(const struct fault_run *run, const char *table, struct plan *plan, struct err *err)
 {
 	const struct dm *dm = run->state;
-	int rc = plan_add_undo(plan, json_pack("{s:s, s:s, s:s}", "op", "DM_TABLE", "name", dm->name, "table", table), err);
+	int rc = dm_add_undo(plan, dm->name, table, err);
 
 	return rc < 0 ? rc : drbd_add_linked(run, plan, err);
 }
@@ -99,20 +121,6 @@ static int begin_stat(const struct fault_run *run, struct dm *dm, struct err *er
 	(void)snprintf(dm->stat_path, sizeof dm->stat_path, "/sys/dev/block/%u:%u/stat", major(st.st_rdev), minor(st.st_rdev));
 	rc = read_stat(dm, is_all(run), &dm->ios, &dm->ms);
 	return rc < 0 ? err_set(err, rc, "cannot read %s", dm->stat_path) : 0;
-}
-
-/* The one target that a table is. */
-struct linear {
-	char sectors[24], disk[64], offset[24];
-};
-
-static int parse_linear(const char *table, struct linear *ret, struct err *err)
-{
-	int end = 0;
-
-	if (sscanf(table, "0 %23s linear %63s %23s%n", ret->sectors, ret->disk, ret->offset, &end) != 3 || table[end] != '\0')
-		return err_set(err, -ENOTSUP, "the table of the disk under DRBD is not one linear target: %.100s", table);
-	return 0;
 }
 
 int dm_delay_table(const char *table, bool all, uint64_t delay_ms, char *ret, size_t bytes, struct err *err)

@@ -25,13 +25,19 @@ extern const struct fault_arg dm_error_args[];	/* io */
 int dm_slow_plan(struct fault_run *run, struct plan *plan, struct err *err);
 enum fault_verdict dm_slow_verify(struct fault_run *run, char *evidence, size_t bytes);
 
-/** Suspend the disk, whatever its table is. Errors: -ENOTBLK; as tool_output() */
+/** Suspend the disk. Errors: as dm_slow_plan() */
 int dm_freeze_plan(struct fault_run *run, struct plan *plan, struct err *err);
 enum fault_verdict dm_freeze_verify(struct fault_run *run, char *evidence, size_t bytes);
 
 /** Fail the requests of the disk. The run has an argument `io`. Errors: as dm_slow_plan() */
 int dm_error_plan(struct fault_run *run, struct plan *plan, struct err *err);
 enum fault_verdict dm_error_verify(struct fault_run *run, char *evidence, size_t bytes);
+
+/**
+ * The table of before, as the undo. What dmsetup shows of another target may not be all of it: of dm-crypt it shows a key of zeros.
+ * Errors: -ENOTSUP it is not one linear target
+ */
+int dm_add_undo(struct plan *plan, const char *name, const char *table, struct err *err);
 
 /** The table that fails what `table` maps. @param all  reads too. Errors: -ENOTSUP it is not one linear target */
 int dm_error_table(const char *table, bool all, char *ret, size_t bytes, struct err *err);
