@@ -10,11 +10,13 @@
 #include <string.h>
 
 #include "err.h"
+#include "exec.h"
 #include "faults.h"
 #include "plan.h"
 #include "tool.h"
 
 #define SOCKETS_MAX 8
+#define TOOLS_MAX 256	/* processes of one of DRBD's tools */
 
 static uint64_t number_after(const char *line, size_t bytes, const char *key)
 {
@@ -240,6 +242,49 @@ int drbd_plan_verb(const struct fault_run *run, int (*check)(const char *resourc
 	if (rc == 0)
 		rc = plan_add_run(plan, err, "drbdadm %s %s", verb, resource);
 	return rc < 0 ? rc : plan_add_undo(plan, json_pack("{s:s, s:s}", "op", undo, "resource", resource), err);
+}
+
+/* One word of the command line is the verb. */
+static bool is_at(pid_t pid, const char *verb)
+{
+	char path[64], words[4096];
+	int n;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
+	n = tool_peek(path, words, sizeof words);
+	for (int i = 0; i < n; i += (int)strlen(words + i) + 1)
+		if (strcmp(words + i, verb) == 0)
+			return true;
+	return false;
+}
+
+/* In a child, for a command line can be read only when the memory of its process can. */
+static int count_at(int fd, void *arg)
+{
+	static const char *const tools[] = { "drbdadm", "drbdsetup", "drbdadm-84", "drbdsetup-84" };	/* the last two: what newer ones run for DRBD 8.4 */
+	pid_t pid[TOOLS_MAX];
+	int found = 0;
+
+	for (size_t i = 0; i < sizeof tools / sizeof tools[0]; i++) {
+		int nr = tool_pids(tools[i], pid, TOOLS_MAX);
+
+		if (nr < 0 || nr > TOOLS_MAX)
+			return 1;
+		for (int k = 0; k < nr; k++)
+			found += is_at(pid[k], arg);
+	}
+	return dprintf(fd, "%d", found) < 0;
+}
+
+int drbd_at_work(const char *verb, struct err *err)
+{
+	struct exec_result result = EXEC_RESULT_INIT;
+	int rc = exec_child(count_at, (void *)(uintptr_t)verb, FAULT_COMMAND_NS, &result, err), nr = 0;
+
+	if (rc == 0 && (result.status != 0 || !result.out || sscanf(result.out, "%d", &nr) != 1))
+		rc = err_set(err, -EIO, "cannot look whether a %s of DRBD is under way", verb);
+	exec_result_release(&result);
+	return rc < 0 ? rc : nr;
 }
 
 int drbd_add_linked(const struct fault_run *run, struct plan *plan, struct err *err)

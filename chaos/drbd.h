@@ -88,6 +88,12 @@ bool drbd_is_sync_paused(const struct drbd_line *line);
 int drbd_plan_verb(const struct fault_run *run, int (*check)(const char *resource, const struct drbd_line *line, struct err *err), const char *verb,
 		   const char *undo, struct plan *plan, struct err *err);
 
+/**
+ * Processes of DRBD's tools that are at a verb, such as "disconnect", of whatever resource: drbdadm, and drbdsetup, which outlives it.
+ * Context: done in a child with a deadline. @return how many. Errors: -ETIMEDOUT; -EIO; -errno
+ */
+int drbd_at_work(const char *verb, struct err *err);
+
 /** Of a fault that can end the connection: it is healed when the peers talk to each other again. Adds nothing where they do not now. Errors: as drbd_line() */
 int drbd_add_linked(const struct fault_run *run, struct plan *plan, struct err *err);
 

@@ -40,6 +40,7 @@ struct opcode {
 	int (*plan)(const json_t *op, struct plan *plan, struct err *err);
 	enum fault_verdict (*prove)(const json_t *op, char *evidence, size_t bytes);
 	unsigned int flags;
+	const char *verb;	/* of DRBD, that it undoes; NULL = of none. As long as one is at work, nothing is proved */
 };
 
 static const char *op_text(const json_t *op, const char *key)
@@ -623,30 +624,30 @@ static enum fault_verdict prove_marker_gone(const json_t *op, char *evidence, si
 }
 
 static const struct opcode opcodes[] = {
-	{ "FILTER_DEL", plan_filter_del, prove_nothing, 0 },	/* proved with its clsact */
-	{ "QDISC_DEL", plan_qdisc_del, prove_nothing, 0 },	/* proved by QDISC_SAME */
-	{ "IFB_DEL", plan_ifb_del, prove_ifb_del, AFTER_BOOT },
-	{ "QDISC_SAME", plan_nothing, prove_qdisc_same, 0 },
-	{ "DM_TABLE", plan_dm_table, prove_dm_table, 0 },
-	{ "DM_REMOVE", plan_dm_remove, prove_dm_remove, 0 },
-	{ "DRBD_ATTACH", plan_drbd_attach, prove_drbd_attach, 0 },
-	{ "DRBD_VERIFY_END", plan_drbd_verify_end, prove_drbd_verify_end, 0 },
-	{ "DRBD_CONNECT", plan_drbd_connect, prove_drbd_linked, 0 },
-	{ "DRBD_RATES", plan_drbd_rates, prove_drbd_rates, AFTER_BOOT | FOR_PEER },
-	{ "DRBD_LINKED", plan_nothing, prove_drbd_linked, 0 },	/* by itself, once nothing is in its way */
-	{ "DRBD_RESUME", plan_drbd_resume, prove_drbd_resume, 0 },
-	{ "DRBD_RESUME_SYNC", plan_drbd_resume_sync, prove_drbd_resume_sync, 0 },
-	{ "NFSD_THREADS", plan_nfsd_threads, prove_nfsd_threads, 0 },
-	{ "FS_THAW", plan_fs_thaw, prove_fs_thaw, 0 },
-	{ "EXPORTS", plan_exports, prove_exports, 0 },
-	{ "NFSD_SERVE", plan_nfsd_serve, prove_nfsd_serve, 0 },
-	{ "NFT_GONE", plan_nothing, prove_nft_gone, 0 },
-	{ "HELD_GONE", plan_nothing, prove_held_gone, AFTER_BOOT },
-	{ "PROCESSES_GONE", plan_nothing, prove_processes_gone, AFTER_BOOT },
-	{ "SERVICES_RUN", plan_nothing, prove_services_run, 0 },	/* by themselves: their supervisor starts them */
-	{ "CONTINUE", plan_continue, prove_continue, 0 },
-	{ "CLOCK_OFFSET", plan_clock_offset, prove_clock_offset, 0 },
-	{ "MARKER_DEL", plan_marker_del, prove_marker_gone, AFTER_BOOT },
+	{ "FILTER_DEL", plan_filter_del, prove_nothing, 0, NULL },	/* proved with its clsact */
+	{ "QDISC_DEL", plan_qdisc_del, prove_nothing, 0, NULL },	/* proved by QDISC_SAME */
+	{ "IFB_DEL", plan_ifb_del, prove_ifb_del, AFTER_BOOT, NULL },
+	{ "QDISC_SAME", plan_nothing, prove_qdisc_same, 0, NULL },
+	{ "DM_TABLE", plan_dm_table, prove_dm_table, 0, NULL },
+	{ "DM_REMOVE", plan_dm_remove, prove_dm_remove, 0, NULL },
+	{ "DRBD_ATTACH", plan_drbd_attach, prove_drbd_attach, 0, NULL },
+	{ "DRBD_VERIFY_END", plan_drbd_verify_end, prove_drbd_verify_end, 0, "verify" },
+	{ "DRBD_CONNECT", plan_drbd_connect, prove_drbd_linked, 0, "disconnect" },
+	{ "DRBD_RATES", plan_drbd_rates, prove_drbd_rates, AFTER_BOOT | FOR_PEER, "disk-options" },
+	{ "DRBD_LINKED", plan_nothing, prove_drbd_linked, 0, NULL },	/* by itself, once nothing is in its way */
+	{ "DRBD_RESUME", plan_drbd_resume, prove_drbd_resume, 0, "suspend-io" },
+	{ "DRBD_RESUME_SYNC", plan_drbd_resume_sync, prove_drbd_resume_sync, 0, "pause-sync" },
+	{ "NFSD_THREADS", plan_nfsd_threads, prove_nfsd_threads, 0, NULL },
+	{ "FS_THAW", plan_fs_thaw, prove_fs_thaw, 0, NULL },
+	{ "EXPORTS", plan_exports, prove_exports, 0, NULL },
+	{ "NFSD_SERVE", plan_nfsd_serve, prove_nfsd_serve, 0, NULL },
+	{ "NFT_GONE", plan_nothing, prove_nft_gone, 0, NULL },
+	{ "HELD_GONE", plan_nothing, prove_held_gone, AFTER_BOOT, NULL },
+	{ "PROCESSES_GONE", plan_nothing, prove_processes_gone, AFTER_BOOT, NULL },
+	{ "SERVICES_RUN", plan_nothing, prove_services_run, 0, NULL },	/* by themselves: their supervisor starts them */
+	{ "CONTINUE", plan_continue, prove_continue, 0, NULL },
+	{ "CLOCK_OFFSET", plan_clock_offset, prove_clock_offset, 0, NULL },
+	{ "MARKER_DEL", plan_marker_del, prove_marker_gone, AFTER_BOOT, NULL },
 };
 
 static const struct opcode *opcode_find(const json_t *op, struct err *err)
@@ -689,6 +690,20 @@ int undo_plan(const json_t *undo, struct plan *ret_plan, struct err *err)
 	return first;
 }
 
+/* drbdadm gives up after some seconds, and dies with its holder, and what it has asked the kernel for is done all the same, later. */
+static enum fault_verdict prove_op(const struct opcode *code, const json_t *op, char *evidence, size_t bytes)
+{
+	struct err e = ERR_INIT;
+	int at_work = code->verb ? drbd_at_work(code->verb, &e) : 0;
+
+	if (at_work == 0)
+		return code->prove(op, evidence, bytes);
+	if (at_work < 0)
+		return unknown(&e, evidence, bytes);
+	(void)snprintf(evidence, bytes, "a %s of DRBD is still under way", code->verb);
+	return FAULT_MISMATCH;
+}
+
 /*
  * The worst of all proofs; the evidence of the worst, else of the last that had something to say.
  * @param left  NULL, or gets what is to be done: what is not proved, and what is proved by another opcode, unless a reboot has taken it away.
@@ -711,7 +726,7 @@ static enum fault_verdict prove(const json_t *undo, bool other_boot, json_t *lef
 		if (!code)
 			v = unknown(&e, text, sizeof text);
 		else if (!taken)
-			v = code->prove(op, text, sizeof text);
+			v = prove_op(code, op, text, sizeof text);
 		if (for_peer && *untold && v == FAULT_CONFIRMED)
 			v = FAULT_MISMATCH;
 		telling = telling || (for_peer && v == FAULT_MISMATCH);

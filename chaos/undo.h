@@ -25,6 +25,8 @@
  *	{"op": "CONTINUE", "name", "pid", "start"}	proved: that process is not stopped, or has ended
  *	{"op": "CLOCK_OFFSET", "offset_ns"}		CLOCK_REALTIME so far ahead of CLOCK_BOOTTIME; proved: it is
  *	{"op": "MARKER_DEL", "id"}			the mark of the fault `none`
+ *
+ * What undoes a verb of DRBD is proved only when no process of drbdadm or drbdsetup is at that verb any more.
  */
 #ifndef SQUALL_CHAOS_UNDO_H
 #define SQUALL_CHAOS_UNDO_H

@@ -5,7 +5,9 @@
  */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -15,6 +17,7 @@
 #include "clock.h"
 #include "err.h"
 
+#include "../../../chaos/drbd.h"
 #include "../../../chaos/journal.h"
 #include "../../../chaos/plan.h"
 #include "../../../chaos/tool.h"
@@ -188,6 +191,73 @@ Test(undo, an_entry_that_names_no_boot_is_undone, .fini = lab_leave)
 	cr_assert_neq(tool_state(child), 'T', "%s", evidence);
 	cr_assert_eq(kill(child, SIGKILL), 0);
 	json_decref(status);
+	json_decref(entry);
+}
+
+/* A process named like a tool of DRBD's that is at a verb until its standard input ends. @return that */
+static int start_tool(const char *tool, const char *verb, pid_t *ret_pid)
+{
+	int input[2], started[2];
+	char path[256], byte;
+
+	(void)snprintf(path, sizeof path, "%s/%s", journal_state_dir(), tool);
+	cr_assert(pipe2(input, O_CLOEXEC) == 0 && pipe2(started, O_CLOEXEC) == 0);
+	cr_assert_eq(symlink("/bin/sh", path), 0);
+	*ret_pid = fork();
+	if (*ret_pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		(void)dup2(input[0], STDIN_FILENO);
+		(void)execl(path, tool, "-c", "read line", verb, NULL);
+		_exit(write(started[1], "f", 1) != 1);
+	}
+	close(input[0]);
+	close(started[1]);
+	cr_assert_eq(read(started[0], &byte, 1), 0, "%s cannot be executed", path);
+	close(started[0]);
+	return input[1];
+}
+
+static void end_tool(int input, pid_t pid)
+{
+	close(input);
+	cr_assert_eq(waitpid(pid, NULL, 0), pid);
+}
+
+Test(undo, a_tool_of_drbd_is_known_by_the_verb_that_it_is_at, .fini = lab_leave)
+{
+	struct err err = ERR_INIT;
+	int listener, disconnect;
+	pid_t pid[2];
+
+	lab_enter(NULL);
+	listener = start_tool("drbdsetup-84", "events2", &pid[0]);
+	cr_expect_eq(drbd_at_work("disconnect", &err), 0, "%s", err.text);
+	disconnect = start_tool("drbdsetup", "disconnect", &pid[1]);
+	cr_expect_eq(drbd_at_work("disconnect", &err), 1, "%s", err.text);
+	cr_expect_eq(drbd_at_work("events2", &err), 1, "%s", err.text);
+	cr_expect_eq(drbd_at_work("verify", &err), 0, "%s", err.text);
+	end_tool(disconnect, pid[1]);
+	cr_expect_eq(drbd_at_work("disconnect", &err), 0, "%s", err.text);
+	end_tool(listener, pid[0]);
+}
+
+/* After a reboot, because that is given up sooner. The resource is nobody's. */
+Test(undo, nothing_is_proved_while_what_it_undoes_is_at_work, .fini = lab_leave, .timeout = 60)
+{
+	char evidence[EVIDENCE_BYTES] = "";
+	struct err err = ERR_INIT;
+	json_t *entry;
+	pid_t pid;
+	int input;
+
+	lab_enter(NULL);
+	input = start_tool("drbdsetup", "disk-options", &pid);
+	entry = json_pack("{s:s, s:s, s:s, s:[{s:s, s:s, s:s, s:s, s:s}]}", "id", "storm-1", "fault", "drbd-resync-storm", "boot_id", "the boot before", "undo",
+			  "op", "DRBD_RATES", "resource", "squall-none", "plan_ahead", "20", "rate", "250k", "min", "0");
+	cr_assert_eq(journal_write(entry, &err), 0, "%s", err.text);
+	cr_expect_eq(undo_entry(entry, "test", NULL, evidence, sizeof evidence), FAULT_MISMATCH, "%s", evidence);
+	cr_expect(strstr(evidence, "a disk-options of DRBD is still under way"), "%s", evidence);
+	end_tool(input, pid);
 	json_decref(entry);
 }
 
