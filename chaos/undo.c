@@ -33,7 +33,7 @@
 #define PID_LARGEST (1 << 22)	/* PID_MAX_LIMIT of the kernel */
 
 #define AFTER_BOOT 1u	/* looked at after a reboot too; the others it takes away */
-#define FOR_PEER 2u	/* the peer has it too, where we do not look: done once, whatever is proved here */
+#define ONCE 2u	/* not all of it can be seen here, but at the peer, or as a signal that is still to come: done once, whatever is proved */
 
 struct opcode {
 	const char *name;
@@ -633,7 +633,7 @@ static const struct opcode opcodes[] = {
 	{ "DRBD_ATTACH", plan_drbd_attach, prove_drbd_attach, 0, NULL },
 	{ "DRBD_VERIFY_END", plan_drbd_verify_end, prove_drbd_verify_end, 0, "verify" },
 	{ "DRBD_CONNECT", plan_drbd_connect, prove_drbd_linked, 0, "disconnect" },
-	{ "DRBD_RATES", plan_drbd_rates, prove_drbd_rates, AFTER_BOOT | FOR_PEER, "disk-options" },
+	{ "DRBD_RATES", plan_drbd_rates, prove_drbd_rates, AFTER_BOOT | ONCE, "disk-options" },
 	{ "DRBD_LINKED", plan_nothing, prove_drbd_linked, 0, NULL },	/* by itself, once nothing is in its way */
 	{ "DRBD_RESUME", plan_drbd_resume, prove_drbd_resume, 0, "suspend-io" },
 	{ "DRBD_RESUME_SYNC", plan_drbd_resume_sync, prove_drbd_resume_sync, 0, "pause-sync" },
@@ -645,7 +645,7 @@ static const struct opcode opcodes[] = {
 	{ "HELD_GONE", plan_nothing, prove_held_gone, AFTER_BOOT, NULL },
 	{ "PROCESSES_GONE", plan_nothing, prove_processes_gone, AFTER_BOOT, NULL },
 	{ "SERVICES_RUN", plan_nothing, prove_services_run, 0, NULL },	/* by themselves: their supervisor starts them */
-	{ "CONTINUE", plan_continue, prove_continue, 0, NULL },
+	{ "CONTINUE", plan_continue, prove_continue, ONCE, NULL },
 	{ "CLOCK_OFFSET", plan_clock_offset, prove_clock_offset, 0, NULL },
 	{ "MARKER_DEL", plan_marker_del, prove_marker_gone, AFTER_BOOT, NULL },
 };
@@ -707,12 +707,12 @@ static enum fault_verdict prove_op(const struct opcode *code, const json_t *op, 
 /*
  * The worst of all proofs; the evidence of the worst, else of the last that had something to say.
  * @param left  NULL, or gets what is to be done: what is not proved, and what is proved by another opcode, unless a reboot has taken it away.
- * @param untold  whether a peer is still to be told, which is so until that is among `left` while it can be.
+ * @param unsent  whether what is done ONCE is still to be done, which is so until that is among `left` while it can be.
  */
-static enum fault_verdict prove(const json_t *undo, bool other_boot, json_t *left, bool *untold, char *evidence, size_t bytes)
+static enum fault_verdict prove(const json_t *undo, bool other_boot, json_t *left, bool *unsent, char *evidence, size_t bytes)
 {
 	enum fault_verdict all = FAULT_CONFIRMED;
-	bool telling = false;
+	bool sending = false;
 	size_t i;
 	json_t *op;
 
@@ -720,16 +720,16 @@ static enum fault_verdict prove(const json_t *undo, bool other_boot, json_t *lef
 		char text[EVIDENCE_BYTES] = "";
 		struct err e = ERR_INIT;
 		const struct opcode *code = opcode_find(op, &e);
-		bool taken = code && other_boot && !(code->flags & AFTER_BOOT), for_peer = code && (code->flags & FOR_PEER);
+		bool taken = code && other_boot && !(code->flags & AFTER_BOOT), once = code && !taken && (code->flags & ONCE);
 		enum fault_verdict v = FAULT_CONFIRMED;
 
 		if (!code)
 			v = unknown(&e, text, sizeof text);
 		else if (!taken)
 			v = prove_op(code, op, text, sizeof text);
-		if (for_peer && *untold && v == FAULT_CONFIRMED)
+		if (once && *unsent && v == FAULT_CONFIRMED)
 			v = FAULT_MISMATCH;
-		telling = telling || (for_peer && v == FAULT_MISMATCH);
+		sending = sending || (once && v == FAULT_MISMATCH);
 		if (left && code && !taken && (v != FAULT_CONFIRMED || code->prove == prove_nothing))
 			json_array_append(left, op);
 		if (text[0] != '\0' && (v != FAULT_CONFIRMED || all == FAULT_CONFIRMED))
@@ -737,12 +737,12 @@ static enum fault_verdict prove(const json_t *undo, bool other_boot, json_t *lef
 		if (all == FAULT_CONFIRMED || v == FAULT_MISMATCH)
 			all = v;
 	}
-	*untold = *untold && !(left && telling);
+	*unsent = *unsent && !(left && sending);
 	return all;
 }
 
 /* What is already as it was is left alone: what was never begun is not undone, and a heal can be asked for twice. */
-static enum fault_verdict undo_once(const json_t *undo, bool other_boot, bool *untold, char *evidence, size_t bytes)
+static enum fault_verdict undo_once(const json_t *undo, bool other_boot, bool *unsent, char *evidence, size_t bytes)
 {
 	json_t *left = json_array();
 	struct plan plan = PLAN_INIT;
@@ -750,12 +750,12 @@ static enum fault_verdict undo_once(const json_t *undo, bool other_boot, bool *u
 	enum fault_verdict v;
 
 	evidence[0] = '\0';
-	v = prove(undo, other_boot, left, untold, evidence, bytes);
+	v = prove(undo, other_boot, left, unsent, evidence, bytes);
 	if (v != FAULT_CONFIRMED) {
 		undo_plan(left, &plan, &e);
 		plan_run_all(&plan, &e);	/* "no such filter" is fine: what counts is the proof */
 		plan_release(&plan);
-		v = prove(undo, other_boot, NULL, untold, evidence, bytes);
+		v = prove(undo, other_boot, NULL, unsent, evidence, bytes);
 	}
 	if (v != FAULT_CONFIRMED && e.text[0] != '\0') {
 		size_t used = strlen(evidence);
@@ -769,13 +769,13 @@ static enum fault_verdict undo_once(const json_t *undo, bool other_boot, bool *u
 static enum fault_verdict undo_until_proved(const json_t *entry, char *evidence, size_t bytes)
 {
 	const json_t *undo = json_object_get(entry, "undo");
-	bool other_boot = journal_is_of_other_boot(entry), untold = true;
+	bool other_boot = journal_is_of_other_boot(entry), unsent = true;
 	uint64_t end_ns = clock_mono_ns() + (other_boot ? UNDO_AFTER_BOOT_NS : UNDO_FOR_NS);
 	struct err e = ERR_INIT;
 	enum fault_verdict v;
 
 	for (;;) {
-		v = undo_once(undo, other_boot, &untold, evidence, bytes);
+		v = undo_once(undo, other_boot, &unsent, evidence, bytes);
 		if (v == FAULT_CONFIRMED || clock_mono_ns() >= end_ns)
 			break;
 		clock_sleep_until_ns(clock_mono_ns() + UNDO_PAUSE_NS);

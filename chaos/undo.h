@@ -22,7 +22,7 @@
  *	{"op": "HELD_GONE"}				nothing to do; proved: no nfsd thread waits in fanotify
  *	{"op": "PROCESSES_GONE", "name"}		nothing to do, they die with the holder; proved: there is none of that name
  *	{"op": "SERVICES_RUN", "name", "nr"}		nothing to do, their supervisor starts them; proved: so many run
- *	{"op": "CONTINUE", "name", "pid", "start"}	proved: that process is not stopped, or has ended
+ *	{"op": "CONTINUE", "name", "pid", "start"}	done once in any case, for a stop may be still to come; proved: that process is not stopped, or has ended
  *	{"op": "CLOCK_OFFSET", "offset_ns"}		CLOCK_REALTIME so far ahead of CLOCK_BOOTTIME; proved: it is
  *	{"op": "MARKER_DEL", "id"}			the mark of the fault `none`
  *

@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -191,6 +192,40 @@ Test(undo, an_entry_that_names_no_boot_is_undone, .fini = lab_leave)
 	cr_assert_neq(tool_state(child), 'T', "%s", evidence);
 	cr_assert_eq(kill(child, SIGKILL), 0);
 	json_decref(status);
+	json_decref(entry);
+}
+
+/* A stop that waits for a process in state D is not seen: it looks as if it ran. */
+Test(undo, a_process_that_is_not_stopped_is_told_to_go_on_all_the_same, .fini = lab_leave)
+{
+	char evidence[EVIDENCE_BYTES] = "", boot_id[64], byte = '\0';
+	struct err err = ERR_INIT;
+	struct pollfd p = { .events = POLLIN };
+	int say[2];
+	sigset_t set;
+	json_t *entry;
+	pid_t child;
+
+	lab_enter(NULL);
+	cr_assert_eq(tool_boot_id(boot_id, sizeof boot_id), 0);
+	sigemptyset(&set);
+	sigaddset(&set, SIGCONT);
+	cr_assert(pipe2(say, O_CLOEXEC) == 0 && sigprocmask(SIG_BLOCK, &set, NULL) == 0);
+	child = fork();
+	if (child == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		_exit(sigwaitinfo(&set, NULL) != SIGCONT || write(say[1], "c", 1) != 1);
+	}
+	p.fd = say[0];
+	entry = json_pack("{s:s, s:s, s:s, s:[{s:s, s:s, s:i, s:I}]}", "id", "pause-1", "fault", "client-pause", "boot_id", boot_id, "undo", "op", "CONTINUE",
+			  "name", "child", "pid", (int)child, "start", (json_int_t)tool_start_time(child));
+	cr_assert_eq(journal_write(entry, &err), 0, "%s", err.text);
+	cr_expect_eq(undo_entry(entry, "test", NULL, evidence, sizeof evidence), FAULT_CONFIRMED, "%s", evidence);
+	cr_expect(poll(&p, 1, 10000) == 1 && read(say[0], &byte, 1) == 1 && byte == 'c', "nobody has sent SIGCONT");
+	(void)kill(child, SIGKILL);
+	cr_assert_eq(waitpid(child, NULL, 0), child);
+	cr_assert_eq(journal_write(entry, &err), 0, "%s", err.text);
+	cr_expect_eq(undo_entry(entry, "test", NULL, evidence, sizeof evidence), FAULT_CONFIRMED, "one that has ended: %s", evidence);
 	json_decref(entry);
 }
 
