@@ -355,6 +355,24 @@ static int check_undo(const struct plan *plan, struct err *err)
 	return rc;
 }
 
+/*
+ * After the entry is in the journal, so that of two that begin at once one sees the other, and neither may go on. What was not begun is struck out and
+ * not undone: its undo would bring back what the other one has made.
+ */
+static int check_apart(struct holder *h, struct err *err)
+{
+	json_t *journal = journal_list(NULL);
+	int rc = journal ? undo_check_apart(h->entry, journal, err) : err_set(err, -ENOMEM, "out of memory");
+
+	json_decref(journal);
+	if (rc == 0)
+		return 0;
+	(void)journal_strike(h->run.id, err);
+	json_decref(h->entry);
+	h->entry = NULL;
+	return rc;
+}
+
 static int inject(struct holder *h, struct err *err)
 {
 	const struct fault *f = h->run.fault;
@@ -374,6 +392,8 @@ static int inject(struct holder *h, struct err *err)
 		rc = err_set(err, -ECANCELED, "called off before it began: %s", why);
 	if (rc == 0)
 		rc = write_entry(h, err);
+	if (rc == 0)
+		rc = check_apart(h, err);
 	if (rc == 0)
 		rc = record(h, "begun", NULL, err);
 	if (rc == 0)

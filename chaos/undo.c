@@ -30,6 +30,7 @@
 #define UNDO_FOR_NS (60 * NS_PER_S)	/* a pool of nfsd that hangs lets go when the fault beside it is healed */
 #define UNDO_AFTER_BOOT_NS (10 * NS_PER_S)	/* nothing of a fault hangs any more; a peer may not be there yet, and storage is not to wait for it */
 #define UNDO_PAUSE_NS (300 * NS_PER_MS)
+#define SETTING_BYTES 640	/* a path, and a few words */
 #define PID_LARGEST (1 << 22)	/* PID_MAX_LIMIT of the kernel */
 
 #define AFTER_BOOT 1u	/* looked at after a reboot too; the others it takes away */
@@ -670,6 +671,82 @@ static const struct opcode *opcode_find(const json_t *op, struct err *err)
 			return &opcodes[i];
 	err_set(err, -EBADMSG, "unknown opcode '%s' in the journal", op_name);
 	return NULL;
+}
+
+/* What an opcode sets back. Those of one kind with the same name are one setting: the later undo would bring back what the earlier fault has made of it. */
+static const struct setting {
+	const char *op, *kind, *key;	/* the key of its name, NULL = the host has one */
+} settings[] = {
+	{ "DM_TABLE", "the table of", "name" },
+	{ "DRBD_ATTACH", "the disk of", "resource" },
+	{ "DRBD_VERIFY_END", "the connection of", "resource" },
+	{ "DRBD_CONNECT", "the connection of", "resource" },
+	{ "DRBD_RATES", "the connection of", "resource" },	/* a storm makes and ends connections */
+	{ "DRBD_RESUME", "the I/O of", "resource" },
+	{ "DRBD_RESUME_SYNC", "the resync of", "resource" },
+	{ "NFSD_THREADS", "the threads of nfsd", NULL },
+	{ "NFSD_SERVE", "the threads of nfsd", NULL },
+	{ "FS_THAW", "the freeze of", "path" },
+	{ "EXPORTS", "the export of", "path" },
+	{ "CONTINUE", "the process", "pid" },
+	{ "CLOCK_OFFSET", "the clock", NULL },
+};
+
+/* @return what a person reads, and is the same for the same setting; "" = of none */
+static void setting_of(const json_t *op, char *ret, size_t bytes)
+{
+	ret[0] = '\0';
+	for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
+		const struct setting *s = &settings[i];
+
+		if (strcmp(op_text(op, "op"), s->op) != 0)
+			continue;
+		if (!s->key)
+			(void)snprintf(ret, bytes, "%s", s->kind);
+		else if (json_is_integer(json_object_get(op, s->key)))
+			(void)snprintf(ret, bytes, "%s %" JSON_INTEGER_FORMAT, s->kind, op_number(op, s->key));
+		else
+			(void)snprintf(ret, bytes, "%s %s", s->kind, op_text(op, s->key));
+		return;
+	}
+}
+
+static bool undoes(const json_t *entry, const char *setting)
+{
+	bool other_boot = journal_is_of_other_boot(entry);
+	char text[SETTING_BYTES];
+	size_t i;
+	json_t *op;
+
+	json_array_foreach(json_object_get(entry, "undo"), i, op) {
+		const struct opcode *code = opcode_find(op, NULL);
+
+		if (!code || (other_boot && !(code->flags & AFTER_BOOT)))
+			continue;
+		setting_of(op, text, sizeof text);
+		if (strcmp(text, setting) == 0)
+			return true;
+	}
+	return false;
+}
+
+int undo_check_apart(const json_t *entry, const json_t *journal, struct err *err)
+{
+	char setting[SETTING_BYTES];
+	size_t i, k;
+	json_t *other, *op;
+
+	json_array_foreach(journal, i, other) {
+		if (strcmp(op_text(other, "id"), op_text(entry, "id")) == 0)
+			continue;
+		json_array_foreach(json_object_get(entry, "undo"), k, op) {
+			setting_of(op, setting, sizeof setting);
+			if (setting[0] != '\0' && undoes(other, setting))
+				return err_set(err, -EBUSY, "the fault %s sets back %s too, and the later of two undos would bring back what the earlier fault has made of it:"
+					       " wait until that one is healed (squall chaos status)", op_text(other, "id"), setting);
+		}
+	}
+	return 0;
 }
 
 int undo_plan(const json_t *undo, struct plan *ret_plan, struct err *err)

@@ -54,6 +54,12 @@ struct plan;
 /** Turn opcodes into actions. Errors: -EBADMSG unknown opcode, or a name or number that is not right. */
 int undo_plan(const json_t *undo, struct plan *ret_plan, struct err *err);
 
+/**
+ * Whether what an entry undoes is left alone by all others of the journal: each undo knows one state of before, and it must not be that of another fault.
+ * @param journal  as journal_list() gives it; the entry may be among them. Errors: -EBUSY another one undoes the same setting, and which
+ */
+int undo_check_apart(const json_t *entry, const json_t *journal, struct err *err);
+
 /** The tc listing of a device without what changes by itself. @param ret malloc'ed */
 int undo_qdisc_list(const char *dev, char **ret, struct err *err);
 

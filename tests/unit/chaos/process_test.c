@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "err.h"
 
 #include "../../../chaos/journal.h"
@@ -195,5 +196,35 @@ Test(process, that_is_stopped_goes_on_by_the_journal, .fini = lab_leave)
 	cr_expect_eq(plan_run(&plan, &err), 0, "one that has ended hinders the others: %s", err.text);
 	json_decref(entry);
 	plan_release(&plan);
+	end_child();
+}
+
+/* By the journal: the other fault would let it go on while this one is in force. */
+Test(process, that_another_fault_has_stopped_is_not_stopped_by_a_second, .fini = lab_leave)
+{
+	struct err err = ERR_INIT;
+	json_t *entry, *list, *failed;
+	struct chaos_hold hold;
+	char allow[96];
+
+	(void)snprintf(allow, sizeof allow, "processes: [%s]\nmax_time: 10m\n", name);
+	lab_enter(allow);
+	entry = json_pack("{s:s, s:s, s:[{s:s, s:s, s:i, s:I}]}", "id", "stall-1", "fault", "nfs-upcall-stall", "undo", "op", "CONTINUE", "name", name, "pid", (int)child,
+			  "start", (json_int_t)tool_start_time(child));
+	cr_assert_eq(journal_write(entry, &err), 0, "%s", err.text);
+	lab_start("client-pause", 20 * NS_PER_S, 20 * NS_PER_S, &hold);
+	failed = lab_event(&hold, "failed", NULL);
+	cr_assert(failed, "it was let in");
+	cr_expect(strstr(json_string_value(json_object_get(failed, "error")), "stall-1"), "%s", json_string_value(json_object_get(failed, "error")));
+	cr_expect_str_eq(json_string_value(json_object_get(failed, "evidence")), "nothing was begun");
+	cr_expect_neq(tool_state(child), 'T');
+	list = journal_list(&err);
+	cr_expect_eq(json_array_size(list), 1, "what was refused stands in the journal");
+	json_decref(failed);
+	json_decref(list);
+	cr_assert_eq(journal_strike("stall-1", &err), 0);
+	cr_expect_null(lab_event(&hold, "any", NULL));
+	chaos_hold_close(&hold);
+	json_decref(entry);
 	end_child();
 }

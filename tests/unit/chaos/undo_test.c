@@ -143,6 +143,62 @@ Test(undo, a_clock_is_set_to_a_number_after_1970)
 	plan_release(&plan);
 }
 
+/* @param undo  opcodes. @return an entry, new reference */
+static json_t *entry_of(const char *id, const char *boot_id, const char *undo)
+{
+	return json_pack("{s:s, s:s, s:s, s:o}", "id", id, "fault", "none", "boot_id", boot_id, "undo", json_loads(undo, 0, NULL));
+}
+
+Test(undo, two_faults_do_not_set_back_one_setting)
+{
+#define TABLE(name, table) "{\"op\": \"DM_TABLE\", \"name\": \"" name "\", \"table\": \"" table "\"}"
+#define DRBD(op, resource) "{\"op\": \"" op "\", \"resource\": \"" resource "\"}"
+	static const struct {
+		const char *earlier, *later;
+		bool apart;
+	} cases[] = {
+		{ TABLE("store", "0 8 linear 254:0 0"), TABLE("store", "0 8 delay 254:0 0 0 254:0 0 200"), false },
+		{ TABLE("store", "0 8 linear 254:0 0"), TABLE("store2", "0 8 linear 254:0 0"), true },
+		{ "{\"op\": \"NFSD_THREADS\", \"threads\": 8}", "{\"op\": \"NFSD_SERVE\", \"threads\": 2, \"ports\": \"tcp 2049\\n\"}", false },
+		{ "{\"op\": \"CLOCK_OFFSET\", \"offset_ns\": 1}", "{\"op\": \"CLOCK_OFFSET\", \"offset_ns\": 2}", false },
+		{ DRBD("DRBD_CONNECT", "r0"), DRBD("DRBD_RATES", "r0"), false },
+		{ DRBD("DRBD_RATES", "r0") ", " DRBD("DRBD_VERIFY_END", "r0"), DRBD("DRBD_CONNECT", "r0"), false },
+		{ DRBD("DRBD_CONNECT", "r0"), DRBD("DRBD_CONNECT", "r1"), true },
+		{ DRBD("DRBD_CONNECT", "r0"), DRBD("DRBD_RESUME", "r0"), true },
+		{ DRBD("DRBD_LINKED", "r0"), DRBD("DRBD_LINKED", "r0"), true },
+		{ DRBD("DRBD_RESUME", "r0"), DRBD("DRBD_RESUME", "r0"), false },
+		{ DRBD("DRBD_RESUME_SYNC", "r0"), DRBD("DRBD_RESUME_SYNC", "r0"), false },
+		{ DRBD("DRBD_ATTACH", "r0"), DRBD("DRBD_ATTACH", "r0"), false },
+		{ "{\"op\": \"FS_THAW\", \"path\": \"/a\"}", "{\"op\": \"FS_THAW\", \"path\": \"/a\"}", false },
+		{ "{\"op\": \"FS_THAW\", \"path\": \"/a\"}", "{\"op\": \"EXPORTS\", \"path\": \"/a\", \"lines\": \"\"}", true },
+		{ "{\"op\": \"EXPORTS\", \"path\": \"/a\"}", "{\"op\": \"EXPORTS\", \"path\": \"/a\"}", false },
+		{ "{\"op\": \"CONTINUE\", \"pid\": 7, \"name\": \"a\"}", "{\"op\": \"CONTINUE\", \"pid\": 7, \"name\": \"b\"}", false },
+		{ "{\"op\": \"CONTINUE\", \"pid\": 7, \"name\": \"a\"}", "{\"op\": \"CONTINUE\", \"pid\": 77, \"name\": \"a\"}", true },
+		{ "{\"op\": \"PROCESSES_GONE\", \"name\": \"a\"}", "{\"op\": \"PROCESSES_GONE\", \"name\": \"a\"}", true },
+	};
+	char boot_id[64];
+
+	cr_assert_eq(tool_boot_id(boot_id, sizeof boot_id), 0);
+	for (size_t i = 0; i < 2 * sizeof cases / sizeof cases[0]; i++) {
+		bool other_boot = i % 2 == 1;
+		bool apart = cases[i / 2].apart || (other_boot && !strstr(cases[i / 2].earlier, "DRBD_RATES"));
+		char earlier[512], later[512];
+		struct err err = ERR_INIT;
+		json_t *entry, *journal;
+		int rc;
+
+		(void)snprintf(earlier, sizeof earlier, "[%s]", cases[i / 2].earlier);
+		(void)snprintf(later, sizeof later, "[{\"op\": \"MARKER_DEL\", \"id\": \"x\"}, %s]", cases[i / 2].later);
+		entry = entry_of("later-1", boot_id, later);
+		journal = json_pack("[o, O]", entry_of("earlier-1", other_boot ? "the boot before" : boot_id, earlier), entry);
+		rc = undo_check_apart(entry, journal, &err);
+		cr_expect_eq(rc, apart ? 0 : -EBUSY, "%zu, %s after %s: %d", i, later, earlier, rc);
+		cr_expect(apart || strstr(err.text, "earlier-1"), "%s", err.text);
+		json_decref(journal);
+		json_decref(entry);
+	}
+}
+
 /* An entry that is written and not listed is never undone. */
 Test(undo, an_entry_is_listed_however_long_its_id, .fini = lab_leave)
 {
