@@ -730,6 +730,23 @@ static bool undoes(const json_t *entry, const char *setting)
 	return false;
 }
 
+/* Whether the disk of an entry's fault is given up by DRBD, so that the peer's copy is the last. */
+static bool takes_copy(const json_t *entry)
+{
+	size_t i;
+	json_t *op;
+
+	json_array_foreach(json_object_get(entry, "undo"), i, op)
+		if (strcmp(op_text(op, "op"), "DRBD_ATTACH") == 0)
+			return true;
+	return false;
+}
+
+static bool risk_last_copy(const json_t *a, const json_t *b)
+{
+	return (takes_copy(a) || takes_copy(b)) && chaos_breaks_storage(op_text(a, "fault")) && chaos_breaks_storage(op_text(b, "fault"));
+}
+
 int undo_check_apart(const json_t *entry, const json_t *journal, struct err *err)
 {
 	char setting[SETTING_BYTES];
@@ -739,6 +756,9 @@ int undo_check_apart(const json_t *entry, const json_t *journal, struct err *err
 	json_array_foreach(journal, i, other) {
 		if (strcmp(op_text(other, "id"), op_text(entry, "id")) == 0)
 			continue;
+		if (!journal_is_of_other_boot(other) && risk_last_copy(entry, other))
+			return err_set(err, -EBUSY, "the fault %s is in force, and beside disk-error, which leaves one copy of the data, no other fault of DRBD or its disk may"
+				       " be: wait until that one is healed (squall chaos status)", op_text(other, "id"));
 		json_array_foreach(json_object_get(entry, "undo"), k, op) {
 			setting_of(op, setting, sizeof setting);
 			if (setting[0] != '\0' && undoes(other, setting))

@@ -56,7 +56,8 @@ int undo_plan(const json_t *undo, struct plan *ret_plan, struct err *err);
 
 /**
  * Whether what an entry undoes is left alone by all others of the journal: each undo knows one state of before, and it must not be that of another fault.
- * @param journal  as journal_list() gives it; the entry may be among them. Errors: -EBUSY another one undoes the same setting, and which
+ * And no fault of DRBD or its disk is beside one that makes DRBD give its disk up, for the other copy is the last.
+ * @param journal  as journal_list() gives it; the entry may be among them. Errors: -EBUSY another one is in the way, and which
  */
 int undo_check_apart(const json_t *entry, const json_t *journal, struct err *err);
 

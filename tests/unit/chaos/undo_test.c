@@ -199,6 +199,36 @@ Test(undo, two_faults_do_not_set_back_one_setting)
 	}
 }
 
+Test(undo, the_last_copy_is_left_alone)
+{
+	static const char attach[] = "[{\"op\": \"DM_TABLE\", \"name\": \"store\", \"table\": \"0 8 linear 254:0 0\"}, " DRBD("DRBD_ATTACH", "r0") "]";
+	static const struct {
+		const char *fault;
+		bool apart;
+	} cases[] = { { "drbd-suspend-io", false }, { "drbd-link-cut", false }, { "nfs-port-cut", true }, { "clock-step", true } };
+	char boot_id[64];
+
+	cr_assert_eq(tool_boot_id(boot_id, sizeof boot_id), 0);
+	for (size_t i = 0; i < 4 * sizeof cases / sizeof cases[0]; i++) {
+		bool is_later = i % 2 == 1, other_boot = i / 2 % 2 == 1, apart = cases[i / 4].apart || other_boot;
+		json_t *error = entry_of("error-1", boot_id, attach), *beside = entry_of("beside-1", boot_id, "[]"), *journal;
+		struct err err = ERR_INIT;
+		int rc;
+
+		json_object_set_new(error, "fault", json_string("disk-error"));
+		json_object_set_new(beside, "fault", json_string(cases[i / 4].fault));
+		if (other_boot)
+			json_object_set_new(is_later ? error : beside, "boot_id", json_string("the boot before"));
+		journal = json_pack("[O, O]", error, beside);
+		rc = undo_check_apart(is_later ? beside : error, journal, &err);
+		cr_expect_eq(rc, apart ? 0 : -EBUSY, "%zu, %s: %d", i, cases[i / 4].fault, rc);
+		cr_expect(apart || strstr(err.text, is_later ? "error-1" : "beside-1"), "%s", err.text);
+		json_decref(journal);
+		json_decref(error);
+		json_decref(beside);
+	}
+}
+
 /* An entry that is written and not listed is never undone. */
 Test(undo, an_entry_is_listed_however_long_its_id, .fini = lab_leave)
 {
