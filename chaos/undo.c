@@ -801,14 +801,27 @@ static enum fault_verdict prove_op(const struct opcode *code, const json_t *op, 
 	return FAULT_MISMATCH;
 }
 
+/* A qdisc that is already as before is left alone: what is on it by now may be somebody else's. @param same  devices of which that is so */
+static void leave_same(json_t *left, const json_t *same)
+{
+	for (size_t i = json_array_size(left); i-- > 0;) {
+		const json_t *op = json_array_get(left, i);
+		const struct opcode *code = opcode_find(op, NULL);
+
+		if (code && code->prove == prove_nothing && json_object_get(same, op_text(op, "dev")))
+			json_array_remove(left, i);
+	}
+}
+
 /*
  * The worst of all proofs; the evidence of the worst, else of the last that had something to say.
- * @param left  NULL, or gets what is to be done: what is not proved, and what is proved by another opcode, unless a reboot has taken it away.
+ * @param left  NULL, or gets what is to be done: what is not proved, and what is proved by another opcode that is not, unless a reboot has taken it away.
  * @param unsent  whether what is done ONCE is still to be done, which is so until that is among `left` while it can be.
  */
 static enum fault_verdict prove(const json_t *undo, bool other_boot, json_t *left, bool *unsent, char *evidence, size_t bytes)
 {
 	enum fault_verdict all = FAULT_CONFIRMED;
+	json_t *same = json_object();
 	bool sending = false;
 	size_t i;
 	json_t *op;
@@ -829,11 +842,15 @@ static enum fault_verdict prove(const json_t *undo, bool other_boot, json_t *lef
 		sending = sending || (once && v == FAULT_MISMATCH);
 		if (left && code && !taken && (v != FAULT_CONFIRMED || code->prove == prove_nothing))
 			json_array_append(left, op);
+		if (code && code->prove == prove_qdisc_same && v == FAULT_CONFIRMED)
+			json_object_set_new(same, op_text(op, "dev"), json_true());
 		if (text[0] != '\0' && (v != FAULT_CONFIRMED || all == FAULT_CONFIRMED))
 			(void)snprintf(evidence, bytes, "%s", text);
 		if (all == FAULT_CONFIRMED || v == FAULT_MISMATCH)
 			all = v;
 	}
+	leave_same(left, same);
+	json_decref(same);
 	*unsent = *unsent && !(left && sending);
 	return all;
 }

@@ -17,6 +17,8 @@
 
 #include "clock.h"
 #include "err.h"
+#include "exec.h"
+#include "file.h"
 
 #include "../../../chaos/drbd.h"
 #include "../../../chaos/journal.h"
@@ -380,6 +382,35 @@ Test(undo, nothing_is_proved_while_what_it_undoes_is_at_work, .fini = lab_leave,
 	cr_expect(strstr(evidence, "a disk-options of DRBD is still under way"), "%s", evidence);
 	end_tool(input, pid);
 	json_decref(entry);
+}
+
+/* The heal goes on for something else, and the clsact of before is there again by then. */
+Test(undo, a_qdisc_that_is_as_before_is_left_alone, .fini = lab_leave, .timeout = 90)
+{
+	const char *const add[] = { "/usr/sbin/tc", "qdisc", "add", "dev", "lo", "clsact", NULL };
+	char evidence[EVIDENCE_BYTES] = "", boot_id[64], path[256];
+	char *before = NULL, *after = NULL;
+	struct err err = ERR_INIT;
+	json_t *entry;
+
+	lab_enter(NULL);
+	cr_assert_eq(tool_boot_id(boot_id, sizeof boot_id), 0);
+	cr_assert_eq(exec_check(add, NULL, 10 * NS_PER_S, &err), 0, "%s", err.text);
+	cr_assert_eq(undo_qdisc_list("lo", &before, &err), 0, "%s", err.text);
+	cr_assert(strstr(before, "clsact"), "%s", before);
+	(void)snprintf(path, sizeof path, "%s/none-cut-1", journal_state_dir());
+	cr_assert_eq(file_write(path, "", 0, 0600, &err), 0, "%s", err.text);
+	entry = json_pack("{s:s, s:s, s:s, s:[{s:s, s:s, s:i}, {s:s, s:s, s:s}, {s:s, s:s, s:s}, {s:s, s:s}]}", "id", "cut-1", "fault", "none", "boot_id", boot_id, "undo",
+			  "op", "FILTER_DEL", "dev", "lo", "pref", 7, "op", "QDISC_DEL", "dev", "lo", "parent", "clsact", "op", "QDISC_SAME", "dev", "lo", "list", before,
+			  "op", "MARKER_DEL", "id", "cut-1");
+	cr_assert_eq(journal_write(entry, &err), 0, "%s", err.text);
+	cr_expect_eq(undo_entry(entry, "test", NULL, evidence, sizeof evidence), FAULT_CONFIRMED, "%s", evidence);
+	cr_expect_eq(access(path, F_OK), -1, "the rest was not undone");
+	cr_assert_eq(undo_qdisc_list("lo", &after, &err), 0, "%s", err.text);
+	cr_expect_str_eq(after, before);
+	json_decref(entry);
+	free(before);
+	free(after);
 }
 
 Test(undo, a_clock_that_is_where_it_would_be_is_proved_and_struck_out, .fini = lab_leave)
