@@ -66,7 +66,7 @@ struct fault {
 	const char *outside;		/* done to the host by its hypervisor, in a run; how that takes it back. No holder does it, so it has no verify() */
 	const char *not_here;		/* of such: what to do on a host instead; one sentence */
 	unsigned int allowed;		/* what the allow file must name one of: ALLOW_... */
-	uint64_t capabilities;		/* that its holder keeps beside CONFINE_BASE: CONFINE_CAP(...) of what it does and undoes */
+	uint64_t capabilities;		/* that its holder keeps beside CONFINE_BASE and those of preflight.h: CONFINE_CAP(...) of what it does and undoes */
 	const struct fault_arg *args;	/* ends with name NULL */
 	const char *const *needs;	/* programs, NULL-terminated */
 	int (*probe)(const struct allow *allow, struct err *err);

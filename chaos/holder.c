@@ -452,7 +452,7 @@ static int holder_run(struct holder *h)
 	rc = watch_signals(h);
 	if (rc < 0)
 		return 1;	/* the agent is gone already */
-	rc = confine(h->run.fault->capabilities, &err);	/* its guard too */
+	rc = confine(h->run.fault->capabilities | preflight_capabilities(h->run.fault), &err);	/* its guard too */
 	if (rc == 0)
 		rc = parse_args(h, &err);
 	if (rc == 0)

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "audit.h"
+#include "confine.h"
 #include "drbd.h"
 #include "err.h"
 #include "faults.h"
@@ -21,6 +22,7 @@
 #define CIB_PATH "/var/lib/pacemaker/cib/cib.xml"
 #define CIB_BYTES_MAX (16u << 20)
 #define LINE_BYTES_MAX 4096
+#define OF_CLUSTER (ALLOW_RESOURCE | ALLOW_EXPORT)	/* what Pacemaker may be in charge of */
 
 static const char *resource_of(const struct allow *allow)
 {
@@ -119,10 +121,27 @@ static bool element_has(const char *element, size_t bytes, const char *name, con
 	return memmem(element, bytes, attribute, strlen(attribute));
 }
 
+/* A primitive of a type that serves files: of ocf, or of systemd. Source: the agents of resource-agents, and the units of nfs-utils */
+static bool serves_files(const char *element, size_t bytes)
+{
+	static const char *const types[] = { "Filesystem", "exportfs", "nfsserver", "nfs-server", "nfs-kernel-server" };
+
+	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+		char attribute[64];
+
+		(void)snprintf(attribute, sizeof attribute, " type=\"%s\"", types[i]);
+		if (memmem(element, bytes, attribute, strlen(attribute)))
+			return true;
+	}
+	return false;
+}
+
 bool preflight_is_managed(const char *cib, const char *resource)
 {
 	bool managed = false;
 
+	for (const char *p = strstr(cib, "<primitive "); p && !managed; p = strstr(p + 1, "<primitive "))
+		managed = serves_files(p, strcspn(p, ">"));
 	for (const char *p = strstr(cib, "<nvpair "); p; p = strstr(p + 1, "<nvpair ")) {
 		size_t n = strcspn(p, ">");
 
@@ -148,8 +167,7 @@ static int look_pacemaker(const struct allow *allow, struct err *err)
 	managed = preflight_is_managed(text, resource_of(allow));
 	free(text);
 	if (managed)
-		return err_set(err, -ENOPKG, "Pacemaker is in charge of %s and would act on the fault: crm_attribute --name maintenance-mode --update true",
-			       resource_of(allow));
+		return err_set(err, -ENOPKG, "Pacemaker is in charge of DRBD or NFS here and would act on the fault: crm_attribute --name maintenance-mode --update true");
 	return 0;
 }
 
@@ -246,7 +264,7 @@ static const struct check {
 	{ "both disks are UpToDate and no resync runs", ALLOW_RESOURCE, look_disks },
 	{ "disk-timeout is off", ALLOW_RESOURCE, look_disk_timeout },
 	{ "no handler of DRBD takes the host down", ALLOW_RESOURCE, look_handlers },
-	{ "Pacemaker is not in charge", ALLOW_RESOURCE, look_pacemaker },
+	{ "Pacemaker is not in charge", OF_CLUSTER, look_pacemaker },
 	{ "nobody controls this host over an interface that may be broken", ALLOW_INTERFACE, look_path },
 	{ "there is room for journal and audit log", 0, look_room },
 };
@@ -273,6 +291,11 @@ int preflight(const struct fault *fault, const struct allow *allow, json_t *ret_
 			first = err_set(err, rc, "%s: %s", fault->name, e.text);
 	}
 	return first;
+}
+
+uint64_t preflight_capabilities(const struct fault *fault)
+{
+	return fault->allowed & OF_CLUSTER ? CONFINE_CAP(DAC_READ_SEARCH) : 0;
 }
 
 int chaos_preflight(const char *fault, json_t **ret_checks, struct err *err)

@@ -11,6 +11,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct allow;
@@ -24,6 +25,9 @@ struct fault;
  */
 int preflight(const struct fault *fault, const struct allow *allow, json_t *ret_checks, struct err *err);
 
+/** @return the capabilities that its checks need: the configuration of Pacemaker can be read by its own user alone. */
+uint64_t preflight_capabilities(const struct fault *fault);
+
 /* What others print, as the checks read it. */
 
 /** @param show  output of drbdsetup show. @return disk-timeout [0.1 s], 0 = off */
@@ -32,7 +36,7 @@ unsigned long preflight_disk_timeout(const char *show);
 /** @param dump  output of drbdadm dump. @param ret  a handler whose command takes the host down. @return whether there is one */
 bool preflight_deadly_handler(const char *dump, char *ret, size_t bytes);
 
-/** @param cib  Pacemaker's configuration. @return whether it manages the DRBD resource and is not in maintenance mode */
+/** @param cib  Pacemaker's configuration. @return whether it manages the DRBD resource, a mount or what serves NFS, and is not in maintenance mode */
 bool preflight_is_managed(const char *cib, const char *resource);
 
 struct preflight_session {

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "../../../chaos/confine.h"
+#include "../../../chaos/faults.h"
 #include "../../../chaos/preflight.h"
 #include "../../../chaos/tool.h"
 
@@ -101,6 +103,40 @@ Test(preflight, pacemaker_is_in_charge_of_what_its_configuration_names)
 	(void)snprintf(text, sizeof text, cib, "true", "r0");
 	cr_assert(!preflight_is_managed(text, "r0"), "it looks on in maintenance mode");
 	cr_assert(!preflight_is_managed("", "r0"));
+}
+
+Test(preflight, pacemaker_is_in_charge_of_nfs_where_it_has_an_agent_for_it)
+{
+	static const char cib[] = "<cib><configuration><crm_config><nvpair id=\"m\" name=\"maintenance-mode\" value=\"%s\"/></crm_config><resources>\n"
+				  "<primitive id=\"nfsserver\" class=\"ocf\" provider=\"heartbeat\" type=\"IPaddr2\"/>\n<primitive id=\"p\" %s/>\n</resources></configuration></cib>\n";
+	static const struct {
+		const char *primitive;
+		bool managed;
+	} cases[] = {
+		{ "class=\"ocf\" provider=\"heartbeat\" type=\"nfsserver\"", true },
+		{ "class=\"ocf\" provider=\"heartbeat\" type=\"exportfs\"", true },
+		{ "class=\"ocf\" provider=\"heartbeat\" type=\"Filesystem\"", true },
+		{ "class=\"systemd\" type=\"nfs-server\"", true },
+		{ "class=\"systemd\" type=\"postgresql\"", false },
+	};
+	char text[1024];
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		(void)snprintf(text, sizeof text, cib, "false", cases[i].primitive);
+		cr_expect_eq(preflight_is_managed(text, ""), cases[i].managed, "%s", cases[i].primitive);
+		(void)snprintf(text, sizeof text, cib, "true", cases[i].primitive);
+		cr_expect_not(preflight_is_managed(text, ""), "it looks on in maintenance mode: %s", cases[i].primitive);
+	}
+}
+
+Test(preflight, the_configuration_of_pacemaker_can_be_read_by_who_is_to_read_it)
+{
+	static const char *const of_cluster[] = { "nfsd-threads", "nfs-port-cut", "drbd-disconnect", "disk-slow" }, *const others[] = { "none", "net-cut", "client-pause" };
+
+	for (size_t i = 0; i < sizeof of_cluster / sizeof of_cluster[0]; i++)
+		cr_expect_eq(preflight_capabilities(fault_find(of_cluster[i])), CONFINE_CAP(DAC_READ_SEARCH), "%s", of_cluster[i]);
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+		cr_expect_eq(preflight_capabilities(fault_find(others[i])), 0, "%s", others[i]);
 }
 
 Test(preflight, sessions_are_those_of_sshd_and_of_the_agent)
