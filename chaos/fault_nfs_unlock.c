@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * fault_nfs_unlock.c - an NFS server drops the locks of NFSv3 clients, who do not hear of it, as when its addresses or volumes move: an instant.
- *
- * What lockd holds for them is told from the locks of others by its pid in /proc/locks, which is read without waiting for any lock.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -19,7 +17,6 @@
 
 #define UNLOCK_EXPORT "/proc/fs/nfsd/unlock_filesystem"
 #define UNLOCK_ADDRESS "/proc/fs/nfsd/unlock_ip"
-#define LOCKS "/proc/locks"
 
 struct unlock {
 	int before;
@@ -29,22 +26,6 @@ static int probe(const struct allow *allow, struct err *err)
 {
 	(void)allow;
 	return nfsd_check_file(UNLOCK_EXPORT, W_OK, err);
-}
-
-/* Locks that lockd holds, for clients. @return how many, or -errno */
-static int count_locks(struct err *err)
-{
-	char *text = NULL;
-	pid_t lockd;
-	int rc = tool_pids("lockd", &lockd, 1);
-
-	if (rc <= 0)
-		return rc < 0 ? err_set(err, rc, "cannot look for lockd") : 0;
-	rc = tool_read(LOCKS, &text, err);
-	if (rc == 0)
-		rc = (int)nfs_parse_locks(text, lockd);
-	free(text);
-	return rc;
 }
 
 static int add_unlock(const struct fault_run *run, struct plan *plan, struct err *err)
@@ -65,7 +46,7 @@ static int plan(struct fault_run *run, struct plan *plan, struct err *err)
 	run->state = unlock;
 	if (!unlock)
 		return -ENOMEM;
-	unlock->before = run->dry ? 1 : count_locks(err);
+	unlock->before = run->dry ? 1 : nfs_locks(err);
 	if (unlock->before < 0)
 		return unlock->before;
 	if (unlock->before == 0)
@@ -77,7 +58,7 @@ static enum fault_verdict verify(struct fault_run *run, char *evidence, size_t b
 {
 	const struct unlock *unlock = run->state;
 	struct err e = ERR_INIT;
-	int now = count_locks(&e);
+	int now = nfs_locks(&e);
 
 	if (now < 0)
 		return fault_unseen(now, &e, evidence, bytes);

@@ -24,6 +24,7 @@
 #include "undo.h"
 
 #define LINE_BYTES 512
+#define LOCKD_MAX 16	/* there is one, but for what has its name */
 
 static int list_connections(const char *address, char **ret_text, struct err *err)
 {
@@ -217,6 +218,21 @@ size_t nfs_parse_locks(const char *text, pid_t holder)
 	return nr;
 }
 
+int nfs_locks(struct err *err)
+{
+	pid_t lockd[LOCKD_MAX];
+	char *text = NULL;
+	int nr = tool_pids("lockd", lockd, LOCKD_MAX), locks = 0, rc;
+
+	if (nr <= 0)
+		return nr < 0 ? err_set(err, nr, "cannot look for lockd") : 0;
+	rc = tool_read("/proc/locks", &text, err);
+	for (int i = 0; rc == 0 && i < nr && i < LOCKD_MAX; i++)
+		locks += (int)nfs_parse_locks(text, lockd[i]);
+	free(text);
+	return rc < 0 ? rc : locks;
+}
+
 int nfsd_check_file(const char *path, int mode, struct err *err)
 {
 	return access(path, mode) < 0 ? err_set(err, -ENOPKG, "%s is missing: no nfsd here", path) : 0;
@@ -251,6 +267,15 @@ static int check_listeners(struct err *err)
 	return rc;
 }
 
+/* With its last user lockd ends, and drops them. Its clients are told of it when a host boots, and not now: two would hold one lock. */
+static int check_locks(struct err *err)
+{
+	int nr = nfs_locks(err);
+
+	return nr <= 0 ? nr : err_set(err, -EBUSY, "lockd holds %d locks of NFSv3 clients, and a stop of nfsd would drop them for good without their hearing of it: let what holds"
+				      " them end; to drop them is nfs-unlock", nr);
+}
+
 int nfsd_add_serving(const struct fault_run *run, struct plan *plan, struct err *err)
 {
 	unsigned int threads = 8;
@@ -258,6 +283,8 @@ int nfsd_add_serving(const struct fault_run *run, struct plan *plan, struct err 
 	int rc = 0;
 
 	if (!run->dry)
+		rc = check_locks(err);
+	if (rc == 0 && !run->dry)
 		rc = undo_nfsd_pool(&threads, err);
 	if (rc == 0 && threads == 0)
 		rc = err_set(err, -EINVAL, "nfsd has no thread: it does not run");

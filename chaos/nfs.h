@@ -72,6 +72,12 @@ int nfsd_clients(unsigned long *ret, size_t max, struct err *err);
 /** How many locks of /proc/locks a process holds; those that wait are none. Source: proc_locks(5) */
 size_t nfs_parse_locks(const char *text, pid_t holder);
 
+/**
+ * Locks that lockd holds, for NFSv3 clients: told from those of others by its pid in /proc/locks, which is read without waiting for any lock.
+ * @return how many. Errors: as tool_read(); -errno
+ */
+int nfs_locks(struct err *err);
+
 /** @param mode  as of access(2). Errors: -ENOPKG a file of nfsd's is missing: it does not run here */
 int nfsd_check_file(const char *path, int mode, struct err *err);
 
@@ -85,7 +91,7 @@ int nfsd_check_kill(const char *release, const char *status, struct err *err);
 
 /**
  * Of a fault that stops nfsd: it is healed when nfsd has the threads and the listeners of now.
- * Errors: -EINVAL it does not run, or has a listener that could not be made again as it is; as tool_read()
+ * Errors: -EBUSY lockd, which ends with it, holds locks of NFSv3 clients; -EINVAL it does not run, or has a listener that could not be made again as it is; as tool_read()
  */
 int nfsd_add_serving(const struct fault_run *run, struct plan *plan, struct err *err);
 

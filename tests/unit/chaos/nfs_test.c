@@ -5,14 +5,23 @@
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "err.h"
 #include "lab.h"
 
+#include "../../../chaos/faults.h"
+#include "../../../chaos/journal.h"
 #include "../../../chaos/nfs.h"
+#include "../../../chaos/plan.h"
 
 static const char text[] =
 	"0      0      10.0.1.11:2049      10.0.1.21:785   timer:(keepalive,1min,0) ino:0 sk:3f cgroup:/ <->\n"
@@ -98,4 +107,56 @@ Test(nfs, locks_of_one_process_are_told_from_those_of_others_and_from_those_that
 	cr_expect_eq(nfs_parse_locks(locks, 223), 1);
 	cr_expect_eq(nfs_parse_locks(locks, 22), 0);
 	cr_expect_eq(nfs_parse_locks("", 228), 0);
+}
+
+/* A process named lockd that holds two locks. */
+static pid_t hold_locks(void)
+{
+	int ready[2];
+	char path[256], byte;
+	pid_t pid;
+
+	(void)snprintf(path, sizeof path, "%s/locked", journal_state_dir());
+	cr_assert_eq(pipe2(ready, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		struct flock first = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 }, second = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 9, .l_len = 1 };
+		int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		(void)prctl(PR_SET_NAME, "lockd");
+		if (fcntl(fd, F_SETLK, &first) == 0 && fcntl(fd, F_SETLK, &second) == 0 && write(ready[1], "r", 1) == 1)
+			for (;;)
+				(void)pause();
+		_exit(1);
+	}
+	close(ready[1]);
+	cr_assert_eq(read(ready[0], &byte, 1), 1, "it has no lock");
+	close(ready[0]);
+	return pid;
+}
+
+Test(nfs, locks_that_a_stop_of_nfsd_would_drop_are_refused, .fini = lab_leave)
+{
+	struct fault_run *run = calloc(1, sizeof *run);
+	struct plan plan = PLAN_INIT;
+	struct err err = ERR_INIT;
+	int before, rc;
+	pid_t pid;
+
+	lab_enter(NULL);
+	cr_assert(run);
+	before = nfs_locks(&err);
+	cr_assert_geq(before, 0, "%s", err.text);
+	pid = hold_locks();
+	cr_expect_eq(nfs_locks(&err), before + 2, "%s", err.text);
+	rc = nfsd_add_serving(run, &plan, &err);
+	cr_expect_eq(rc, -EBUSY, "%d: %s", rc, err.text);
+	cr_expect(strstr(err.text, "locks of NFSv3 clients"), "%s", err.text);
+	cr_expect_eq(json_array_size(plan.undo), 0);
+	cr_assert_eq(kill(pid, SIGKILL), 0);
+	cr_assert_eq(waitpid(pid, NULL, 0), pid);
+	cr_expect_eq(nfs_locks(&err), before, "%s", err.text);
+	plan_release(&plan);
+	free(run);
 }
