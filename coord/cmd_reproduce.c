@@ -213,9 +213,10 @@ static int print_json(const struct session *s)
 	return rc;
 }
 
+/* A signal ends the series: what was asked for and never begun is not known to be as expected. */
 static int exit_status(const struct session *s)
 {
-	int status = EXIT_AS_EXPECTED;
+	int status = s->begun_nr < s->arms_nr * s->options.trials ? EXIT_VOID : EXIT_AS_EXPECTED;
 
 	for (unsigned int i = 0; i < s->trials_nr; i++) {
 		int of_trial = report_exit_status(s->trials[i].verdict);

@@ -178,8 +178,11 @@ static bool tick(struct run *run, void *arg)
 	return run->phase >= (int)plan->phases_nr && now >= (int64_t)plan->phases[plan->phases_nr - 1].end_ns + latest_end(run);
 }
 
-/* Load off, faults healed, finals in: also after a signal. What goes wrong here is said, and the rest still done. */
-static int finish(struct run *run, const char *stopped, struct err *err)
+/*
+ * Load off, faults healed, finals in: also after a signal. What goes wrong here is said, and the rest still done.
+ * @param stopped  why the run ended before its time, or NULL. @param by  whose word that is
+ */
+static int finish(struct run *run, const char *stopped, const char *by, struct err *err)
 {
 	int rc;
 
@@ -195,7 +198,7 @@ static int finish(struct run *run, const char *stopped, struct err *err)
 	(void)record_meta_double(run->record, "end_ns", (double)run_now(run), NULL);
 	if (stopped) {
 		(void)record_meta(run->record, "stopped", stopped, NULL);
-		(void)record_meta(run->record, "stopped_by", run_was_stopped() ? "signal" : "guard", NULL);
+		(void)record_meta(run->record, "stopped_by", by, NULL);
 	}
 	else if (rc == 0)
 		(void)record_meta(run->record, "complete", "1", NULL);
@@ -295,7 +298,7 @@ static int measure(struct run *run, json_t **ret_verdict, struct err *err)
 		why = strsignal(stop_signal);
 		err->text[0] = '\0';
 	}
-	rc_end = finish(run, why, &later);
+	rc_end = finish(run, why, rc == -EINTR ? "signal" : "guard", &later);
 	if (rc_end < 0 && !why) {
 		(void)err_set(err, rc_end, "%s", later.text);
 		return rc_end;
