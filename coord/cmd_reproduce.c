@@ -16,7 +16,8 @@
 #include "units.h"
 
 static const char help[] =
-	"Usage: squall reproduce PROFILE [--trials N] [--arms LIST] [--on lab|local:DIR|fleet:DIR|FLEET.yaml] [--seed N] [--set KEY=VALUE]... [--out DIR] [--json]\n"
+	"Usage: squall reproduce PROFILE [--trials N] [--arms LIST] [--on lab|local:DIR|fleet:DIR|FLEET.yaml] [--seed N] [--set KEY=VALUE]... [--out DIR]\n"
+	"                        [--allow-reboot] [--dry-run] [--json]\n"
 	"\n"
 	"Run a profile, then each of its arms (the same profile with something changed), and print the verdicts side by side.\n"
 	"\n"
@@ -25,7 +26,7 @@ static const char help[] =
 	"  --arms LIST         the arms to run, with commas between them; '' for none (default: all)\n"
 	"  --on, --seed, --set, --out, --allow-reboot, --dry-run, --json    as of squall run\n"
 	"\n"
-	"Exit status: 0 the profile's own runs ended as expected, 1 one of them did not, 4 one was inconclusive or void,\n"
+	"Exit status: 0 the profile's own runs ended as expected, 1 one of them did not, 4 one was inconclusive or void, or a signal left some out,\n"
 	"2 usage or profile error, 3 broken, 77 needs missing. The arms are shown, and decide nothing but one that was void twice is 4.\n";
 
 struct trial {

@@ -12,7 +12,8 @@
 #include "run.h"
 
 static const char help[] =
-	"Usage: squall run PROFILE [--on lab|local:DIR|fleet:DIR|FLEET.yaml] [--seed N] [--set KEY=VALUE]... [--out DIR] [--dry-run] [--json]\n"
+	"Usage: squall run PROFILE [--on lab|local:DIR|fleet:DIR|FLEET.yaml] [--seed N] [--set KEY=VALUE]... [--out DIR] [--allow-reboot] [--dry-run]\n"
+	"                  [--json]\n"
 	"       squall run --resume RUN [--json]\n"
 	"\n"
 	"Run a profile once, print the verdict, and leave the record in DIR/PROFILE/TIME-SEED.\n"
