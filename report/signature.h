@@ -59,7 +59,8 @@ int signature_parse(const char *text, struct signature_line *ret, struct err *er
 bool condition_holds(const struct condition *condition, struct metrics *metrics, int64_t t_ns);
 
 /**
- * gaps.c: the first metric of a line that was silent for more than its window while the load ran. A host that is being rebooted has nothing to measure.
+ * gaps.c: the first metric of a line that was silent for more than its window while the load ran, on all hosts or on one that had told of it. A host that is
+ * being rebooted has nothing to measure.
  * @param ret  a sentence; "" when there is none. Errors: -EIO.
  */
 int gap_find(struct record *record, struct metrics *metrics, const struct signature_line *line, int64_t from_ns, int64_t to_ns, char *ret, size_t bytes,

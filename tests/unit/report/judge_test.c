@@ -409,6 +409,24 @@ Test(judge, a_host_that_is_rebooted_on_order_has_nothing_to_measure)
 	expect("inconclusive", "slow may have held", EXIT_VOID);
 }
 
+/* What was not seen on store t may have been there. */
+Test(judge, a_line_is_unknown_when_one_host_of_several_was_silent)
+{
+	reopen("  slow: drbd.oldest_request_age >= 1s for 5s");
+	for (int t = 0; t < 60; t++)
+		if (t < 25 || t >= 45)
+			fixture_sql(record, "INSERT INTO samples VALUES(%lld, 't', 'drbd.oldest_request_ns', '', 1000000, '')", t * S + S / 2);
+	expect("inconclusive", "slow may have held: drbd.oldest_request_age of t was not measured from 25 to 45 s", EXIT_VOID);
+	fixture_sql(record, "INSERT INTO faults VALUES(0, 'host-freeze', 't', 'confirmed', 'confirmed', 25000000000, 44000000000, 'heal', 'seen')");
+	expect("absent", NULL, EXIT_NOT_AS_EXPECTED);
+	fixture_sql(record, "UPDATE faults SET host = 's'");
+	expect("inconclusive", "slow may have held", EXIT_VOID);
+	fixture_sql(record, "DELETE FROM samples WHERE host = 't' AND t_ns > 45000000000");
+	expect("inconclusive", "of t was not measured from 25 to 60 s", EXIT_VOID);
+	fixture_sql(record, "DELETE FROM samples WHERE host = 't'");
+	expect("absent", NULL, EXIT_NOT_AS_EXPECTED);
+}
+
 static double ns_of(const json_t *v, const char *phase, const char *key)
 {
 	const json_t *job = json_object_get(json_object_get(v, "jobs"), "web");
