@@ -242,6 +242,13 @@ bool fleet_may_be_peers(const struct fleet *f, const char *a, const char *b)
 	return !peer || strcmp(peer, b) == 0 || !peer_of(f, b);
 }
 
+bool fleet_are_peers(const struct fleet *f, const char *a, const char *b)
+{
+	const char *peer = f ? peer_of(f, a) : NULL;
+
+	return peer && strcmp(peer, b) == 0;
+}
+
 int fleet_lock(struct fleet *f, struct err *err)
 {
 	char path[PATH_BYTES];

@@ -52,6 +52,8 @@ int fleet_load(const char *dir, struct fleet *ret, struct err *err);
 bool fleet_has(const struct fleet *fleet, const char *name);
 /** Whether two hosts may hold copies of the same data: not when each is known to be the peer of another. @param fleet  NULL: nothing is known */
 bool fleet_may_be_peers(const struct fleet *fleet, const char *a, const char *b);
+/** Whether two hosts are known to. @param fleet  as before */
+bool fleet_are_peers(const struct fleet *fleet, const char *a, const char *b);
 
 /** Take it for a run, or to change what is on its hosts. Errors: -EBUSY somebody has it; -errno */
 int fleet_lock(struct fleet *fleet, struct err *err);

@@ -73,6 +73,19 @@ uint64_t schedule_lasts_ns(const struct profile *p, const struct fault_plan *pla
 	return at == INSTANT_UNKNOWN || until == INSTANT_UNKNOWN || until < at ? 0 : until - at;
 }
 
+/*
+ * Whether these two at once would hit both peers. A host that goes down takes its copy along, but not every host has one: that counts where the two are known
+ * to be peers, or no client could go down while a disk is slow.
+ */
+static bool would_hit_both(const struct run *run, const char *fault, const char *on, const char *other, const char *other_on)
+{
+	bool takes_host = chaos_takes_host(fault), other_takes_host = chaos_takes_host(other);
+
+	if (!(takes_host || chaos_breaks_storage(fault)) || !(other_takes_host || chaos_breaks_storage(other)))
+		return false;
+	return takes_host || other_takes_host ? fleet_are_peers(run->fleet, on, other_on) : fleet_may_be_peers(run->fleet, on, other_on);
+}
+
 /* Where `on` is left out, the host is not known before the injection: see hit_on_other_peer(). */
 int schedule_check_peers(const struct run *run, struct err *err)
 {
@@ -83,8 +96,7 @@ int schedule_check_peers(const struct run *run, struct err *err)
 			const struct fault_plan *f = &p->faults[i], *other = &p->faults[k];
 			uint64_t at, until, other_at, other_until;
 
-			if (!chaos_breaks_storage(f->fault) || !chaos_breaks_storage(other->fault) || f->on[0] == '\0' || other->on[0] == '\0' ||
-			    strcmp(f->on, other->on) == 0 || !fleet_may_be_peers(run->fleet, f->on, other->on))
+			if (f->on[0] == '\0' || other->on[0] == '\0' || strcmp(f->on, other->on) == 0 || !would_hit_both(run, f->fault, f->on, other->fault, other->on))
 				continue;
 			schedule_planned(p, f, &at, &until);
 			schedule_planned(p, other, &other_at, &other_until);
@@ -200,15 +212,15 @@ static void take_host(struct run *run, unsigned int idx, struct host *host)
 	run->fault[idx].inject_ns = run_now(run);
 }
 
-/* @return a fault of DRBD or a disk that is or may be in force on another host than this one of the same kind is to be, or NULL. */
+/* @return a fault that is or may be in force on the other peer of DRBD, where this one may not be beside it, or NULL. */
 static const char *hit_on_other_peer(const struct run *run, unsigned int idx, const struct host *host)
 {
-	for (unsigned int i = 0; i < run->profile.faults_nr && chaos_breaks_storage(run->profile.faults[idx].fault); i++) {
+	for (unsigned int i = 0; i < run->profile.faults_nr; i++) {
 		const struct run_fault *f = &run->fault[i];
 		bool in_force = f->state != FAULT_WAITING && f->state != FAULT_OVER;
 
-		if (in_force && &run->host[f->host] != host && chaos_breaks_storage(run->profile.faults[i].fault) &&
-		    fleet_may_be_peers(run->fleet, run->host[f->host].name, host->name))
+		if (in_force && &run->host[f->host] != host &&
+		    would_hit_both(run, run->profile.faults[idx].fault, host->name, run->profile.faults[i].fault, run->host[f->host].name))
 			return run->profile.faults[i].fault;
 	}
 	return NULL;
