@@ -36,7 +36,7 @@ int observe_fds(const struct observe *observe, int fds[OBSERVE_FDS_MAX]);
  *   begin at 0 again when the probe is restarted)
  *   drbd.connected (1/0, text = connection state), drbd.role (1 = primary, text), drbd.disk (text), drbd.pending, drbd.local, drbd.unacked, drbd.ap_pending, drbd.oldest_request_ns (greatest since the
  *   sample before); label = minor, but only when there is more than one, and never of the oldest request
- *   mount.ops, mount.rtt_ns, mount.retrans (cumulative; label = RPC operation), mount.backlog and mount.connects (cumulative), mount.age (seconds since mounted: a remount resets it), mount.options (1; text = those in force, when they are new)
+ *   mount.ops, mount.rtt_ns, mount.retrans (cumulative; label = RPC operation), mount.backlog and mount.connects (cumulative), mount.age (seconds since mounted: a remount resets it), mount.options (1; text = those in force)
  *   cpu.idle_ns, cpu.steal_ns, cpu.total_ns (cumulative, of all processors)
  *   pressure.cpu, pressure.io, pressure.memory (full or some avg10, percent; label), disk.read_ops, disk.write_ops, disk.busy_ns (label = device)
  *   kernel.message (text), probe.gap (label = probe, value = seconds)

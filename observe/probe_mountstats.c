@@ -31,7 +31,6 @@
 struct state {
 	struct probe_file file;		/* first */
 	char path[PATH_MAX];
-	char told[LINE_BYTES];	/* the options, last */
 	struct mount_stats stats;
 };
 
@@ -163,9 +162,7 @@ static int sample(void *state, struct probe_out *out)
 		return rc;
 	if (!mountstats_parse(s->file.text, s->path, &s->stats))
 		return 0;			/* not mounted now: the agent's other side says so */
-	if (strcmp(s->told, s->stats.options) != 0)
-		probe_emit(out, "mount.options", NULL, 1, s->stats.options);
-	memcpy(s->told, s->stats.options, sizeof s->told);
+	probe_emit(out, "mount.options", NULL, 1, s->stats.options);
 	probe_emit(out, "mount.age", NULL, (double)s->stats.age_s, NULL);
 	probe_emit(out, "mount.backlog", NULL, (double)s->stats.backlog, NULL);
 	probe_emit(out, "mount.connects", NULL, (double)s->stats.connects, NULL);
