@@ -27,10 +27,10 @@ is() { # VERDICT JQ-EXPRESSION that must be true of it
 	[ "$(jq "$2" "$1" 2>&1)" = true ] || problem "$1: not true: $2; it says $(jq -c \
 		'[.verdict, .void_reasons, .damage, .layers, .wire, .faults, .signature, (.jobs | map_values([.engines, .due, .ok, .errors, .unknown]))]' "$1" 2>&1 | cut -c1-3000)"
 }
-until_judged() { # VERDICT COMMAND...: which makes a run, and makes it again, twice at most, while it is void for nothing but a load host that was late
+until_judged() { # VERDICT COMMAND...: which makes a run, and makes it again, five times at most, while it is void for nothing but a load host that was late
 	local verdict=$1 status
 	shift
-	for _ in 1 2 3; do
+	for _ in 1 2 3 4 5 6; do
 		"$@"
 		status=$?
 		jq -e '.void_reasons | length > 0 and all(.[]; test("could not keep the schedule"))' "$verdict" >/dev/null 2>&1 || break
