@@ -42,6 +42,11 @@ struct opcode {
 	enum fault_verdict (*prove)(const json_t *op, char *evidence, size_t bytes);
 	unsigned int flags;
 	const char *verb;	/* of DRBD, that it undoes; NULL = of none. As long as one is at work, nothing is proved */
+	/*
+	 * What it sets back, and the key of its name: NULL = nothing, and the host has one. Opcodes with the same words and name set back the same thing: the
+	 * later undo would bring back what the earlier fault has made of it.
+	 */
+	const char *sets, *of;
 };
 
 static const char *op_text(const json_t *op, const char *key)
@@ -625,30 +630,30 @@ static enum fault_verdict prove_marker_gone(const json_t *op, char *evidence, si
 }
 
 static const struct opcode opcodes[] = {
-	{ "FILTER_DEL", plan_filter_del, prove_nothing, 0, NULL },	/* proved with its clsact */
-	{ "QDISC_DEL", plan_qdisc_del, prove_nothing, 0, NULL },	/* proved by QDISC_SAME */
-	{ "IFB_DEL", plan_ifb_del, prove_ifb_del, AFTER_BOOT, NULL },
-	{ "QDISC_SAME", plan_nothing, prove_qdisc_same, 0, NULL },
-	{ "DM_TABLE", plan_dm_table, prove_dm_table, 0, NULL },
-	{ "DM_REMOVE", plan_dm_remove, prove_dm_remove, 0, NULL },
-	{ "DRBD_ATTACH", plan_drbd_attach, prove_drbd_attach, 0, NULL },
-	{ "DRBD_VERIFY_END", plan_drbd_verify_end, prove_drbd_verify_end, 0, "verify" },
-	{ "DRBD_CONNECT", plan_drbd_connect, prove_drbd_linked, 0, "disconnect" },
-	{ "DRBD_RATES", plan_drbd_rates, prove_drbd_rates, AFTER_BOOT | ONCE, "disk-options" },
-	{ "DRBD_LINKED", plan_nothing, prove_drbd_linked, 0, NULL },	/* by itself, once nothing is in its way */
-	{ "DRBD_RESUME", plan_drbd_resume, prove_drbd_resume, 0, "suspend-io" },
-	{ "DRBD_RESUME_SYNC", plan_drbd_resume_sync, prove_drbd_resume_sync, 0, "pause-sync" },
-	{ "NFSD_THREADS", plan_nfsd_threads, prove_nfsd_threads, 0, NULL },
-	{ "FS_THAW", plan_fs_thaw, prove_fs_thaw, 0, NULL },
-	{ "EXPORTS", plan_exports, prove_exports, 0, NULL },
-	{ "NFSD_SERVE", plan_nfsd_serve, prove_nfsd_serve, 0, NULL },
-	{ "NFT_GONE", plan_nothing, prove_nft_gone, 0, NULL },
-	{ "HELD_GONE", plan_nothing, prove_held_gone, AFTER_BOOT, NULL },
-	{ "PROCESSES_GONE", plan_nothing, prove_processes_gone, AFTER_BOOT, NULL },
-	{ "SERVICES_RUN", plan_nothing, prove_services_run, 0, NULL },	/* by themselves: their supervisor starts them */
-	{ "CONTINUE", plan_continue, prove_continue, ONCE, NULL },
-	{ "CLOCK_OFFSET", plan_clock_offset, prove_clock_offset, 0, NULL },
-	{ "MARKER_DEL", plan_marker_del, prove_marker_gone, AFTER_BOOT, NULL },
+	{ .name = "FILTER_DEL", .plan = plan_filter_del, .prove = prove_nothing },	/* proved with its clsact */
+	{ .name = "QDISC_DEL", .plan = plan_qdisc_del, .prove = prove_nothing },	/* proved by QDISC_SAME */
+	{ .name = "IFB_DEL", .plan = plan_ifb_del, .prove = prove_ifb_del, .flags = AFTER_BOOT },
+	{ .name = "QDISC_SAME", .plan = plan_nothing, .prove = prove_qdisc_same },
+	{ .name = "DM_TABLE", .plan = plan_dm_table, .prove = prove_dm_table, .sets = "the table of", .of = "name" },
+	{ .name = "DM_REMOVE", .plan = plan_dm_remove, .prove = prove_dm_remove },
+	{ .name = "DRBD_ATTACH", .plan = plan_drbd_attach, .prove = prove_drbd_attach, .sets = "the disk of", .of = "resource" },
+	{ .name = "DRBD_VERIFY_END", .plan = plan_drbd_verify_end, .prove = prove_drbd_verify_end, .verb = "verify", .sets = "the connection of", .of = "resource" },
+	{ .name = "DRBD_CONNECT", .plan = plan_drbd_connect, .prove = prove_drbd_linked, .verb = "disconnect", .sets = "the connection of", .of = "resource" },
+	{ .name = "DRBD_RATES", .plan = plan_drbd_rates, .prove = prove_drbd_rates, .flags = AFTER_BOOT | ONCE, .verb = "disk-options", .sets = "the connection of", .of = "resource" },	/* a storm makes and ends connections */
+	{ .name = "DRBD_LINKED", .plan = plan_nothing, .prove = prove_drbd_linked },	/* by itself, once nothing is in its way */
+	{ .name = "DRBD_RESUME", .plan = plan_drbd_resume, .prove = prove_drbd_resume, .verb = "suspend-io", .sets = "the I/O of", .of = "resource" },
+	{ .name = "DRBD_RESUME_SYNC", .plan = plan_drbd_resume_sync, .prove = prove_drbd_resume_sync, .verb = "pause-sync", .sets = "the resync of", .of = "resource" },
+	{ .name = "NFSD_THREADS", .plan = plan_nfsd_threads, .prove = prove_nfsd_threads, .sets = "the threads of nfsd" },
+	{ .name = "FS_THAW", .plan = plan_fs_thaw, .prove = prove_fs_thaw, .sets = "the freeze of", .of = "path" },
+	{ .name = "EXPORTS", .plan = plan_exports, .prove = prove_exports, .sets = "the export of", .of = "path" },
+	{ .name = "NFSD_SERVE", .plan = plan_nfsd_serve, .prove = prove_nfsd_serve, .sets = "the threads of nfsd" },
+	{ .name = "NFT_GONE", .plan = plan_nothing, .prove = prove_nft_gone },
+	{ .name = "HELD_GONE", .plan = plan_nothing, .prove = prove_held_gone, .flags = AFTER_BOOT },
+	{ .name = "PROCESSES_GONE", .plan = plan_nothing, .prove = prove_processes_gone, .flags = AFTER_BOOT },
+	{ .name = "SERVICES_RUN", .plan = plan_nothing, .prove = prove_services_run },	/* by themselves: their supervisor starts them */
+	{ .name = "CONTINUE", .plan = plan_continue, .prove = prove_continue, .flags = ONCE, .sets = "the process", .of = "pid" },
+	{ .name = "CLOCK_OFFSET", .plan = plan_clock_offset, .prove = prove_clock_offset, .sets = "the clock" },
+	{ .name = "MARKER_DEL", .plan = plan_marker_del, .prove = prove_marker_gone, .flags = AFTER_BOOT },
 };
 
 static const struct opcode *opcode_find(const json_t *op, struct err *err)
@@ -673,42 +678,20 @@ static const struct opcode *opcode_find(const json_t *op, struct err *err)
 	return NULL;
 }
 
-/* What an opcode sets back. Those of one kind with the same name are one setting: the later undo would bring back what the earlier fault has made of it. */
-static const struct setting {
-	const char *op, *kind, *key;	/* the key of its name, NULL = the host has one */
-} settings[] = {
-	{ "DM_TABLE", "the table of", "name" },
-	{ "DRBD_ATTACH", "the disk of", "resource" },
-	{ "DRBD_VERIFY_END", "the connection of", "resource" },
-	{ "DRBD_CONNECT", "the connection of", "resource" },
-	{ "DRBD_RATES", "the connection of", "resource" },	/* a storm makes and ends connections */
-	{ "DRBD_RESUME", "the I/O of", "resource" },
-	{ "DRBD_RESUME_SYNC", "the resync of", "resource" },
-	{ "NFSD_THREADS", "the threads of nfsd", NULL },
-	{ "NFSD_SERVE", "the threads of nfsd", NULL },
-	{ "FS_THAW", "the freeze of", "path" },
-	{ "EXPORTS", "the export of", "path" },
-	{ "CONTINUE", "the process", "pid" },
-	{ "CLOCK_OFFSET", "the clock", NULL },
-};
-
 /* @return what a person reads, and is the same for the same setting; "" = of none */
 static void setting_of(const json_t *op, char *ret, size_t bytes)
 {
-	ret[0] = '\0';
-	for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
-		const struct setting *s = &settings[i];
+	const struct opcode *code = opcode_find(op, NULL);
 
-		if (strcmp(op_text(op, "op"), s->op) != 0)
-			continue;
-		if (!s->key)
-			(void)snprintf(ret, bytes, "%s", s->kind);
-		else if (json_is_integer(json_object_get(op, s->key)))
-			(void)snprintf(ret, bytes, "%s %" JSON_INTEGER_FORMAT, s->kind, op_number(op, s->key));
-		else
-			(void)snprintf(ret, bytes, "%s %s", s->kind, op_text(op, s->key));
+	ret[0] = '\0';
+	if (!code || !code->sets)
 		return;
-	}
+	if (!code->of)
+		(void)snprintf(ret, bytes, "%s", code->sets);
+	else if (json_is_integer(json_object_get(op, code->of)))
+		(void)snprintf(ret, bytes, "%s %" JSON_INTEGER_FORMAT, code->sets, op_number(op, code->of));
+	else
+		(void)snprintf(ret, bytes, "%s %s", code->sets, op_text(op, code->of));
 }
 
 static bool undoes(const json_t *entry, const char *setting)
