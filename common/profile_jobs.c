@@ -55,7 +55,7 @@ static int parse_mix(const struct yaml *node, struct job *j, struct err *err)
 				rc = yaml_to_u64(c, 0, 1000000, &weight, err);
 				j->mix[k] = (unsigned int)weight;
 				sum += weight;
-				if (rc == 0 && weight > 0 && profile_op_needs_page((enum op_kind)k))
+				if (rc == 0 && weight > 0 && op_needs_page((enum op_kind)k))
 					rc = yaml_error(c, err, "%s works in a page alone: [create, rename] or [create, unlink]", op_kind_names[k]);
 			}
 	if (rc == 0 && sum == 0)

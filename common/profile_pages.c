@@ -8,7 +8,7 @@
  *	  visitors: {page: start, ...}
  *
  * A file that a page creates is gone at its end (renamed over one that is kept, or unlinked), so that a run of any length leaves a
- * bounded number of files behind.
+ * bounded number of files behind. One that it opens is closed at its end.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -19,16 +19,11 @@
 #include "profile_parts.h"
 
 const char *const op_kind_names[OP_NR + 1] = { "read",	   "pread",  "open",	"stat",	 "stat_miss",  "readdir", "append_fsync", "first_byte",
-					       "access",   "readdir_stat", "statfs", "readlink", "chmod", "write", "write_fsync", "lock",
-					       "create",   "rename", "unlink",	NULL };
+					       "access",   "readdir_stat", "statfs", "open_only", "read_first", "read_all", "close", "readlink",
+					       "chmod",	   "write",  "write_fsync", "lock", "create",  "rename", "unlink",	NULL };
 
 /* What a page of a small web application does to its files: find and load its code, miss some, read its data, log one line. */
 static const uint8_t webapp[] = { OP_STAT, OP_STAT_MISS, OP_STAT, OP_READ, OP_STAT_MISS, OP_READ, OP_READ, OP_READDIR, OP_READ, OP_APPEND_FSYNC };
-
-bool profile_op_needs_page(enum op_kind kind)
-{
-	return kind == OP_CREATE || kind == OP_RENAME || kind == OP_UNLINK;
-}
 
 /* "stat" or "stat_miss x 200". */
 static int add_ops(const struct yaml *node, struct job *j, struct err *err)
@@ -53,21 +48,28 @@ static int add_ops(const struct yaml *node, struct job *j, struct err *err)
 	return 0;
 }
 
-/* Every file that is created is renamed or unlinked before the next one and before the end. */
+/* Every file that is created is renamed or unlinked before the next one and before the end, and every one that is opened is closed. */
 static int check_life(const struct yaml *node, const struct job *j, struct err *err)
 {
-	bool is_there = false;
+	bool is_there = false, is_open = false;
 
 	for (unsigned int i = 0; i < j->page_nr; i++) {
 		enum op_kind kind = (enum op_kind)j->page[i];
 
-		if (!profile_op_needs_page(kind))
-			continue;
-		if (is_there == (kind == OP_CREATE))
-			return yaml_error(node, err, is_there ? "op %u of the page creates a file while the one before is still there"
-							      : "op %u of the page needs a create before it", i + 1);
-		is_there = kind == OP_CREATE;
+		if (kind == OP_OPEN_ONLY || op_needs_open(kind)) {
+			if (is_open == (kind == OP_OPEN_ONLY))
+				return yaml_error(node, err, is_open ? "op %u of the page opens a file while the one before is still open"
+								     : "op %u of the page needs an open_only before it", i + 1);
+			is_open = kind != OP_CLOSE;
+		} else if (op_needs_page(kind)) {
+			if (is_there == (kind == OP_CREATE))
+				return yaml_error(node, err, is_there ? "op %u of the page creates a file while the one before is still there"
+								      : "op %u of the page needs a create before it", i + 1);
+			is_there = kind == OP_CREATE;
+		}
 	}
+	if (is_open)
+		return yaml_error(node, err, "the page leaves a file open; end with close");
 	return is_there ? yaml_error(node, err, "the page leaves a file that it created; end with rename or unlink") : 0;
 }
 

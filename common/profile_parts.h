@@ -28,8 +28,6 @@ int profile_beside(const struct profile *p, const char *name, char **ret_path, s
 int profile_parse_page(const struct profile *p, const struct yaml *node, struct job *ret, struct err *err);
 /** The pages of the profile, used or not. */
 int profile_check_pages(const struct profile *p, struct err *err);
-/** @return whether it works on what an earlier op of the same page has made. */
-bool profile_op_needs_page(enum op_kind kind);
 int profile_parse_fault(struct profile *p, const struct yaml *node, struct fault_plan *ret, struct err *err);
 /** One that random_faults may draw, with its weight: it has no instant of its own. */
 int profile_parse_choice(const struct yaml *node, struct fault_plan *ret, uint64_t *ret_weight, struct err *err);

@@ -49,7 +49,7 @@ static bool op_named(const char *field, enum op_kind *ret)
 	for (unsigned int k = 0; field && k < OP_NR; k++)
 		if (strcmp(op_kind_names[k], field) == 0) {
 			*ret = (enum op_kind)k;
-			return k != OP_CREATE && k != OP_RENAME && k != OP_UNLINK;
+			return !op_needs_page(*ret);
 		}
 	return false;
 }

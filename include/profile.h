@@ -44,6 +44,10 @@ enum op_kind {
 	OP_ACCESS,		/* may it be read */
 	OP_READDIR_STAT,	/* readdir, and stat of every entry */
 	OP_STATFS,		/* of the dataset's root */
+	OP_OPEN_ONLY,		/* in pages alone: open of a file for those up to its close */
+	OP_READ_FIRST,		/* in pages alone: pread of the first byte of the open file */
+	OP_READ_ALL,		/* in pages alone: pread of the whole open file */
+	OP_CLOSE,		/* in pages alone: of the open file */
 	OP_READLINK,		/* here and below: in the scratch folder of the site and this host, see scratch.h */
 	OP_CHMOD,
 	OP_WRITE,		/* open, overwrite one block in place, close */
@@ -55,6 +59,18 @@ enum op_kind {
 	OP_NR
 };
 extern const char *const op_kind_names[OP_NR + 1];	/* NULL-terminated */
+
+/** @return whether it works on the file that the open_only before it in its page has opened. */
+static inline bool op_needs_open(enum op_kind kind)
+{
+	return kind == OP_READ_FIRST || kind == OP_READ_ALL || kind == OP_CLOSE;
+}
+
+/** @return whether it is of no use by itself, but only in a page. */
+static inline bool op_needs_page(enum op_kind kind)
+{
+	return kind == OP_OPEN_ONLY || op_needs_open(kind) || kind >= OP_CREATE;
+}
 
 /** @return whether it changes the tree, or needs something that was written there for it. */
 static inline bool op_writes(enum op_kind kind)

@@ -29,6 +29,8 @@ struct sync {
 	size_t kept_nr;
 };
 
+static _Thread_local int opened = -1;	/* of the page that this thread does: from open_only to close */
+
 static void sync_close(void *ctx)
 {
 	struct sync *s = ctx;
@@ -81,23 +83,45 @@ static int64_t pread_part(const struct files *f, int fd, size_t idx, uint64_t of
 	return files_check(f, idx, offset, buffer, bytes, rest ? (uint64_t)bytes : wanted);
 }
 
-static int64_t op_read(const struct sync *s, char *buffer, size_t buffer_bytes, size_t idx)
+static int open_file(const struct sync *s, size_t idx)
+{
+	int fd = openat(s->files.root, files_path(&s->files, idx), O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* @param rc  what was done before with the file. @return that, or why the close failed */
+static int64_t close_file(int fd, int64_t rc)
+{
+	return close(fd) < 0 && rc >= 0 ? -errno : rc;
+}
+
+static int64_t read_all(const struct sync *s, int fd, char *buffer, size_t buffer_bytes, size_t idx)
 {
 	uint64_t size = s->files.size_bytes[idx], done = 0;
-	int fd = openat(s->files.root, files_path(&s->files, idx), O_RDONLY | O_CLOEXEC);
 	int64_t rc;
 
-	if (fd < 0)
-		return -errno;
 	do {
 		uint64_t left = size - done, wanted = left < buffer_bytes ? left : buffer_bytes;
 
 		rc = pread_part(&s->files, fd, idx, done, buffer, wanted, NULL);
 		done += rc > 0 ? (uint64_t)rc : 0;
 	} while (rc > 0 && done < size);
-	if (close(fd) < 0 && rc >= 0)
-		rc = -errno;
 	return rc < 0 ? rc : (int64_t)done;
+}
+
+static int64_t read_first(const struct sync *s, int fd, char *buffer, size_t idx)
+{
+	ssize_t n = pread(fd, buffer, 1, 0);
+
+	return files_check(&s->files, idx, 0, buffer, n < 0 ? -errno : n, 1);
+}
+
+static int64_t op_read(const struct sync *s, char *buffer, size_t buffer_bytes, size_t idx)
+{
+	int fd = open_file(s, idx);
+
+	return fd < 0 ? fd : close_file(fd, read_all(s, fd, buffer, buffer_bytes, idx));
 }
 
 /* Two threads may open the same file at once; the later one closes its own. */
@@ -107,9 +131,9 @@ static int kept_open(const struct sync *s, size_t idx)
 
 	if (fd >= 0)
 		return fd;
-	fd = openat(s->files.root, files_path(&s->files, idx), O_RDONLY | O_CLOEXEC);
+	fd = open_file(s, idx);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (!atomic_compare_exchange_strong(&s->kept[idx], &expected, fd + 1)) {
 		close(fd);
 		fd = expected - 1;
@@ -139,25 +163,33 @@ static int64_t op_pread(const struct sync *s, char *buffer, size_t buffer_bytes,
 
 static int64_t op_open(const struct sync *s, size_t idx)
 {
-	int fd = openat(s->files.root, files_path(&s->files, idx), O_RDONLY | O_CLOEXEC);
+	int fd = open_file(s, idx);
 
-	if (fd < 0)
-		return -errno;
-	return close(fd) < 0 ? -errno : 0;
+	return fd < 0 ? fd : close_file(fd, 0);
 }
 
 static int64_t op_first_byte(const struct sync *s, char *buffer, size_t idx)
 {
-	int fd = openat(s->files.root, files_path(&s->files, idx), O_RDONLY | O_CLOEXEC);
-	int64_t rc;
+	int fd = open_file(s, idx);
 
-	if (fd < 0)
-		return -errno;
-	rc = pread(fd, buffer, 1, 0);
-	rc = files_check(&s->files, idx, 0, buffer, rc < 0 ? -errno : rc, 1);
-	if (close(fd) < 0 && rc >= 0)
-		rc = -errno;
-	return rc;
+	return fd < 0 ? fd : close_file(fd, read_first(s, fd, buffer, idx));
+}
+
+/* One that a page left open when an op of it failed is closed first. */
+static int64_t op_open_only(const struct sync *s, size_t idx)
+{
+	if (opened >= 0)
+		close(opened);
+	opened = open_file(s, idx);
+	return opened < 0 ? opened : 0;
+}
+
+static int64_t op_close(void)
+{
+	int fd = opened;
+
+	opened = -1;
+	return close_file(fd, 0);
 }
 
 static int64_t op_access(const struct sync *s, size_t idx)
@@ -285,6 +317,14 @@ static int64_t sync_run(void *ctx, char *buffer, size_t buffer_bytes, const stru
 		return op_access(s, idx);
 	case OP_STATFS:
 		return op_statfs(s);
+	case OP_OPEN_ONLY:
+		return op_open_only(s, idx);
+	case OP_READ_FIRST:
+		return read_first(s, opened, buffer, idx);
+	case OP_READ_ALL:
+		return read_all(s, opened, buffer, buffer_bytes, idx);
+	case OP_CLOSE:
+		return op_close();
 	case OP_APPEND_FSYNC:
 		return op_append_fsync(s, op->site, op->draw);
 	case OP_READLINK:

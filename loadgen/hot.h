@@ -116,15 +116,20 @@ static inline uint32_t hot_page_site(const struct job_run *r, const struct datas
 	return hot_nth(r, &r->zipf_site, hot_draw(r->seed, i, 1), spec->sites);
 }
 
+/* Op k of a page: on a file of its own, or on the one that the last open_only before it has opened. */
 static inline struct op hot_pick_of_page(const struct job_run *r, const struct dataset_spec *spec, uint64_t i, uint32_t tries, uint32_t k)
 {
+	uint32_t of = k;
 	struct op op = { .kind = (enum op_kind)r->job->page[k], .site = hot_page_site(r, spec, i), .draw = hot_draw(r->seed, i, 3 + 2 * k),
 			 .key = hot_key(r, i, tries) };
 
+	if (op_needs_open(op.kind))
+		while (r->job->page[of] != OP_OPEN_ONLY)
+			of--;
 	if (r->job->order == ORDER_WALK)
-		op.file = (uint32_t)((i / spec->sites * r->job->page_nr + k) % spec->files_per_site);
+		op.file = (uint32_t)((i / spec->sites * r->job->page_nr + of) % spec->files_per_site);
 	else
-		op.file = hot_nth(r, &r->zipf_file, hot_draw(r->seed, i, 2 + 2 * k), spec->files_per_site);
+		op.file = hot_nth(r, &r->zipf_file, hot_draw(r->seed, i, 2 + 2 * of), spec->files_per_site);
 	return op;
 }
 

@@ -88,7 +88,7 @@ int nfs3_chain_begin(const struct nfs3_tree *t, struct nfs3_chain *c, const stru
 	c->result = 0;
 	c->call.offset = 0;
 	memset(c->call.verifier, 0, sizeof c->call.verifier);
-	if (op->kind == OP_NR || (op->kind == OP_PREAD && !t->kept) || (op->kind == OP_APPEND_FSYNC && !t->log) ||
+	if (op->kind == OP_NR || op->kind == OP_OPEN_ONLY || op_needs_open(op->kind) || (op->kind == OP_PREAD && !t->kept) || (op->kind == OP_APPEND_FSYNC && !t->log) ||
 	    (op->kind == OP_LOCK ? !t->locked : scratch_has(op->kind) && !t->scratch))
 		return -ENOTSUP;
 	if (op->kind == OP_PREAD)
@@ -152,6 +152,10 @@ static bool after_lookup(struct nfs3_chain *c, const struct nfs3_answer *answer)
 	case OP_READDIR:
 	case OP_READDIR_STAT:
 	case OP_STATFS:
+	case OP_OPEN_ONLY:
+	case OP_READ_FIRST:
+	case OP_READ_ALL:
+	case OP_CLOSE:
 	case OP_CREATE:
 	case OP_RENAME:
 	case OP_UNLINK:

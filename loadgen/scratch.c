@@ -57,6 +57,10 @@ void op_path(const struct dataset_spec *spec, const char *host, const struct op 
 	case OP_STAT:
 	case OP_FIRST_BYTE:
 	case OP_ACCESS:
+	case OP_OPEN_ONLY:
+	case OP_READ_FIRST:
+	case OP_READ_ALL:
+	case OP_CLOSE:
 	case OP_NR:
 		dataset_file_path(spec, op->site, op->file, out);
 		return;

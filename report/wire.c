@@ -81,7 +81,7 @@ int judge_wire(struct record *record, json_t *verdict, struct err *err)
 		" COALESCE(LAG(value) OVER (PARTITION BY host, label ORDER BY t_ns),"
 		"  CASE WHEN t_ns > (SELECT MIN(t_ns) FROM samples AS f WHERE f.metric = 'mount.ops' AND f.host = s.host AND f.t_ns >= 0) THEN 0 ELSE value END) AS before"
 		" FROM samples AS s WHERE metric = 'mount.ops' AND t_ns >= 0) GROUP BY host, label HAVING nr > 0 ORDER BY host, nr DESC";
-	static const char ops[] = "SELECT host, SUM(ok), SUM(CASE WHEN op IN ('read', 'pread', 'first_byte') THEN ok ELSE 0 END) FROM intervals WHERE op <> '' GROUP BY host";
+	static const char ops[] = "SELECT host, SUM(ok), SUM(CASE WHEN op IN ('read', 'pread', 'first_byte', 'read_first', 'read_all') THEN ok ELSE 0 END) FROM intervals WHERE op <> '' GROUP BY host";
 	static const char mounts[] = "SELECT host, text FROM samples WHERE metric = 'mount.options' ORDER BY t_ns";
 	json_t *wire = json_array();
 	int rc = record_query(record, calls, NULL, add_calls, wire, err);

@@ -71,9 +71,9 @@ static void check_op(const struct engine *e, const struct op *op, int64_t result
 
 	if (!claimed)
 		want = -ENOTSUP;
-	else if (e->needs_dataset && (op->kind == OP_READ || op->kind == OP_PREAD))
+	else if (e->needs_dataset && (op->kind == OP_READ || op->kind == OP_PREAD || op->kind == OP_READ_ALL))
 		want = 4096;
-	else if (e->needs_dataset && op->kind == OP_FIRST_BYTE)
+	else if (e->needs_dataset && (op->kind == OP_FIRST_BYTE || op->kind == OP_READ_FIRST))
 		want = 1;
 	else if (e->needs_dataset && (op->kind == OP_WRITE || op->kind == OP_WRITE_FSYNC))
 		want = SCRATCH_BLOCK_BYTES;
@@ -117,11 +117,11 @@ static void check_ops(const struct engine *e)
 	for (int k = 0; k < OP_NR; k++)
 		for (uint32_t n = 0; n < 10; n++) {
 			struct op op = { .kind = (enum op_kind)k, .site = n / 5, .file = n % 5, .draw = 1234567 * (n + 1), .key = n };
-			struct op create = op;
+			struct op before = op;
 
-			create.kind = OP_CREATE;
-			if (k == OP_UNLINK)		/* rename has taken the one that was there */
-				(void)one_op(e, ctx, loop, &create);
+			before.kind = k == OP_UNLINK ? OP_CREATE : OP_OPEN_ONLY;	/* rename has taken the one that was there */
+			if (k == OP_UNLINK || op_needs_open(op.kind))
+				(void)one_op(e, ctx, loop, &before);
 			check_op(e, &op, one_op(e, ctx, loop, &op));
 		}
 	if (loop)

@@ -3,6 +3,7 @@
  * ops_test.c - every op on a real folder: what it does, what counts as success, the path by which a hung one is known, and nothing left.
  */
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 
 #include "../../../loadgen/dataset.h"
 #include "../../../loadgen/engines.h"
+#include "../../../loadgen/hot.h"
 #include "../../../loadgen/scratch.h"
 #include "device.h"
 #include "fixture.h"
@@ -74,7 +76,7 @@ static void ground_release(struct ground *g)
 Test(ops, every_one_succeeds_and_its_path_names_what_it_worked_on)
 {
 	static const enum op_kind order[] = { OP_READ, OP_PREAD, OP_OPEN, OP_STAT, OP_STAT_MISS, OP_READDIR, OP_APPEND_FSYNC, OP_FIRST_BYTE,
-					      OP_ACCESS, OP_READDIR_STAT, OP_STATFS, OP_READLINK, OP_CHMOD, OP_WRITE, OP_WRITE_FSYNC,
+					      OP_ACCESS, OP_READDIR_STAT, OP_STATFS, OP_OPEN_ONLY, OP_READ_FIRST, OP_READ_ALL, OP_CLOSE, OP_READLINK, OP_CHMOD, OP_WRITE, OP_WRITE_FSYNC,
 					      OP_LOCK, OP_CREATE, OP_RENAME, OP_CREATE, OP_UNLINK };
 	bool seen[OP_NR] = { false };
 	struct ground g;
@@ -110,9 +112,79 @@ Test(ops, what_is_read_is_counted_in_bytes)
 	ground_release(&g);
 }
 
+/* Of this process. */
+static unsigned int descriptors_nr(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned int nr = 0;
+
+	while (readdir(dir))
+		nr++;
+	(void)closedir(dir);
+	return nr;
+}
+
+Test(ops, a_file_is_opened_read_and_closed_in_parts)
+{
+	static const enum op_kind page[] = { OP_OPEN_ONLY, OP_READ_FIRST, OP_READ_ALL, OP_CLOSE };
+	static const int64_t bytes[] = { 0, 1, 4096, 0 };
+	struct op op = { .site = 1, .file = 4 };
+	struct ground g;
+	unsigned int before;
+
+	ground_init(&g);
+	before = descriptors_nr();
+	for (size_t i = 0; i < sizeof page / sizeof page[0]; i++) {
+		op.kind = page[i];
+		cr_assert_eq(run(&g, &op), bytes[i], "%s", op_kind_names[op.kind]);
+		cr_assert_eq(descriptors_nr() - before, op.kind != OP_CLOSE, "after %s", op_kind_names[op.kind]);
+	}
+	ground_release(&g);
+}
+
+Test(ops, a_file_that_a_failed_page_left_open_is_closed_by_the_next)
+{
+	struct op op = { .kind = OP_OPEN_ONLY, .site = 1, .file = 4 };
+	struct ground g;
+	unsigned int before;
+
+	ground_init(&g);
+	before = descriptors_nr();
+	for (int i = 0; i < 3; i++)
+		cr_assert_eq(run(&g, &op), 0);
+	cr_assert_eq(descriptors_nr() - before, 1);
+	op.kind = OP_CLOSE;
+	cr_assert_eq(run(&g, &op), 0);
+	ground_release(&g);
+}
+
+Test(ops, the_parts_of_a_page_are_of_the_file_that_it_opened)
+{
+	static const enum op_kind page[] = { OP_STAT, OP_OPEN_ONLY, OP_STAT, OP_READ_ALL, OP_CLOSE, OP_OPEN_ONLY, OP_CLOSE };
+	const struct dataset_spec spec = { .sites = 40, .files_per_site = 1000 };
+	struct job job = { .is_page = true, .page_nr = sizeof page / sizeof page[0] };
+	struct job_run r = { .job = &job, .seed = 5 };
+
+	for (unsigned int k = 0; k < job.page_nr; k++)
+		job.page[k] = (uint8_t)page[k];
+	for (unsigned int walk = 0; walk < 2; walk++) {
+		job.order = walk ? ORDER_WALK : ORDER_RANDOM;
+		for (uint64_t i = 0; i < 100; i++) {
+			uint32_t file[7];
+
+			for (uint32_t k = 0; k < 7; k++)
+				file[k] = hot_pick_of_page(&r, &spec, i, 0, k).file;
+			cr_assert_eq(file[3], file[1]);
+			cr_assert_eq(file[4], file[1]);
+			cr_assert_eq(file[6], file[5]);
+			cr_assert(i > 0 || (file[0] != file[1] && file[2] != file[1] && file[5] != file[1]));
+		}
+	}
+}
+
 Test(ops, a_file_that_is_gone_fails_them_all)
 {
-	static const enum op_kind kinds[] = { OP_READ, OP_OPEN, OP_STAT, OP_FIRST_BYTE, OP_ACCESS };
+	static const enum op_kind kinds[] = { OP_READ, OP_OPEN, OP_STAT, OP_FIRST_BYTE, OP_ACCESS, OP_OPEN_ONLY };
 	struct ground g;
 	struct op op = { .site = 1, .file = 4 };
 	char aside[300];
@@ -321,6 +393,22 @@ Test(ops, pages_of_every_change_run_side_by_side_without_one_error)
 	cr_assert_eq(dataset_remove(f.dir, &f.err), 0);
 	cr_assert_eq(rmdir(f.dir), 0, "dataset_remove left something");
 	f.dir[0] = '\0';
+	fixture_release(&f);
+}
+
+Test(ops, pages_in_parts_run_side_by_side_without_one_error)
+{
+	static const enum op_kind ops[] = { OP_OPEN_ONLY, OP_STAT, OP_READ_FIRST, OP_READ_ALL, OP_CLOSE };
+	struct fixture f;
+
+	fixture_init(&f);
+	fixture_rate(&f, ARRIVAL_CLOSED, 0);
+	f.profile.jobs[0].slots = 8;
+	f.profile.jobs[0].verify = true;
+	as_page(&f, ops, sizeof ops / sizeof ops[0]);
+	fixture_run(&f, 5 * NS_PER_S);
+	cr_assert_gt(fixture_count(&f, "ok"), 100);
+	cr_assert_eq(json_object_size(json_object_get(json_array_get(json_object_get(f.final, "jobs"), 0), "errors")), 0);
 	fixture_release(&f);
 }
 
