@@ -422,13 +422,13 @@ static int put_leftovers(const struct message *m, json_int_t dropped_pages, bool
 int record_final(struct record *r, const char *host, const json_t *final, struct err *err)
 {
 	struct message m = { .record = r, .host = host, .what = "final", .err = err };
-	json_t *jobs = NULL, *censored = NULL, *hung = NULL, *lag = NULL, *left = NULL, *damage = NULL, *logged = NULL;
+	json_t *jobs = NULL, *censored = NULL, *hung = NULL, *lag = NULL, *left = NULL, *damage = NULL, *logged = NULL, *rpcs = NULL;
 	json_int_t dropped_pages = 0;
 	int rc, died = 0;
 
-	rc = unpack(&m, final, "its head", "{s:o, s:o, s:o, s:o, s?I, s?b, s?o, s?o, s?o}", "jobs", &jobs, "censored", &censored, "hung", &hung, "lag", &lag,
+	rc = unpack(&m, final, "its head", "{s:o, s:o, s:o, s:o, s?I, s?b, s?o, s?o, s?o, s?o}", "jobs", &jobs, "censored", &censored, "hung", &hung, "lag", &lag,
 		    "dropped_pages", &dropped_pages, "worker_died", &died, "left", &left, "damage", &damage, "logged_ops",
-		    &logged);
+		    &logged, "rpcs", &rpcs);
 	if (rc < 0)
 		return rc;
 	rc = record_put(r, SAVE, err, "");
@@ -445,6 +445,8 @@ int record_final(struct record *r, const char *host, const json_t *final, struct
 		rc = put_leftovers(&m, dropped_pages, died, left, damage);
 	if (rc == 0)
 		rc = put_meta_json(&m, "logged_ops", logged);
+	if (rc == 0)
+		rc = put_meta_json(&m, "rpcs", rpcs);
 	if (rc == 0)
 		rc = put_by_job(&m, jobs, "engines", engine_of);
 	if (rc == 0)

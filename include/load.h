@@ -107,6 +107,8 @@ unsigned int load_in_flight(const struct load *load);
  *           of an asynchronous engine also "submit_blocked", "submit_blocked_max_ns"                how often handing ops to the kernel blocked
  *  "censored": [{"job": "visitors", "op": "", "phase": "storm", "kind": "in_flight" | "unknown" | "not_issued", "ages": "base64 of hist_encode()"}],
  *  "hung": [{"pid", "tid", "op", "path", "age_ns", "wchan", "stack": ["..."]}],          every op in flight at the cut-off, oldest first
+ *  "rpcs": {"nr", "first": [{"server", "rpc", "xid", "action", "queue", "status"}]},      only when there are hung ops, and debugfs can be read: what the
+ *                                                                                         kernel's RPC clients had in flight then, see loadgen/rpcs.h
  *  "lag": [{"phase": "storm", "count", "p99_ns", "max_ns", "hiccup_p99_ns", "hiccup_max_ns"}],
  *  "dropped_pages": 0, "worker_died": false,                                              whether it ended without being told to
  *  "logged_ops": {"kept", "dropped"},                                                     only when a job logs its ops; dropped: an interval had no room

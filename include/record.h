@@ -12,6 +12,7 @@
  *	                               the job names another one, the others of an asynchronous engine, see load_final(),
  *	                               retries.HOST: {"JOB": [...]} (JSON): "retry" of load_final(), of jobs that have one
  *	                               logged_ops.HOST: {"kept", "dropped"} (JSON) of load_final(), when a job logs its ops
+ *	                               rpcs.HOST: {"nr", "first": [...]} (JSON) of load_final(), when it names any
  *	hosts(host, roles, offset_ns, offset_error_ns, start_skew_ns, lost_at_ns)                  lost_at_ns NULL = never lost
  *	phases(idx, name, start_ns, end_ns)
  *	events(t_ns, host, kind, fault_idx, evidence)      kind: condition, inject, injected, verify, vanished, heal, healing, healed, failed, lost, back, gap, clock, note, away, resumed, late, utc (by how much a clock of the day was set); fault_idx NULL = none; verdicts stand in evidence as "confirmed: ..."

@@ -16,11 +16,13 @@
 #include "clock.h"
 #include "dataset.h"
 #include "exec.h"
+#include "rpcs.h"
 #include "scratch.h"
 #include "supervisor.h"
 
 #define KILL_GRACE_NS (500 * NS_PER_MS)
 #define LOCK_GRACE_NS (5 * NS_PER_S)	/* who has a lock needs it for a microsecond, or dies of SIGKILL */
+#define DEBUGFS "/sys/kernel/debug"
 #define STACKS_MAX 256		/* of this many the stack is read: a read is some 20 us */
 
 /** @return bytes read, 0 when it cannot be read. */
@@ -298,7 +300,7 @@ static void freeze_jobs(struct load *load)
 
 json_t *load_final(struct load *load)
 {
-	json_t *jobs, *hung, *interval, *left = json_array();
+	json_t *jobs, *hung, *rpcs, *interval, *left = json_array();
 	uint64_t dropped = 0;
 
 	load_stop(load);
@@ -308,13 +310,14 @@ json_t *load_final(struct load *load)
 	interval = interval_json(load, load_now_ns(load));
 	jobs = jobs_json(load);
 	hung = hung_json(load);
+	rpcs = load->held_nr > 0 ? rpcs_in_flight(DEBUGFS) : NULL;
 	load_end_children(load);
 	for (unsigned int i = 0; i < load->left_nr; i++)
 		json_array_append_new(left, json_integer(load->left[i]));
 	for (unsigned int i = 0; i < load->shared.jobs_nr; i++)
 		for (uint32_t s = 0; s < load->shared.run[i].shards_nr; s++)
 			dropped += load->shared.run[i].shard[s].pages_dropped;
-	return json_pack("{s:o, s:o, s:o, s:o, s:I, s:o*, s:o, s:b, s:o, s:o*, s:I}", "jobs", jobs, "censored", censored_json(load), "hung", hung, "lag",
+	return json_pack("{s:o, s:o, s:o, s:o*, s:o, s:I, s:o*, s:o, s:b, s:o, s:o*, s:I}", "jobs", jobs, "censored", censored_json(load), "hung", hung, "rpcs", rpcs, "lag",
 			 lag_json(load), "dropped_pages", (json_int_t)dropped, "logged_ops", logged_json(load), "left", left, "worker_died", load->died, "interval", interval,
 			 "damage", damage_json(load), "dataset_bytes", (json_int_t)load->shared.control->dataset_bytes);
 }

@@ -297,6 +297,22 @@ static void put_stack(FILE *out, const json_t *stack)
 	(void)fputs("</pre></details></td>", out);
 }
 
+static void put_rpcs(const struct page *page)
+{
+	json_t *lines = rpcs_lines(page->verdict), *nr;
+	const char *line;
+
+	if (json_object_size(lines) > 0) {
+		(void)fprintf(page->out, "<p>%lld RPCs of the kernel were in flight then:</p>\n<ul class=\"rpcs\">\n", html_number(get(page->verdict, "rpcs"), "nr"));
+		json_object_foreach(lines, line, nr) {
+			(void)fprintf(page->out, "<li>%lld ", (long long)json_integer_value(nr));
+			put(page->out, "", line, "</li>\n");
+		}
+		(void)fputs("</ul>\n", page->out);
+	}
+	json_decref(lines);
+}
+
 void html_hung(const struct page *page)
 {
 	const json_t *list = get(page->verdict, "hung"), *op;
@@ -327,6 +343,7 @@ void html_hung(const struct page *page)
 	(void)fputs("</tbody></table></div>\n", page->out);
 	if (json_array_size(list) > HUNG_SHOWN)
 		(void)fprintf(page->out, "<p class=\"note\">%zu more are in verdict.json.</p>\n", json_array_size(list) - HUNG_SHOWN);
+	put_rpcs(page);
 	(void)fputs("</section>\n", page->out);
 }
 

@@ -252,6 +252,8 @@ static int fill(struct record *record, struct metrics *metrics, const struct pro
 	if (rc == 0)
 		rc = judge_damage(record, verdict, err);
 	if (rc == 0)
+		rc = judge_rpcs(record, verdict, err);
+	if (rc == 0)
 		rc = judge_logged(record, verdict, err);
 	if (rc == 0)
 		rc = held = add_signature(record, metrics, profile, verdict, doubts, err);

@@ -50,6 +50,12 @@ extern const struct layer layer_rows[];	/* ends with key NULL */
  */
 int judge_clients(struct record *record, int64_t act_ns, json_t *verdict, struct err *err);
 
+/* rpcs.c */
+/** "rpcs": {"nr", "first": [{"host", ...}]}, the RPCs in flight at the end as load_final() tells them; only when a host told of any. */
+int judge_rpcs(struct record *record, json_t *verdict, struct err *err);
+/** @return of the verdict's first RPCs those that are alike as one line for people, {"client-1: nfsv3 READ to 10.0.1.11, ...": how many} */
+json_t *rpcs_lines(const json_t *verdict);
+
 /* wire.c */
 /**
  * "wire": [{"host", "ops", "reads", "rpcs", "read_rpcs", "by_rpc": {RPC: calls}, "mount": its options, last}], an entry a host whose kernel counted

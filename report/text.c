@@ -340,6 +340,18 @@ static void print_hung(const json_t *v, FILE *out)
 		(void)fprintf(out, "  and %zu more in verdict.json\n", json_array_size(list) - HUNG_SHOWN);
 }
 
+static void print_rpcs(const json_t *v, FILE *out)
+{
+	json_t *lines = rpcs_lines(v), *nr;
+	const char *line;
+
+	if (json_object_size(lines) > 0)
+		(void)fprintf(out, "\nRPCs of the kernel in flight then: %lld\n", number_of(json_object_get(v, "rpcs"), "nr"));
+	json_object_foreach(lines, line, nr)
+		(void)fprintf(out, "  %6lld  %s\n", (long long)json_integer_value(nr), line);
+	json_decref(lines);
+}
+
 static const char *bytes_of(const json_t *object, const char *key, char *ret, size_t bytes)
 {
 	return units_format_bytes((uint64_t)json_integer_value(json_object_get(object, key)), ret, bytes);
@@ -418,6 +430,7 @@ static void print(const json_t *verdict, FILE *out)
 	print_clients(verdict, out);
 	print_wire(verdict, out);
 	print_hung(verdict, out);
+	print_rpcs(verdict, out);
 	print_hosts(verdict, out);
 	print_clock_steps(verdict, out);
 }

@@ -112,7 +112,7 @@ Test(record, a_final_comes_back_as_it_went_in)
 		" \"censored\": [{\"job\": \"j\", \"op\": \"read\", \"phase\": \"storm\", \"kind\": \"in_flight\", \"ages\": \"AQ==\"}],"
 		" \"hung\": [{\"pid\": 5, \"tid\": 6, \"op\": \"read\", \"path\": \"/m/a\", \"age_ns\": 77, \"wchan\": \"rpc_wait\", \"stack\": [\"a\", \"b\"]}],"
 		" \"lag\": [{\"phase\": \"storm\", \"count\": 1, \"p99_ns\": 2, \"max_ns\": 3, \"hiccup_p99_ns\": 4, \"hiccup_max_ns\": 5}],"
-		" \"dropped_pages\": 3, \"worker_died\": true, \"left\": [5], \"damage\": {\"ops\": 2, \"first\": []}, \"logged_ops\": {\"kept\": 4}}");
+		" \"dropped_pages\": 3, \"worker_died\": true, \"left\": [5], \"damage\": {\"ops\": 2, \"first\": []}, \"logged_ops\": {\"kept\": 4}, \"rpcs\": {\"nr\": 1}}");
 
 	cr_assert_eq(record_final(r, "client-1", final, &err), 0, "%s", err.text);
 	expect(r, "SELECT host||job||due||'|'||ok||errors||unknown||in_flight||not_issued FROM totals", "client-1j10|5{\"EIO\":1}211");
@@ -120,7 +120,7 @@ Test(record, a_final_comes_back_as_it_went_in)
 	expect(r, "SELECT pid||tid||op||path||age_ns||wchan||stack FROM hung", "56read/m/a77rpc_wait[\"a\",\"b\"]");
 	expect(r, "SELECT phase||count||p99_ns||max_ns||hiccup_p99_ns||hiccup_max_ns FROM lag", "storm12345");
 	expect(r, "SELECT key||value FROM meta ORDER BY key",
-	       "damage.client-1{\"ops\":2,\"first\":[]}\ndropped_pages.client-13\nengines.client-1{\"j\":{\"engine\":\"libaio\",\"why\":\"w\",\"submit_blocked\":8,\"submit_blocked_max_ns\":9000000}}\nleft.client-1[5]\nlogged_ops.client-1{\"kept\":4}\nworker_died.client-11");
+	       "damage.client-1{\"ops\":2,\"first\":[]}\ndropped_pages.client-13\nengines.client-1{\"j\":{\"engine\":\"libaio\",\"why\":\"w\",\"submit_blocked\":8,\"submit_blocked_max_ns\":9000000}}\nleft.client-1[5]\nlogged_ops.client-1{\"kept\":4}\nrpcs.client-1{\"nr\":1}\nworker_died.client-11");
 	json_decref(final);
 	record_close(r);
 }

@@ -35,6 +35,8 @@ static void make(void)
 	fixture_sql(record, "INSERT INTO intervals SELECT second, host, job, 'stat', phase, ok, 0, response, service FROM intervals");
 	fixture_sql(record, "INSERT INTO faults VALUES(0, 'drbd-link-delay', 's', 'confirmed', 'confirmed', 25000000000, 35000000000, 'heal', 'a < b && \"c\" > d\x01')");
 	fixture_sql(record, "INSERT INTO hung VALUES('c', 1, 2, 'read', '</td><script>alert(1)</script>', 9000000000, 'rpc_wait', '[\"a<b\"]')");
+	fixture_sql(record, "INSERT INTO meta VALUES('rpcs.c', '{\"nr\": 7, \"first\": [{\"server\": \"<script>\", \"rpc\": \"nfsv3 READ\", \"xid\": \"0x1\","
+			    " \"action\": \"call_status\", \"queue\": \"xprt_pending\", \"status\": 0}]}')");
 	fixture_censored(record, "storm", "in_flight", 300, S, 9 * S);
 	fixture_sql(record, "UPDATE totals SET due = 900, in_flight = 300");
 	fixture_sql(record, "INSERT INTO meta VALUES('retries.c', '{\"web\": [{\"phase\": \"storm\", \"attempts\": 1000, \"failed\": 20, \"abandoned\": 80,"

@@ -111,6 +111,33 @@ Test(judge, ops_that_are_logged_one_by_one_are_counted_over_hosts_with_those_tha
 	json_decref(v);
 }
 
+Test(judge, rpcs_in_flight_are_told_with_their_host_and_those_alike_in_one_line)
+{
+	json_t *v, *rpcs;
+	char text[4096] = "";
+	FILE *out = fmemopen(text, sizeof text, "w");
+
+	v = fixture_judge(record);
+	cr_assert_null(json_object_get(v, "rpcs"), "nothing was measured");
+	json_decref(v);
+	fixture_sql(record, "INSERT INTO meta VALUES('rpcs.c', '{\"nr\": 3, \"first\": ["
+			    "{\"server\": \"10.0.1.11\", \"rpc\": \"nfsv3 READ\", \"xid\": \"0x1\", \"action\": \"call_status\", \"queue\": \"xprt_pending\", \"status\": 0},"
+			    "{\"server\": \"10.0.1.11\", \"rpc\": \"nfsv3 READ\", \"xid\": \"0x2\", \"action\": \"call_status\", \"queue\": \"xprt_pending\", \"status\": 0},"
+			    "{\"server\": \"\", \"rpc\": \"nfsv3 WRITE\", \"xid\": \"0x0\", \"action\": \"call_reserve\", \"queue\": \"new_queue\", \"status\": 0}]}'),"
+			    " ('rpcs.d', '{\"nr\": 300, \"first\": []}')");
+	v = fixture_judge(record);
+	rpcs = json_object_get(v, "rpcs");
+	cr_assert_eq(json_integer_value(json_object_get(rpcs, "nr")), 303);
+	cr_assert_eq(json_array_size(json_object_get(rpcs, "first")), 3);
+	cr_assert_str_eq(json_string_value(json_object_get(json_array_get(json_object_get(rpcs, "first"), 1), "host")), "c");
+	cr_assert_eq(report_text(v, out), 0);
+	(void)fclose(out);
+	cr_assert_not_null(strstr(text, "RPCs of the kernel in flight then: 303\n"
+				       "       2  c: nfsv3 READ to 10.0.1.11, sent, and not answered (xprt_pending, call_status)\n"
+				       "       1  c: nfsv3 WRITE to a server, waiting (new_queue, call_reserve)\n"), "%s", text);
+	json_decref(v);
+}
+
 Test(judge, a_coordinator_that_was_away_is_told_of_and_is_no_reason)
 {
 	json_t *v, *away;
