@@ -39,6 +39,7 @@ int observe_fds(const struct observe *observe, int fds[OBSERVE_FDS_MAX]);
  *   mount.ops, mount.rtt_ns, mount.retrans (cumulative; label = RPC operation), mount.backlog and mount.connects (cumulative), mount.age (seconds since mounted: a remount resets it), mount.options (1; text = those in force)
  *   cpu.idle_ns, cpu.steal_ns, cpu.total_ns (cumulative, of all processors)
  *   pressure.cpu, pressure.io, pressure.memory (full or some avg10, percent; label), disk.read_ops, disk.write_ops, disk.busy_ns (label = device)
+ *   config.exports, config.nfs, config.drbd (1; text = the configuration, every 10 s)
  *   kernel.message (text), probe.gap (label = probe, value = seconds)
  */
 json_t *observe_take(struct observe *observe);

@@ -23,13 +23,13 @@
 #define CHILD_FD 3
 #define ALIVE_NS NS_PER_S
 
-/* Kernel text is not always UTF-8, and JSON must be: other bytes become '?'. */
-static void text_clean(const char *text, char out[PROBE_TEXT_BYTES_MAX])
+/* Kernel text is not always UTF-8, and JSON must be: other bytes become '?', and so do control characters, of which JSON makes six bytes each. */
+static void text_clean(const char *text, char *out, size_t out_bytes)
 {
 	size_t n = 0;
 
-	for (; text[n] != '\0' && n < PROBE_TEXT_BYTES_MAX - 1; n++)
-		out[n] = (signed char)text[n] < 0 ? '?' : text[n];
+	for (; text[n] != '\0' && n < out_bytes - 1; n++)
+		out[n] = (signed char)text[n] < ' ' && text[n] != '\n' && text[n] != '\t' ? '?' : text[n];
 	if (text[n] != '\0')
 		memcpy(out + n - 3, "...", 3);
 	out[n] = '\0';
@@ -55,14 +55,14 @@ static void out_add(struct probe_out *out, const char *text, size_t bytes)
 
 void probe_emit(struct probe_out *out, const char *metric, const char *label, double value, const char *text)
 {
-	char clean_label[PROBE_TEXT_BYTES_MAX], clean_text[PROBE_TEXT_BYTES_MAX];
+	char clean_label[PROBE_LABEL_BYTES_MAX], clean_text[PROBE_TEXT_BYTES_MAX];
 	json_t *sample;
 	char *line;
 
 	if (label)
-		text_clean(label, clean_label);
+		text_clean(label, clean_label, sizeof clean_label);
 	if (text)
-		text_clean(text, clean_text);
+		text_clean(text, clean_text, sizeof clean_text);
 	sample = json_pack("{s:I, s:s, s:f, s:s*, s:s*}", "t_ns", (json_int_t)out->now_ns, "metric", metric, "value", value, "label",
 			   label ? clean_label : NULL, "text", text ? clean_text : NULL);
 	line = sample ? json_text(sample, JSON_COMPACT) : NULL;

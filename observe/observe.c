@@ -28,7 +28,7 @@
 #define LEFT_MAX 4			/* children of one probe that cannot die; more would only pile up */
 #define RESTART_NS NS_PER_S		/* between two starts of a probe: one that ends at once does not spin */
 #define STOP_NS (2 * NS_PER_S)		/* to die of SIGKILL */
-#define LINE_BYTES_MAX 65536u
+#define LINE_BYTES_MAX 65536u		/* label and text of a sample, each character two bytes at the most */
 #define TAKE_BYTES_MAX (1u << 20)	/* of one probe in one observe_take() */
 
 struct runner {

@@ -85,6 +85,9 @@ unsigned int drbd_proc_parse(const char *text, struct drbd_minor ret[DRBD_MINORS
 /** The greatest age in an oldest_requests file of debugfs. @return false when no request is there; -1 ms (jiffies that overtook) is 0. */
 bool drbd_oldest_parse(const char *text, uint64_t *ret_age_ns);
 
+/** What drbdsetup show prints, without the values of shared-secret: each, and what else stands on its line, is "(not recorded);". @return malloc'ed, or NULL */
+char *drbd_show_clean(const char *text);
+
 /* mountstats: one mount. */
 #define MOUNT_OPS_MAX 128		/* NFSv4.2 has 70 procedures */
 struct mount_op {

@@ -20,7 +20,8 @@
 struct err;
 struct observe;
 
-#define PROBE_TEXT_BYTES_MAX 4096	/* of a sample's text; longer ones end in "..." */
+#define PROBE_LABEL_BYTES_MAX 4096	/* of a sample's label; longer ones end in "..." */
+#define PROBE_TEXT_BYTES_MAX 16384	/* and its text */
 #define PROBE_FILE_BYTES_MAX (4u << 20)	/* of a file that a probe reads: mountstats of some thousand mounts */
 #define PROBE_DEADLINE_MIN_NS (3 * 1000000000ULL)
 
@@ -52,7 +53,7 @@ struct probe {
 extern const struct probe *const probes[];
 extern const unsigned int probes_nr;
 
-extern const struct probe probe_cpu, probe_disks, probe_drbd, probe_kernel_log, probe_memory, probe_mountstats, probe_nfsd, probe_pressure;
+extern const struct probe probe_config, probe_cpu, probe_disks, probe_drbd, probe_kernel_log, probe_memory, probe_mountstats, probe_nfsd, probe_pressure;
 
 /** Emit a sample from sample(). @param label, text  may be NULL. */
 void probe_emit(struct probe_out *out, const char *metric, const char *label, double value, const char *text);

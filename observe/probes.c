@@ -13,6 +13,7 @@ const struct probe *const probes[] = {
 	&probe_pressure,
 	&probe_memory,
 	&probe_kernel_log,
+	&probe_config,
 };
 
 const unsigned int probes_nr = sizeof probes / sizeof probes[0];

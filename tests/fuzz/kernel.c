@@ -34,6 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)cpu_line_parse(text, &cpu);
 	if (kmsg_parse(text, message, 64))
 		CHECK(strlen(message) < 64);
+	free(drbd_show_clean(text));
 	free(message);
 	free(text);
 	return 0;

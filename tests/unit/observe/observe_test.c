@@ -21,6 +21,7 @@
 #include "clock.h"
 #include "err.h"
 #include "file.h"
+#include "json_text.h"
 #include "observe.h"
 
 #include "../../../observe/probe.h"
@@ -536,6 +537,139 @@ Test(observe, the_kernel_log_is_read_from_now_on)
 	cr_expect_null(wait_for(o, "probe.gap", NULL, 4), "a kernel that says nothing is no gap");
 	observe_stop(o);
 	root_make();
+}
+
+/* As a shell does it: what it prints, or how it hangs. */
+static void put_drbdsetup(const char *script)
+{
+	char path[256];
+
+	put_file("proc/drbd", "version: 8.4.11\n");
+	put_file("usr/sbin/drbdsetup", script);
+	snprintf(path, sizeof path, "%s/usr/sbin/drbdsetup", root);
+	cr_assert_eq(chmod(path, 0755), 0);
+}
+
+#define expect_text(o, metric, expected) do {                                                             \
+	json_t *told = wait_for(o, metric, NULL, 20);                                                     \
+	cr_assert_not_null(told, "%s never came", metric);                                                \
+	cr_expect_eq(json_number_value(json_object_get(told, "value")), 1);                               \
+	cr_expect_str_eq(json_string_value(json_object_get(told, "text")), expected);                     \
+	json_decref(told);                                                                                \
+} while (0)
+
+Test(observe, config_tells_exports_as_they_are_in_force)
+{
+	char *etab = fixture("etab.txt");
+	struct observe *o;
+
+	put_file("var/lib/nfs/etab", etab);
+	etab[strlen(etab) - 1] = '\0';
+	o = start(&probe_config, NULL);
+	expect_text(o, "config.exports", etab);
+	observe_stop(o);
+	free(etab);
+}
+
+Test(observe, config_tells_what_is_set_in_all_files_of_nfs)
+{
+	struct observe *o;
+
+	put_file("etc/nfs.conf", "# of all\n[general]\n\n  [exportd]\n# threads=1\n[nfsd]\n threads=16\n;port=0\nvers3=y");
+	put_file("etc/nfs.conf.d/b.conf", "[lockd]\nport=4045\n");
+	put_file("etc/nfs.conf.d/a.conf", "[nfsd]\nthreads=8\n");
+	put_file("etc/nfs.conf.d/c.conf.old", "[nfsd]\nthreads=1\n");
+	o = start(&probe_config, NULL);
+	expect_text(o, "config.nfs", "[nfsd]\nthreads=16\nvers3=y\n[nfsd]\nthreads=8\n[lockd]\nport=4045");
+	observe_stop(o);
+}
+
+Test(observe, config_tells_drbd_without_its_secret)
+{
+	char script[1024], here[512], *all;
+	const char *text;
+	struct observe *o;
+	json_t *s;
+
+	cr_assert_not_null(getcwd(here, sizeof here));
+	snprintf(script, sizeof script, "#!/bin/sh\n[ \"$*\" = show ] && exec cat '%s/tests/unit/observe/data/drbdsetup-show.txt'\n", here);
+	put_drbdsetup(script);
+	o = start(&probe_config, NULL);
+	s = wait_for(o, "config.drbd", NULL, 10);
+	cr_assert_not_null(s);
+	text = json_string_value(json_object_get(s, "text"));
+	cr_expect(strncmp(text, "resource r0 {\n", 14) == 0 && strstr(text, "verify-alg      \t\"crc32c\";"), "%s", text);
+	cr_expect(strstr(text, "shared-secret (not recorded);\n        timeout "), "%s", text);
+	all = json_text(s, 0);
+	cr_expect(!strstr(all, "hunter2") && !strstr(all, "; } "), "%s", all);
+	free(all);
+	json_decref(s);
+	observe_stop(o);
+}
+
+Test(observe, config_is_silent_about_what_is_not_there)
+{
+	struct observe *o;
+	char path[256];
+
+	put_drbdsetup("#!/bin/sh\necho 'resource r0 {'\nexit 20\n");
+	put_file("etc/nfs.conf", "[nfsd]\n");
+	o = start(&probe_config, NULL);
+	cr_expect_null(wait_for(o, "config.drbd", NULL, 2), "it has failed");
+	observe_stop(o);
+	o = start(&probe_config, NULL);
+	expect_text(o, "config.nfs", "");
+	cr_expect_null(wait_for(o, "config.exports", NULL, 1));
+	observe_stop(o);
+	put_drbdsetup("#!/bin/sh\necho 'resource r0 {'\n");
+	snprintf(path, sizeof path, "%s/proc/drbd", root);
+	cr_assert_eq(unlink(path), 0);
+	o = start(&probe_config, NULL);
+	cr_expect_null(wait_for(o, "config.drbd", NULL, 2), "without its module it is not asked");
+	observe_stop(o);
+}
+
+Test(observe, config_goes_on_while_drbdsetup_hangs)
+{
+	char script[256], path[256], *text = NULL;
+	struct observe *o;
+	size_t bytes;
+	pid_t pid;
+
+	snprintf(script, sizeof script, "#!/bin/sh\necho $$ >%s/pid\nexec cat %s/fifo\n", root, root);
+	put_drbdsetup(script);
+	put_file("etc/nfs.conf", "[nfsd]\nthreads=8\n");
+	snprintf(path, sizeof path, "%s/fifo", root);
+	cr_assert_eq(mkfifo(path, 0600), 0);
+	o = start(&probe_config, NULL);
+	expect_text(o, "config.nfs", "[nfsd]\nthreads=8");
+	snprintf(path, sizeof path, "%s/pid", root);
+	cr_assert_eq(file_read(path, 64, &text, &bytes, NULL), 0);
+	pid = (pid_t)strtol(text, NULL, 10);
+	free(text);
+	expect_text(o, "config.nfs", "[nfsd]\nthreads=8");
+	cr_expect_eq(kill(pid, 0), -1, "the first was left running");
+	observe_stop(o);
+}
+
+/* Of quotes and control characters JSON makes more than one byte. */
+Test(observe, a_long_configuration_is_cut_and_says_so)
+{
+	static char etab[40001];
+	struct observe *o;
+	const char *text;
+	json_t *s;
+
+	for (size_t i = 0; i < sizeof etab - 1; i++)
+		etab[i] = i % 2 ? '"' : '\x01';
+	put_file("var/lib/nfs/etab", etab);
+	o = start(&probe_config, NULL);
+	s = wait_for(o, "config.exports", NULL, 10);
+	cr_assert_not_null(s);
+	text = json_string_value(json_object_get(s, "text"));
+	cr_expect(strlen(text) < 16384 && strstr(text, "?\"?\"\n(cut: 23680 bytes more)"), "%zu: %s", strlen(text), text + strlen(text) - 40);
+	json_decref(s);
+	observe_stop(o);
 }
 
 Test(observe, every_probe_has_a_page_and_all_that_can_run_here_start)

@@ -307,6 +307,25 @@ Test(parse, stat_gives_all_processors_together)
 	free(text);
 }
 
+Test(parse, no_secret_of_drbd_comes_through)
+{
+	static const char *const shows[] = {
+		"net {\n  shared-secret \t\"SECRET\";\n}\n", "shared-secret SECRET;\n", "shared-secret\n\"SECRET\";", "shared-secret \"SECRET",
+		"shared-secret \"a\\\" SECRET\"; # SECRET\n", "shared-secret \"a\nSECRET\n\\\\\" SECRET;\nshared-secret \"SECRET\";", "shared-secret \"\\",
+		"shared-secret \"shared-secret SECRET\";\nshared-secret",
+	};
+	char *clean;
+
+	for (size_t i = 0; i < sizeof shows / sizeof shows[0]; i++) {
+		clean = drbd_show_clean(shows[i]);
+		cr_expect(!strstr(clean, "SECRET") && strstr(clean, "shared-secret (not recorded);\n"), "%s: %s", shows[i], clean);
+		free(clean);
+	}
+	clean = drbd_show_clean("net {\n  shared-secret \t\"a\\\\\";\n  ping-int 10;\n}\n");
+	cr_expect_str_eq(clean, "net {\n  shared-secret (not recorded);\n  ping-int 10;\n}\n");
+	free(clean);
+}
+
 Test(parse, kmsg_gives_the_kernels_own_text)
 {
 	char *text = fixture("kmsg.txt"), out[128], small[8];
