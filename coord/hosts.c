@@ -517,6 +517,7 @@ void host_release(struct host *host)
 {
 	json_decref(host->last);
 	json_decref(host->answer);
+	json_decref(host->config);
 }
 
 void hosts_close(struct run *run)

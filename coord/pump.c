@@ -16,6 +16,7 @@
 #define START_NS (10 * NS_PER_S)	/* after T0: what is measured of a clock is of the start still, before it drifts */
 #define CLOCK_DRIFT 1000		/* one part of so many: some ten times what an NTP-disciplined quartz does */
 #define UTC_STEP_NS (5 * CLOCK_OFFSET_ERROR_NS)	/* what two looks at one clock of a busy host may differ by is less */
+#define CONFIGS_MAX 16		/* of a host; there are three */
 
 static void lose(struct run *run, struct host *host, const char *why);
 
@@ -183,6 +184,44 @@ static void host_found(struct run *run, struct host *host)
 	schedule_host_found(run, host);
 }
 
+static bool is_config(const json_t *sample)
+{
+	const char *metric = json_string_value(json_object_get(sample, "metric"));
+
+	return metric && strncmp(metric, "config.", 7) == 0 && json_is_string(json_object_get(sample, "text"));
+}
+
+/*
+ * A configuration is told over and over, for no host knows when T0 is. The record has it once: at T0, as it was last told before, and whenever it is another.
+ * @return whether it is another
+ */
+static bool keep_config(struct host *host, const json_t *sample)
+{
+	const char *metric = json_string_value(json_object_get(sample, "metric"));
+	json_t *text = json_object_get(sample, "text");
+
+	if (json_equal(json_object_get(host->config, metric), text))
+		return false;
+	if (!host->config)
+		host->config = json_object();
+	if (json_object_size(host->config) < CONFIGS_MAX || json_object_get(host->config, metric))
+		(void)json_object_set(host->config, metric, text);
+	return true;
+}
+
+void host_store_config(const struct run *run, const struct host *host)
+{
+	const char *metric;
+	json_t *text;
+
+	json_object_foreach(host->config, metric, text) {
+		json_t *sample = json_pack("{s:s, s:i, s:O}", "metric", metric, "value", 1, "text", text);
+
+		(void)record_sample(run->record, host->name, 0, sample, NULL);
+		json_decref(sample);
+	}
+}
+
 static void on_samples(struct run *run, struct host *host, const json_t *body)
 {
 	size_t i;
@@ -190,8 +229,13 @@ static void on_samples(struct run *run, struct host *host, const json_t *body)
 
 	json_array_foreach(json_object_get(body, "samples"), i, sample) {
 		int64_t t = host_time(run, host, json_integer_value(json_object_get(sample, "t_ns")));
+		bool is_known = false;
 
-		if (run->t0_ns && !run->calibrating)	/* a calibration has a t0 of its own */
+		if (is_config(sample)) {
+			is_known = !keep_config(host, sample) || !run->began;	/* host_store_config() is still to come */
+			t = t < 0 ? 0 : t;
+		}
+		if (run->t0_ns && !run->calibrating && !is_known)	/* a calibration has a t0 of its own */
 			(void)record_sample(run->record, host->name, t, sample, NULL);
 		progress_sample(run, host->name, sample);
 	}

@@ -129,6 +129,8 @@ static int start(struct run *run, struct err *err)
 		(void)record_phase(run->record, (int)i, run->plan.phases[i].name, (int64_t)run->plan.phases[i].start_ns,
 				   (int64_t)run->plan.phases[i].end_ns, NULL);
 	store_hosts(run);
+	for (int i = 0; i < run->hosts_nr; i++)
+		host_store_config(run, &run->host[i]);
 	schedule_store(run);
 	return 0;
 }

@@ -82,6 +82,7 @@ struct host {
 	bool collected;			/* what it had kept of the run has come again, all of it */
 	uint64_t ok;			/* pages and ops done since T0 */
 	json_t *last;			/* last interval */
+	json_t *config;			/* {"config.exports": "...", ...}: as it was last told */
 };
 
 enum fault_state { FAULT_WAITING, FAULT_ASKED, FAULT_IN_FORCE, FAULT_HEALING, FAULT_LOST, FAULT_OVER };
@@ -168,6 +169,8 @@ int64_t host_time(const struct run *run, const struct host *host, int64_t host_n
 int run_pump(struct run *run, bool (*until)(struct run *, void *), void *arg, uint64_t deadline_ns, struct err *err);
 /** What a host says, whatever it is; its reference stays the caller's. */
 void run_take(struct run *run, const struct bus_message *message);
+/** What its configuration was as it was last told, as of T0. What is new of it later is recorded as it comes. */
+void host_store_config(const struct run *run, const struct host *host);
 /** Ask a host for what it has told and nobody has heard. */
 void host_ask_again(struct run *run, struct host *host);
 /** What a host told is not in the record: the verdict will say so. */

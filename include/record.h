@@ -24,7 +24,7 @@
  *	pages(host, job, site, due_ns, done_ns, outcome)   outcome: ok, unknown or an errno name
  *	pages_open(t_ns, host, job, site, due_ns)          oldest open page of each site with one, once a second
  *	ops(host, job, op, path, due_ns, issued_ns, done_ns, outcome)   those that a job logs one by one; times of the host that did them, from T0
- *	samples(t_ns, host, metric, label, value, text)
+ *	samples(t_ns, host, metric, label, value, text)            of config.*: at 0 what was told last before T0, then only what is another
  *	hung(host, pid, tid, op, path, age_ns, wchan, stack)       stack: JSON array
  *	lag(host, phase, count, p99_ns, max_ns, hiccup_p99_ns, hiccup_max_ns)
  *	totals(host, job, due, ok, errors, unknown, in_flight, not_issued)        of the final message; errors is a JSON object

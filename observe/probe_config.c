@@ -2,7 +2,7 @@
 /*
  * probe_config.c - what a server is configured with: its exports, what is set for its NFS, and DRBD.
  *
- * All of it is told every 10 s, because no host knows when T0 is.
+ * All of it is told every 10 s, because no host knows when T0 is; the record has it once (coord/pump.c).
  *
  * Exports are those of etab, where exportfs keeps them with all options in force, and never of /proc/fs/nfsd, which hangs with the server: see
  * probe_nfsd.c. What DRBD runs with is known to its own tool alone. That one may wait in the kernel for another command of DRBD, so it has a deadline, and is
