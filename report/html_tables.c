@@ -365,6 +365,28 @@ static void put_duration(FILE *out, const json_t *ns)
 	(void)fprintf(out, "<td>%s</td>", json_is_integer(ns) ? html_duration(json_number_value(ns), text, sizeof text) : "");
 }
 
+/* Nothing of a host that told nothing, or only that nothing is set. */
+static void put_config(FILE *out, const json_t *host)
+{
+	static const char *const parts[][2] = { { "exports", "exports" }, { "nfs", "nfs.conf" }, { "drbd", "DRBD" } };
+	const json_t *config = get(host, "config");
+	bool any = false;
+
+	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+		const char *text = html_string(config, parts[i][0]);
+
+		if (*text == '\0')
+			continue;
+		if (!any)
+			put(out, "<details class=\"config\"><summary>configuration of ", html_string(host, "name"), "</summary>\n");
+		any = true;
+		(void)fprintf(out, "<p>%s</p>\n", parts[i][1]);
+		put(out, "<pre>", text, "</pre>\n");
+	}
+	if (any)
+		(void)fputs("</details>\n", out);
+}
+
 void html_hosts(const struct page *page)
 {
 	const json_t *host, *role, *client, *step;
@@ -389,6 +411,8 @@ void html_hosts(const struct page *page)
 		(void)fputs("</tr>\n", page->out);
 	}
 	(void)fputs("</tbody></table></div>\n", page->out);
+	json_array_foreach(get(page->verdict, "hosts"), i, host)
+		put_config(page->out, host);
 	json_array_foreach(get(page->verdict, "clock_steps"), i, step) {
 		put(page->out, "<p>", html_string(step, "host"), "");
 		(void)fprintf(page->out, ": its clock of the day was set %s by %s at %.1f s: no latency is measured by it, but its logs are</p>\n",

@@ -63,12 +63,28 @@ static json_t *split_roles(const char *text)
 	return roles;
 }
 
+/* What a host was configured with, as it was told last; NULL of one that told nothing, or of before there was a probe for it. */
+static json_t *config_of(void *row, int first_column)
+{
+	static const char *const keys[] = { "exports", "nfs", "drbd" };
+	json_t *config = NULL;
+
+	for (int i = 0; i < 3; i++) {
+		if (sqlite3_column_type(row, first_column + i) == SQLITE_NULL)
+			continue;
+		config = config ? config : json_object();
+		json_object_set_new(config, keys[i], json_string(record_text(row, first_column + i)));
+	}
+	return config;
+}
+
 static int add_host(void *row, void *arg)
 {
-	json_array_append_new(arg, json_pack("{s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "name", record_text(row, 0), "roles", split_roles(record_text(row, 1)), "offset_ns",
+	json_array_append_new(arg, json_pack("{s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o*}", "name", record_text(row, 0), "roles", split_roles(record_text(row, 1)), "offset_ns",
 					     (json_int_t)sqlite3_column_int64(row, 2), "offset_error_ns", (json_int_t)sqlite3_column_int64(row, 3), "start_skew_ns",
 					     (json_int_t)sqlite3_column_int64(row, 4), "lag_p99_ns", integer_or_null(row, 6), "lost_at_ns",
-					     integer_or_null(row, 5), "memory_bytes", integer_or_null(row, 7), "cached_at_start_bytes", integer_or_null(row, 8)));
+					     integer_or_null(row, 5), "memory_bytes", integer_or_null(row, 7), "cached_at_start_bytes", integer_or_null(row, 8),
+					     "config", config_of(row, 9)));
 	return 0;
 }
 
@@ -122,6 +138,9 @@ static int add_signature(struct record *record, struct metrics *metrics, const s
 	return rc < 0 ? rc : all;
 }
 
+#define LAST_TEXT(metric) \
+	" (SELECT text FROM samples AS s WHERE metric = '" metric "' AND s.host = hosts.host AND t_ns >= 0 ORDER BY t_ns DESC, rowid DESC LIMIT 1)"
+
 static int add_tables(struct record *record, json_t *verdict, struct err *err)
 {
 	static const struct {
@@ -136,7 +155,8 @@ static int add_tables(struct record *record, json_t *verdict, struct err *err)
 		{ "hosts",
 		  "SELECT host, roles, offset_ns, offset_error_ns, start_skew_ns, lost_at_ns, (SELECT MAX(p99_ns) FROM lag WHERE lag.host = hosts.host),"
 		  " (SELECT value FROM samples AS s WHERE metric = 'memory.total' AND s.host = hosts.host LIMIT 1),"
-		  " (SELECT value FROM samples AS s WHERE metric = 'memory.cached' AND s.host = hosts.host AND t_ns >= 0 ORDER BY t_ns LIMIT 1)"
+		  " (SELECT value FROM samples AS s WHERE metric = 'memory.cached' AND s.host = hosts.host AND t_ns >= 0 ORDER BY t_ns LIMIT 1),"
+		  LAST_TEXT("config.exports") "," LAST_TEXT("config.nfs") "," LAST_TEXT("config.drbd")
 		  " FROM hosts ORDER BY hosts.rowid",
 		  add_host },
 	};

@@ -37,6 +37,9 @@ static void make(void)
 	fixture_sql(record, "INSERT INTO hung VALUES('c', 1, 2, 'read', '</td><script>alert(1)</script>', 9000000000, 'rpc_wait', '[\"a<b\"]')");
 	fixture_sql(record, "INSERT INTO meta VALUES('rpcs.c', '{\"nr\": 7, \"first\": [{\"server\": \"<script>\", \"rpc\": \"nfsv3 READ\", \"xid\": \"0x1\","
 			    " \"action\": \"call_status\", \"queue\": \"xprt_pending\", \"status\": 0}]}')");
+	fixture_sql(record, "INSERT INTO hosts VALUES('s<1>', 'observe', 0, 0, 0, NULL), ('d', 'observe', 0, 0, 0, NULL)");
+	fixture_sql(record, "INSERT INTO samples VALUES(0, 's<1>', 'config.exports', '', 1, '/a *(rw)\n</pre><script>b&c'), (0, 's<1>', 'config.nfs', '', 1, ''),"
+			    " (0, 's<1>', 'config.drbd', '', 1, 'resource r0 {'), (0, 'd', 'config.exports', '', 1, '')");
 	fixture_censored(record, "storm", "in_flight", 300, S, 9 * S);
 	fixture_sql(record, "UPDATE totals SET due = 900, in_flight = 300");
 	fixture_sql(record, "INSERT INTO meta VALUES('retries.c', '{\"web\": [{\"phase\": \"storm\", \"attempts\": 1000, \"failed\": 20, \"abandoned\": 80,"
@@ -192,6 +195,13 @@ Test(html, attempts_stand_in_a_table_of_their_own)
 {
 	cr_expect_eq(count_of("<th scope=\"row\">web</th><td>1000</td><td>20</td><td>80</td><td>70</td><td>1</td><td>1.11</td>"), 1);
 	cr_expect_eq(count_of("<th scope=\"row\">storm</th><td>1000</td><td>20</td><td>80</td><td>70</td><td>1</td><td>2.00</td>"), 1);
+}
+
+Test(html, configurations_stand_below_the_hosts)
+{
+	cr_expect_eq(count_of("<summary>configuration of "), 1, "where nothing is set there is nothing to open");
+	cr_expect(strstr(page, "<summary>configuration of s&lt;1&gt;</summary>\n<p>exports</p>\n<pre>/a *(rw)\n&lt;/pre&gt;&lt;script&gt;b&amp;c</pre>\n"
+			       "<p>DRBD</p>\n<pre>resource r0 {</pre>\n</details>\n"));
 }
 
 Test(html, gaps_are_gaps_and_faults_are_shaded)

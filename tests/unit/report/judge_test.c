@@ -713,6 +713,28 @@ Test(judge, the_ops_of_a_client_stand_beside_the_calls_of_its_mount)
 	json_decref(v);
 }
 
+Test(judge, what_a_server_was_configured_with_stands_with_its_host)
+{
+	const json_t *config;
+	json_t *v;
+
+	fixture_sql(record, "INSERT INTO hosts VALUES('s', 'observe', 0, 0, 0, NULL)");
+	fixture_sql(record, "INSERT INTO samples VALUES(-100000000, 's', 'config.exports', '', 1, '/before'), (0, 's', 'config.exports', '', 1, '/a'),"
+			    " (0, 's', 'config.exports', '', 1, '/b'), (0, 's', 'config.nfs', '', 1, ''), (-100000000, 's', 'config.drbd', '', 1, 'r0')");
+	v = fixture_judge(record);
+	config = json_object_get(json_array_get(json_object_get(v, "hosts"), 1), "config");
+	cr_expect_str_eq(json_string_value(json_object_get(config, "exports")), "/b", "of two at T0 the one that was told last");
+	cr_expect_str_eq(json_string_value(json_object_get(config, "nfs")), "", "told, and nothing is set");
+	cr_expect_eq(json_object_size(config), 2, "what was told before T0 alone is not of this run");
+	cr_expect_null(json_object_get(json_array_get(json_object_get(v, "hosts"), 0), "config"), "c has told nothing");
+	json_decref(v);
+	fixture_sql(record, "INSERT INTO samples VALUES(9000000000, 's', 'config.exports', '', 1, '/c\td\n/e')");
+	v = fixture_judge(record);
+	config = json_object_get(json_array_get(json_object_get(v, "hosts"), 1), "config");
+	cr_expect_str_eq(json_string_value(json_object_get(config, "exports")), "/c\td\n/e");
+	json_decref(v);
+}
+
 Test(judge, what_was_cached_when_the_load_began_stands_with_each_host)
 {
 	const json_t *host;
