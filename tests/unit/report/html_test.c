@@ -224,3 +224,9 @@ Test(html, gaps_are_gaps_and_faults_are_shaded)
 	cr_expect_eq(dots, 3, "%s", d);
 	cr_expect_eq(count_of("<th scope=\"row\">59</th>"), 1, "the table ends with the run");
 }
+
+Test(html, rpcs_in_flight_stand_with_the_ops_that_hung)
+{
+	cr_expect(strstr(page, "<p>7 RPCs of the kernel were in flight then:</p>"));
+	cr_expect(strstr(page, "<li>1 c: nfsv3 READ to &lt;script&gt;, sent, and not answered (xprt_pending, call_status)</li>"));
+}
