@@ -116,18 +116,35 @@ static int fill(const struct page *page)
 	return rc < 0 ? rc : fflush(out) != 0 || ferror(out) ? -EIO : 0;
 }
 
-/* The clock goes to the end of the run, or to the last second that anything is known of. */
-static int64_t last_second(const struct page *page)
+static int take_last(void *row, void *arg)
 {
-	int64_t end = (metrics_end(page->metrics) + SECOND - 1) / SECOND;
+	*(int64_t *)arg = sqlite3_column_int64(row, 0);
+	return 0;
+}
 
-	for (size_t i = 0; i < page->list.nr; i++) {
-		const struct series *s = &page->list.series[i];
+/*
+ * The clock goes to the end of the last phase, or of a run that was over before, and on to the last that there is to be seen: what ended or was in flight
+ * later, a fault that was healed later, a line that was held later.
+ */
+static int find_end(struct page *page)
+{
+	static const char sql[] =
+		"SELECT MAX(t) FROM (SELECT COALESCE(MIN(MAX(end_ns), ?1 + 0), ?1 + 0) AS t FROM phases"
+		" UNION ALL SELECT COALESCE(heal_ns, ?1 + 0) FROM faults WHERE inject_ns IS NOT NULL AND fault <> 'none'"
+		" UNION ALL SELECT (second + 1) * 1000000000 FROM intervals WHERE ok + unknown > 0 UNION ALL SELECT (second + 1) * 1000000000 FROM errors"
+		" UNION ALL SELECT (second + 1) * 1000000000 FROM job_seconds WHERE in_flight + waiting > 0)";
+	char run_end[24];
+	int64_t end_ns = 0;
+	const char *name;
+	json_t *line;
+	int rc;
 
-		if (s->nr > 0 && s->point[s->nr - 1].second + 1 > end)
-			end = s->point[s->nr - 1].second + 1;
-	}
-	return end > 0 ? end : 1;
+	(void)snprintf(run_end, sizeof run_end, "%lld", (long long)metrics_end(page->metrics));
+	rc = record_query(page->record, sql, (const char *const[]){ run_end, NULL }, take_last, &end_ns, page->err);
+	json_object_foreach(json_object_get((json_t *)(uintptr_t)page->verdict, "signature"), name, line)
+		end_ns = html_number(line, "at_ns") > end_ns ? html_number(line, "at_ns") : end_ns;
+	page->end_s = end_ns > SECOND ? (end_ns + SECOND - 1) / SECOND : 1;
+	return rc;
 }
 
 int report_html(struct record *record, const json_t *verdict, FILE *out, struct err *err)
@@ -141,10 +158,10 @@ int report_html(struct record *record, const json_t *verdict, FILE *out, struct 
 		rc = metrics_open(record, 0, &page.metrics, err);
 	if (rc == 0)
 		rc = series_read(record, &profile, metrics_end(page.metrics) / SECOND / POINTS_MAX + 1, &page.list, err);
-	if (rc == 0) {
-		page.end_s = last_second(&page);
+	if (rc == 0)
+		rc = find_end(&page);
+	if (rc == 0)
 		rc = fill(&page);
-	}
 	series_release(&page.list);
 	metrics_close(page.metrics);
 	profile_release(&profile);

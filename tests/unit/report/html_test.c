@@ -18,13 +18,21 @@ static struct record *record;
 static json_t *verdict;
 static char *page;
 
-/* The fixture with a fault, a stall that nothing came back from, seconds of which nothing is known, and texts that try to be markup. */
-static void make(void)
+static void print(void)
 {
 	struct err err = ERR_INIT;
 	size_t bytes;
 	FILE *out;
 
+	verdict = fixture_judge(record);
+	out = open_memstream(&page, &bytes);
+	cr_assert_eq(report_html(record, verdict, out, &err), 0, "%s", err.text);
+	fclose(out);
+}
+
+/* The fixture with a fault, a stall that nothing came back from, seconds of which nothing is known, and texts that try to be markup. */
+static void make(void)
+{
 	record = fixture_open("  stuck: nfsd.hung_ratio >= 0.5\n  never: load.in_flight > 100 for 5s");
 	fixture_sql(record, "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 59)"
 			    " INSERT INTO job_seconds SELECT i, 'c', 'web', (i + 1) * 10, 10, 10, 0, 0, 3, 1, 0, 1 + i * 1000000 FROM n WHERE i NOT BETWEEN 30 AND 34");
@@ -44,16 +52,18 @@ static void make(void)
 	fixture_sql(record, "UPDATE totals SET due = 900, in_flight = 300");
 	fixture_sql(record, "INSERT INTO meta VALUES('retries.c', '{\"web\": [{\"phase\": \"storm\", \"attempts\": 1000, \"failed\": 20, \"abandoned\": 80,"
 			    " \"in_flight\": 300, \"late_ok\": 70, \"late_errors\": 1}]}')");
-	verdict = fixture_judge(record);
-	out = open_memstream(&page, &bytes);
-	cr_assert_eq(report_html(record, verdict, out, &err), 0, "%s", err.text);
-	fclose(out);
+	print();
+}
+
+static void release(void)
+{
+	json_decref(verdict);
+	free(page);
 }
 
 static void end(void)
 {
-	json_decref(verdict);
-	free(page);
+	release();
 	fixture_close(record);
 }
 
@@ -229,4 +239,31 @@ Test(html, rpcs_in_flight_stand_with_the_ops_that_hung)
 {
 	cr_expect(strstr(page, "<p>7 RPCs of the kernel were in flight then:</p>"));
 	cr_expect(strstr(page, "<li>1 c: nfsv3 READ to &lt;script&gt;, sent, and not answered (xprt_pending, call_status)</li>"));
+}
+
+/* The load ends after 60 s. What comes then is that the hosts say so, or more. */
+Test(html, the_clock_ends_with_the_load_or_with_what_is_seen_after_it)
+{
+	static const struct {
+		const char *sql, *end;
+	} after[] = {
+		{ "INSERT INTO job_seconds VALUES(60, 'c', 'web', 600, 600, 600, 0, 0, 0, 0, 0, 0)", "data-end=\"60\"" },
+		{ "INSERT INTO faults VALUES(1, 'none', 's', 'confirmed', 'confirmed', 0, 62000000000, 'heal', '')", "data-end=\"60\"" },
+		{ "UPDATE phases SET end_ns = 59500000000 WHERE name = 'after'", "data-end=\"60\"" },
+		{ "INSERT INTO errors VALUES(60, 'c', 'web', '', 'after', 5, 1)", "data-end=\"61\"" },
+		{ "UPDATE job_seconds SET in_flight = 1 WHERE second = 60", "data-end=\"61\"" },
+		{ "UPDATE intervals SET second = 61 WHERE second = 40", "data-end=\"62\"" },
+		{ "UPDATE faults SET heal_ns = 62500000000 WHERE idx = 0", "data-end=\"63\"" },
+		{ "UPDATE faults SET heal_ns = NULL WHERE idx = 0", "data-end=\"64\"" },
+		{ "UPDATE meta SET value = '30500000000' WHERE key = 'end_ns'", "data-end=\"62\"" },	/* whatever is known is shown */
+		{ "DELETE FROM errors; DELETE FROM intervals; DELETE FROM job_seconds", "data-end=\"31\"" },
+	};
+
+	fixture_sql(record, "UPDATE meta SET value = '63400000000' WHERE key = 'end_ns'");
+	for (size_t i = 0; i < sizeof after / sizeof after[0]; i++) {
+		fixture_sql(record, "%s", after[i].sql);
+		release();
+		print();
+		cr_expect(strstr(page, after[i].end), "%s: not %s but %.12s", after[i].sql, after[i].end, strstr(page, "data-end"));
+	}
 }
