@@ -29,6 +29,7 @@
 #define HALF_BYTES_MAX (SPOOL_BYTES_MAX / 2)
 #define NUMBER_MAX (UINT64_MAX / 2)
 #define HALF_BYTES (1u << 20)	/* that is grown */
+#define CLOSE_NS 100000000	/* a disk that is well has written by then */
 
 struct head {
 	char magic[8];
@@ -317,13 +318,24 @@ static int open_halves(const char *dir, const char *run, bool make, struct spool
 	return 0;
 }
 
+/*
+ * io_destroy() waits for what is under way, on a dead disk for ever: then the context is left to the end of the process. What is under way has the file
+ * open, and so the lock, unless it is given back.
+ */
 static void release(struct spool *s)
 {
-	if (s->aio)
+	struct timespec patience = { .tv_nsec = CLOSE_NS };
+	struct io_event event;
+
+	if (s->syncing && io_getevents(s->aio, 1, 1, &event, &patience) == 1)
+		s->syncing = false;
+	if (s->aio && !s->syncing)
 		(void)io_destroy(s->aio);
 	for (int i = 0; i < 2; i++)
-		if (s->half[i].fd >= 0)
+		if (s->half[i].fd >= 0) {
+			(void)flock(s->half[i].fd, LOCK_UN);
 			close(s->half[i].fd);
+		}
 	free(s);
 }
 

@@ -8,8 +8,8 @@
  * Numbers go up by one from 1; one that is missing was lost here, because the spool was full. What a crash has left at the end, torn or damaged, is cut off
  * when the spool is opened, and nothing behind it is believed.
  *
- * One process at a time, one thread. Nothing here waits for the disk: what is written goes there in the background. Before it has, it survives the end of
- * the process, and not that of the host.
+ * One process at a time, one thread. Nothing here waits for the disk to keep what is written: it goes there in the background. Before it has, it survives
+ * the end of the process, and not that of the host.
  */
 #ifndef SQUALL_SPOOL_H
 #define SQUALL_SPOOL_H
@@ -56,7 +56,7 @@ int spool_walk(const struct spool *spool, uint64_t after, bool (*take)(uint64_t 
 /** How many bytes at its end were cut off when it was opened. */
 uint64_t spool_cut_bytes(const struct spool *spool);
 
-/** When nothing is left to be said, its files are removed. NULL is fine. */
+/** When nothing is left to be said, its files are removed. What is on its way to the disk is waited for 100 ms at most. NULL is fine. */
 void spool_close(struct spool *spool);
 
 #endif
