@@ -100,8 +100,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		data += 3 + bytes;
 		size -= 3 + bytes;
 	}
+	close(fd[1]);		/* else a goodbye is waited for */
 	bus_free(bus);
 	mqtt_free(q);
-	close(fd[1]);
 	return 0;
 }
