@@ -92,7 +92,7 @@ static int look_at_hosts(struct record *record, const struct condition *conditio
 	static const char sql[] =
 		"SELECT host, t_ns, next FROM (SELECT host, t_ns, MIN(?3 + 0, LEAD(t_ns, 1, ?3 + 0) OVER (PARTITION BY host ORDER BY t_ns)) AS next FROM samples"
 		" WHERE metric = ?1) AS s WHERE next - t_ns > ?4 + 0 AND next > ?2 + 0 AND NOT EXISTS (SELECT 1 FROM faults AS f WHERE f.host = s.host AND"
-		" fault IN ('host-reboot', 'host-crash', 'power-cut', 'host-freeze') AND inject_ns < next AND COALESCE(heal_ns, next) >= t_ns) ORDER BY t_ns DESC";
+		" fault IN (" FAULTS_THAT_TAKE_HOSTS ", 'host-freeze') AND inject_ns < next AND COALESCE(heal_ns, next) >= t_ns) ORDER BY t_ns DESC";
 	char source[64], begin[24], end[24], longest[24];
 	int rc = 0;
 
@@ -117,7 +117,7 @@ int gap_find(struct record *record, struct metrics *metrics, const struct signat
 
 	ret[0] = '\0';
 	if (rc == 0)
-		rc = record_query(record, "SELECT inject_ns, heal_ns FROM faults WHERE fault IN ('host-reboot', 'host-crash', 'power-cut') AND inject_ns IS NOT NULL", NULL,
+		rc = record_query(record, "SELECT inject_ns, heal_ns FROM faults WHERE fault IN (" FAULTS_THAT_TAKE_HOSTS ") AND inject_ns IS NOT NULL", NULL,
 				  take_reboot, &c, err);
 	if (rc < 0)
 		return rc;

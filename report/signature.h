@@ -58,6 +58,9 @@ int signature_parse(const char *text, struct signature_line *ret, struct err *er
 /** @return whether the condition is true at t. */
 bool condition_holds(const struct condition *condition, struct metrics *metrics, int64_t t_ns);
 
+/* For SQL: with its host there is nobody to measure anything. Those whose row in chaos/ has takes_host, which tests/unit/coord/layers_test.c looks at. */
+#define FAULTS_THAT_TAKE_HOSTS "'host-reboot', 'host-crash', 'power-cut'"
+
 /**
  * gaps.c: the first metric of a line that was silent for more than its window while the load ran, on all hosts or on one that had told of it. A host that is
  * being rebooted has nothing to measure.
