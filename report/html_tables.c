@@ -65,6 +65,8 @@ static void put_tiles(const struct page *page)
 	if (json_is_integer(get(recovery, "ns"))) {
 		(void)snprintf(what, sizeof what, "from %.60s to 99 %% of the sites ok", html_string(recovery, "after"));
 		put_tile(page->out, "", html_duration((double)html_number(recovery, "ns"), text, sizeof text), what);
+	} else if (*html_string(recovery, "after") != '\0') {
+		put_tile(page->out, "down", "not back", "99 % of the sites were not ok again by the end of the run");
 	}
 	if (json_is_number(peak)) {
 		(void)snprintf(value, sizeof value, "%.3g x", json_number_value(peak));
@@ -152,7 +154,7 @@ static void put_faults(const struct page *page)
 		put(page->out, "<td>", html_string(fault, "verified"), "</td>");
 		put(page->out, "<td>", html_string(fault, "healed"), "");
 		if (*html_string(fault, "healed_by") != '\0')
-			put(page->out, " by ", html_string(fault, "healed_by"), "");
+			put(page->out, " by ", strcmp(html_string(fault, "healed_by"), html_string(fault, "fault")) == 0 ? "itself" : html_string(fault, "healed_by"), "");
 		put(page->out, "</td><td class=\"text\">", html_string(fault, "evidence"), "</td></tr>\n");
 	}
 	(void)fputs("</tbody></table>\n", page->out);

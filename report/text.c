@@ -31,6 +31,12 @@ static long long number_of(const json_t *object, const char *key)
 	return (long long)json_integer_value(json_object_get(object, key));
 }
 
+/* Sites are known by their pages; of jobs of single ops there are none. */
+static bool has_pages(const json_t *v)
+{
+	return number_of(json_object_get(v, "sites"), "total") > 0;
+}
+
 static void format_quantile(const json_t *latency, const char *name, char *ret, size_t bytes)
 {
 	char text[24];
@@ -91,7 +97,7 @@ static void print_sites(const json_t *v, FILE *out)
 {
 	const json_t *s = json_object_get(v, "sites");
 
-	if (number_of(s, "total") == 0)
+	if (!has_pages(v))
 		return;
 	(void)fprintf(out, "\nsites: %lld of %lld failed, %lld were slow, %lld ok; %lld pages; %lld failed or took over 30 s while others were served\n",
 		      number_of(s, "failed"), number_of(s, "total"), number_of(s, "slow"), number_of(s, "ok"), number_of(s, "pages"),
@@ -269,7 +275,7 @@ static void print_course(const json_t *v, FILE *out)
 	if (json_is_integer(json_object_get(recovery, "ns")))
 		(void)fprintf(out, "  99 %% of the sites ok again %s after %s\n", units_format_ns((uint64_t)number_of(recovery, "ns"), text, sizeof text),
 			      text_of(recovery, "after"));
-	else if (*text_of(recovery, "after"))
+	else if (*text_of(recovery, "after") && has_pages(v))
 		(void)fprintf(out, "  the sites were not back by the end of the run\n");
 	print_ratio("herd: greatest second of pages and ops done", json_object_get(herd, "done_peak_ratio"), " x the baseline", out);
 	print_ratio("herd: greatest second of RPCs", json_object_get(herd, "rpc_peak_ratio"), " x the baseline", out);
@@ -285,11 +291,13 @@ static void print_clients(const json_t *v, FILE *out)
 	json_array_foreach(json_object_get(v, "clients"), i, client) {
 		const json_t *ns = json_object_get(client, "back_ns"), *anew = json_object_get(client, "mounted_anew");
 
+		if (!has_pages(v) && !json_is_integer(anew))
+			continue;
+		(void)fprintf(out, "  %s", text_of(client, "host"));
 		if (json_is_integer(ns))
-			(void)fprintf(out, "  %s: first new page done %s after %s", text_of(client, "host"),
-				      units_format_ns((uint64_t)json_integer_value(ns), back, sizeof back), act);
-		else
-			(void)fprintf(out, "  %s: no new page done after %s", text_of(client, "host"), act);
+			(void)fprintf(out, ": first new page done %s after %s", units_format_ns((uint64_t)json_integer_value(ns), back, sizeof back), act);
+		else if (has_pages(v))
+			(void)fprintf(out, ": no new page done after %s", act);
 		if (json_is_integer(anew))
 			(void)fputs(json_integer_value(anew) == 0 ? ", still the same mount" : ", mounted anew", out);
 		if (json_is_integer(json_object_get(client, "reconnects")))

@@ -201,6 +201,15 @@ static size_t count_of(const char *text)
 	return n;
 }
 
+Test(html, sites_that_did_not_come_back_have_a_tile)
+{
+	cr_expect(!strstr(page, "not back"));
+	fixture_sql(record, "UPDATE pages SET outcome = 'EIO' WHERE due_ns > 20000000000");
+	release();
+	print();
+	cr_expect(strstr(page, "<b>not back</b> 99 % of the sites were not ok again by the end of the run"));
+}
+
 Test(html, attempts_stand_in_a_table_of_their_own)
 {
 	cr_expect_eq(count_of("<th scope=\"row\">web</th><td>1000</td><td>20</td><td>80</td><td>70</td><td>1</td><td>1.11</td>"), 1);

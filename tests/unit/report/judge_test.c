@@ -138,6 +138,25 @@ Test(judge, rpcs_in_flight_are_told_with_their_host_and_those_alike_in_one_line)
 	json_decref(v);
 }
 
+/* A storm of pages whose sites did not come back, and then the same of a job without any. */
+Test(judge, only_sites_that_there_are_are_not_back)
+{
+	for (int pages = 1; pages >= 0; pages--) {
+		char text[8192] = "";
+		FILE *out = fmemopen(text, sizeof text, "w");
+		json_t *v;
+
+		fixture_sql(record, "INSERT OR REPLACE INTO faults VALUES(0, 'drbd-link-delay', 's', 'confirmed', 'confirmed', 25000000000, 35000000000, 'heal', '')");
+		fixture_sql(record, pages ? "UPDATE pages SET outcome = 'EIO' WHERE due_ns > 20000000000" : "DELETE FROM pages");
+		v = fixture_judge(record);
+		cr_assert_eq(report_text(v, out), 0);
+		(void)fclose(out);
+		cr_expect_eq(strstr(text, "the sites were not back") != NULL, pages, "%s", text);
+		cr_expect_eq(strstr(text, "c: no new page done after heal") != NULL, pages, "%s", text);
+		json_decref(v);
+	}
+}
+
 Test(judge, a_coordinator_that_was_away_is_told_of_and_is_no_reason)
 {
 	json_t *v, *away;
