@@ -11,6 +11,7 @@
 #include "judge.h"
 
 #define HUNG_SHOWN 200
+#define DAMAGE_SHOWN 50
 
 static json_t *get(const json_t *object, const char *key)
 {
@@ -35,6 +36,27 @@ static void put_list(FILE *out, const json_t *list, const char *title)
 	json_array_foreach(list, i, text)
 		put(out, "<li>", json_string_value(text), "</li>\n");
 	(void)fputs("</ul></div>\n", out);
+}
+
+/* What was read is not what was written: whatever the verdict is, this comes first. */
+static void put_damage(const struct page *page)
+{
+	const json_t *damage = get(page->verdict, "damage"), *item;
+	size_t i;
+
+	if (html_number(damage, "ops") == 0)
+		return;
+	(void)fprintf(page->out, "<div class=\"reasons damage\"><strong>Damage: %lld ops read something else than what was written there</strong><ul>\n", html_number(damage, "ops"));
+	json_array_foreach(get(damage, "first"), i, item) {
+		if (i == DAMAGE_SHOWN)
+			break;
+		put(page->out, "<li><code>", html_string(item, "path"), "</code>");
+		put(page->out, " on ", html_string(item, "host"), "");
+		put(page->out, ", job ", html_string(item, "job"), "");
+		(void)fprintf(page->out, ", at byte %lld: ", html_number(item, "offset"));
+		put(page->out, "", html_string(item, "found"), "</li>\n");
+	}
+	(void)fprintf(page->out, "</ul>%s</div>\n", json_array_size(get(damage, "first")) > DAMAGE_SHOWN ? "<p>verdict.json names the first of each host.</p>" : "");
 }
 
 static void put_tile(FILE *out, const char *class, const char *value, const char *what)
@@ -102,6 +124,7 @@ void html_head(const struct page *page)
 	json_array_foreach(get(v, "away"), i, away)
 		(void)fprintf(page->out, "<p class=\"run\">squall run was away from %.1f to %.1f s: the run went on without it</p>\n", (double)html_number(away, "from_ns") / 1e9,
 			      (double)html_number(away, "to_ns") / 1e9);
+	put_damage(page);
 	put_list(page->out, get(v, "void_reasons"), "Void, because");
 	put_list(page->out, get(v, "doubts"), "Open, because");
 	put_tiles(page);

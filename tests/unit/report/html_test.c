@@ -52,6 +52,8 @@ static void make(void)
 	fixture_sql(record, "UPDATE totals SET due = 900, in_flight = 300");
 	fixture_sql(record, "INSERT INTO meta VALUES('retries.c', '{\"web\": [{\"phase\": \"storm\", \"attempts\": 1000, \"failed\": 20, \"abandoned\": 80,"
 			    " \"in_flight\": 300, \"late_ok\": 70, \"late_errors\": 1}]}')");
+	fixture_sql(record, "INSERT INTO meta VALUES('damage.c', '{\"ops\": 3, \"first\": [{\"job\": \"web\", \"path\": \"s1/<f2>\", \"offset\": 512,"
+			    " \"kind\": \"zeroes\", \"found\": \"zeroes\"}]}')");
 	print();
 }
 
@@ -199,6 +201,15 @@ static size_t count_of(const char *text)
 	for (const char *at = page; (at = strstr(at, text)); at++)
 		n++;
 	return n;
+}
+
+Test(html, damage_is_told_before_all_else)
+{
+	const char *damage = strstr(page, "<strong>Damage: 3 ops read something else than what was written there</strong>");
+
+	cr_assert_not_null(damage);
+	cr_expect(damage < strstr(page, "<ul class=\"tiles\">"));
+	cr_expect(strstr(damage, "<li><code>s1/&lt;f2&gt;</code> on c, job web, at byte 512: zeroes</li>"));
 }
 
 Test(html, sites_that_did_not_come_back_have_a_tile)
