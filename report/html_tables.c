@@ -254,6 +254,30 @@ static void put_retries(const struct page *page)
 	(void)fputs("</tbody></table></div>\n", page->out);
 }
 
+/* Which errors they were, and which jobs another engine did than they name. */
+static void put_job_notes(const struct page *page)
+{
+	const char *name, *other;
+	const json_t *job, *value;
+
+	json_object_foreach(get(page->verdict, "jobs"), name, job) {
+		bool first = true;
+
+		json_object_foreach(get(job, "errors"), other, value) {
+			put(page->out, first ? "<p>" : "", first ? name : "", first ? ", errors: " : ", ");
+			(void)fprintf(page->out, "%lld ", (long long)json_integer_value(value));
+			html_text(page->out, other);
+			first = false;
+		}
+		(void)fputs(first ? "" : "</p>\n", page->out);
+		json_object_foreach(get(job, "engines"), other, value)
+			if (*html_string(value, "why") != '\0') {
+				put(page->out, "<p>", other, ": ");
+				put(page->out, "", html_string(value, "why"), "</p>\n");
+			}
+	}
+}
+
 void html_jobs(const struct page *page)
 {
 	const char *name, *phase, *op;
@@ -276,6 +300,7 @@ void html_jobs(const struct page *page)
 		}
 	}
 	(void)fputs("</tbody></table></div>\n", page->out);
+	put_job_notes(page);
 	put_retries(page);
 	(void)fputs("</section>\n", page->out);
 }

@@ -130,6 +130,20 @@ static bool print_row(const char *name, const json_t *counts, FILE *out)
 	return *p50 == '>' || *p99 == '>' || *p999 == '>' || *most == '>';
 }
 
+/* Which errors they were. */
+static void print_errors(const json_t *job, FILE *out)
+{
+	const char *name, *before = "  errors: ";
+	const json_t *nr;
+
+	json_object_foreach(json_object_get((json_t *)(uintptr_t)job, "errors"), name, nr) {
+		(void)fprintf(out, "%s%lld %s", before, (long long)json_integer_value(nr), name);
+		before = ", ";
+	}
+	if (*before == ',')
+		(void)fputc('\n', out);
+}
+
 /* Jobs that another engine did than they name. */
 static void print_engines(const json_t *v, FILE *out)
 {
@@ -195,6 +209,7 @@ static void print_jobs(const json_t *v, FILE *out)
 			if (number_of(part, "due") > 0)
 				bounds |= print_row(label, part, out);
 		}
+		print_errors(job, out);
 	}
 	if (bounds)
 		(void)fputs("  >= is a lower bound: so many were still in flight, timed out or never issued that the percentile was not reached\n", out);

@@ -49,7 +49,8 @@ static void make(void)
 	fixture_sql(record, "INSERT INTO samples VALUES(0, 's<1>', 'config.exports', '', 1, '/a *(rw)\n</pre><script>b&c'), (0, 's<1>', 'config.nfs', '', 1, ''),"
 			    " (0, 's<1>', 'config.drbd', '', 1, 'resource r0 {'), (0, 'd', 'config.exports', '', 1, '')");
 	fixture_censored(record, "storm", "in_flight", 300, S, 9 * S);
-	fixture_sql(record, "UPDATE totals SET due = 900, in_flight = 300");
+	fixture_sql(record, "UPDATE totals SET due = 930, in_flight = 300, errors = '{\"EIO\": 20, \"ESTALE\": 10}'");
+	fixture_sql(record, "INSERT INTO meta VALUES('engines.c', '{\"web\": {\"engine\": \"sync\", \"why\": \"web is done by sync: no io_uring here\"}}')");
 	fixture_sql(record, "INSERT INTO meta VALUES('retries.c', '{\"web\": [{\"phase\": \"storm\", \"attempts\": 1000, \"failed\": 20, \"abandoned\": 80,"
 			    " \"in_flight\": 300, \"late_ok\": 70, \"late_errors\": 1}]}')");
 	fixture_sql(record, "INSERT INTO meta VALUES('damage.c', '{\"ops\": 3, \"first\": [{\"job\": \"web\", \"path\": \"s1/<f2>\", \"offset\": 512,"
@@ -212,6 +213,12 @@ Test(html, damage_is_told_before_all_else)
 	cr_expect(strstr(damage, "<li><code>s1/&lt;f2&gt;</code> on c, job web, at byte 512: zeroes</li>"));
 }
 
+Test(html, errors_are_named_and_so_is_an_engine_that_is_not_the_one_of_the_profile)
+{
+	cr_expect(strstr(page, "<p>web, errors: 20 EIO, 10 ESTALE</p>"));
+	cr_expect(strstr(page, "<p>c: web is done by sync: no io_uring here</p>"));
+}
+
 Test(html, sites_that_did_not_come_back_have_a_tile)
 {
 	cr_expect(!strstr(page, "not back"));
@@ -223,7 +230,7 @@ Test(html, sites_that_did_not_come_back_have_a_tile)
 
 Test(html, attempts_stand_in_a_table_of_their_own)
 {
-	cr_expect_eq(count_of("<th scope=\"row\">web</th><td>1000</td><td>20</td><td>80</td><td>70</td><td>1</td><td>1.11</td>"), 1);
+	cr_expect_eq(count_of("<th scope=\"row\">web</th><td>1000</td><td>20</td><td>80</td><td>70</td><td>1</td><td>1.08</td>"), 1);
 	cr_expect_eq(count_of("<th scope=\"row\">storm</th><td>1000</td><td>20</td><td>80</td><td>70</td><td>1</td><td>2.00</td>"), 1);
 }
 
