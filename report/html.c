@@ -108,6 +108,7 @@ static int fill(const struct page *page)
 	rc = html_curves(page);
 	html_jobs(page);
 	html_layers(page);
+	html_wire(page);
 	html_hung(page);
 	html_hosts(page);
 	(void)fputs("</main>\n<script>\n", out);

@@ -80,6 +80,7 @@ void html_head(const struct page *page);
 void html_evidence(const struct page *page);
 void html_jobs(const struct page *page);
 void html_layers(const struct page *page);
+void html_wire(const struct page *page);
 void html_hung(const struct page *page);
 void html_hosts(const struct page *page);
 

@@ -9,6 +9,7 @@
 
 #include "html.h"
 #include "judge.h"
+#include "units.h"
 
 #define HUNG_SHOWN 200
 #define DAMAGE_SHOWN 50
@@ -395,6 +396,30 @@ void html_hung(const struct page *page)
 		(void)fprintf(page->out, "<p class=\"note\">%zu more are in verdict.json.</p>\n", json_array_size(list) - HUNG_SHOWN);
 	put_rpcs(page);
 	(void)fputs("</section>\n", page->out);
+}
+
+/* Of what the page cache of a client answers, the server under test knows nothing. */
+void html_wire(const struct page *page)
+{
+	const json_t *wire = get(page->verdict, "wire"), *dataset = get(page->verdict, "dataset"), *host;
+	char size[24];
+	size_t i;
+
+	if (json_array_size(wire) == 0)
+		return;
+	(void)fputs("<section>\n<h2>What reached the server</h2>\n<div class=\"scroll\"><table><thead><tr><th scope=\"col\">host</th><th scope=\"col\">ops</th><th scope=\"col\">RPCs</th>"
+		    "<th scope=\"col\">reads</th><th scope=\"col\">READ calls</th><th class=\"text\" scope=\"col\">mounted with</th></tr></thead>\n<tbody>\n", page->out);
+	json_array_foreach(wire, i, host) {
+		put(page->out, "<tr><th scope=\"row\">", html_string(host, "host"), "</th>");
+		(void)fprintf(page->out, "<td>%lld</td><td>%lld</td><td>%lld</td><td>%lld</td>", html_number(host, "ops"), html_number(host, "rpcs"), html_number(host, "reads"),
+			      html_number(host, "read_rpcs"));
+		put(page->out, "<td class=\"text\"><code>", html_string(host, "mount"), "</code></td></tr>\n");
+	}
+	(void)fputs("</tbody></table></div>\n<p class=\"note\">Reads that made no READ call were answered by the page cache of the host.", page->out);
+	if (html_number(dataset, "bytes") > 0)
+		(void)fprintf(page->out, " The dataset has %s; caches %s.", units_format_bytes((uint64_t)html_number(dataset, "bytes"), size, sizeof size),
+			      strcmp(html_string(dataset, "cache"), "cold") == 0 ? "were dropped before the load" : "were as they were");
+	(void)fputs("</p>\n</section>\n", page->out);
 }
 
 static const json_t *client_of(const struct page *page, const char *host)

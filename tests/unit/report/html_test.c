@@ -48,6 +48,8 @@ static void make(void)
 	fixture_sql(record, "INSERT INTO hosts VALUES('s<1>', 'observe', 0, 0, 0, NULL), ('d', 'observe', 0, 0, 0, NULL)");
 	fixture_sql(record, "INSERT INTO samples VALUES(0, 's<1>', 'config.exports', '', 1, '/a *(rw)\n</pre><script>b&c'), (0, 's<1>', 'config.nfs', '', 1, ''),"
 			    " (0, 's<1>', 'config.drbd', '', 1, 'resource r0 {'), (0, 'd', 'config.exports', '', 1, '')");
+	fixture_sql(record, "INSERT INTO samples VALUES(0, 'c', 'mount.ops', 'READ', 0, ''), (9000000000, 'c', 'mount.ops', 'READ', 70, ''),"
+			    " (0, 'c', 'mount.options', '', 0, 'vers=4.2,<hard>')");
 	fixture_censored(record, "storm", "in_flight", 300, S, 9 * S);
 	fixture_sql(record, "UPDATE totals SET due = 930, in_flight = 300, errors = '{\"EIO\": 20, \"ESTALE\": 10}'");
 	fixture_sql(record, "INSERT INTO meta VALUES('engines.c', '{\"web\": {\"engine\": \"sync\", \"why\": \"web is done by sync: no io_uring here\"}}')");
@@ -217,6 +219,11 @@ Test(html, errors_are_named_and_so_is_an_engine_that_is_not_the_one_of_the_profi
 {
 	cr_expect(strstr(page, "<p>web, errors: 20 EIO, 10 ESTALE</p>"));
 	cr_expect(strstr(page, "<p>c: web is done by sync: no io_uring here</p>"));
+}
+
+Test(html, what_of_the_load_reached_the_server_is_shown)
+{
+	cr_expect(strstr(page, "<th scope=\"row\">c</th><td>600</td><td>70</td><td>0</td><td>70</td><td class=\"text\"><code>vers=4.2,&lt;hard&gt;</code></td>"));
 }
 
 Test(html, sites_that_did_not_come_back_have_a_tile)
