@@ -102,10 +102,12 @@ static int fill(const struct page *page)
 	(void)fputs("</style>\n</head>\n<body>\n<main>\n", out);
 	html_head(page);
 	html_evidence(page);
+	rc = html_events(page);
 	html_timeline(page);
 	html_seconds(page);
 	html_heat_maps(page);
-	rc = html_curves(page);
+	if (rc == 0)
+		rc = html_curves(page);
 	html_jobs(page);
 	html_layers(page);
 	html_wire(page);

@@ -78,6 +78,7 @@ int html_curves(const struct page *page);
 /* html_tables.c */
 void html_head(const struct page *page);
 void html_evidence(const struct page *page);
+int html_events(const struct page *page);
 void html_jobs(const struct page *page);
 void html_layers(const struct page *page);
 void html_wire(const struct page *page);

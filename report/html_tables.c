@@ -9,10 +9,12 @@
 
 #include "html.h"
 #include "judge.h"
+#include "record.h"
 #include "units.h"
 
 #define HUNG_SHOWN 200
 #define DAMAGE_SHOWN 50
+#define EVENTS_SHOWN 500
 
 static json_t *get(const json_t *object, const char *key)
 {
@@ -192,6 +194,51 @@ void html_evidence(const struct page *page)
 	put_signature(page);
 	put_faults(page);
 	(void)fputs("</section>\n", page->out);
+}
+
+struct events {
+	const struct page *page;
+	unsigned int nr;
+};
+
+/* t_ns, host, kind, fault_idx, evidence */
+static int put_event(void *row, void *arg)
+{
+	struct events *events = arg;
+	const struct profile *profile = events->page->profile;
+	int fault = sqlite3_column_type(row, 3) == SQLITE_NULL ? -1 : sqlite3_column_int(row, 3);
+	FILE *out = events->page->out;
+
+	if (events->nr++ >= EVENTS_SHOWN)
+		return 0;
+	if (events->nr == 1)
+		(void)fputs("<details><summary>What was done and what happened, in order</summary>\n<div class=\"scroll\"><table id=\"events\"><thead><tr><th scope=\"col\">at</th>"
+			    "<th class=\"text\" scope=\"col\">host</th><th class=\"text\" scope=\"col\">what</th><th class=\"text\" scope=\"col\">fault</th><th class=\"text\" scope=\"col\"></th>"
+			    "</tr></thead>\n<tbody>\n", out);
+	(void)fprintf(out, "<tr><td>%.1f s</td>", (double)sqlite3_column_int64(row, 0) / 1e9);
+	put(out, "<td class=\"text\">", record_text(row, 1), "</td>");
+	put(out, "<td class=\"text\">", record_text(row, 2), "</td>");
+	put(out, "<td class=\"text\">", fault >= 0 && fault < (int)profile->faults_nr ? profile->faults[fault].fault : "", "</td>");
+	put(out, "<td class=\"text\">", record_text(row, 4), "</td></tr>\n");
+	return 0;
+}
+
+/* A fault that is as it was found to be before is not told of again. */
+int html_events(const struct page *page)
+{
+	static const char sql[] = "SELECT t_ns, host, kind, fault_idx, evidence FROM (SELECT rowid AS nr, *, substr(evidence, 1, instr(evidence, ':')) IS"
+				  " LAG(substr(evidence, 1, instr(evidence, ':'))) OVER (PARTITION BY fault_idx, kind ORDER BY rowid) AS again FROM events)"
+				  " WHERE kind <> 'utc' AND NOT (kind = 'verify' AND again) ORDER BY t_ns, nr";
+	struct events events = { .page = page };
+	int rc = record_query(page->record, sql, NULL, put_event, &events, page->err);
+
+	if (events.nr > 0)
+		(void)fputs("</tbody></table></div>\n", page->out);
+	if (events.nr > EVENTS_SHOWN)
+		(void)fprintf(page->out, "<p class=\"note\">%u more are in run.db (table events).</p>\n", events.nr - EVENTS_SHOWN);
+	if (events.nr > 0)
+		(void)fputs("</details>\n", page->out);
+	return rc;
 }
 
 static long long errors_of(const json_t *counts)

@@ -48,6 +48,9 @@ static void make(void)
 	fixture_sql(record, "INSERT INTO hosts VALUES('s<1>', 'observe', 0, 0, 0, NULL), ('d', 'observe', 0, 0, 0, NULL)");
 	fixture_sql(record, "INSERT INTO samples VALUES(0, 's<1>', 'config.exports', '', 1, '/a *(rw)\n</pre><script>b&c'), (0, 's<1>', 'config.nfs', '', 1, ''),"
 			    " (0, 's<1>', 'config.drbd', '', 1, 'resource r0 {'), (0, 'd', 'config.exports', '', 1, '')");
+	fixture_sql(record, "INSERT INTO events VALUES(25000000000, 's', 'injected', 0, 'netem <1>'), (26000000000, 's', 'verify', 0, 'confirmed: 1'),"
+			    " (28000000000, 's', 'verify', 0, 'confirmed: 2'), (30000000000, 's', 'verify', 0, 'inconclusive: tc'), (32000000000, 's', 'verify', 0, 'confirmed: 3'),"
+			    " (27000000000, 'c', 'back', NULL, 'the agent answers again')");
 	fixture_sql(record, "INSERT INTO samples VALUES(0, 'c', 'mount.ops', 'READ', 0, ''), (9000000000, 'c', 'mount.ops', 'READ', 70, ''),"
 			    " (0, 'c', 'mount.options', '', 0, 'vers=4.2,<hard>')");
 	fixture_censored(record, "storm", "in_flight", 300, S, 9 * S);
@@ -219,6 +222,19 @@ Test(html, errors_are_named_and_so_is_an_engine_that_is_not_the_one_of_the_profi
 {
 	cr_expect(strstr(page, "<p>web, errors: 20 EIO, 10 ESTALE</p>"));
 	cr_expect(strstr(page, "<p>c: web is done by sync: no io_uring here</p>"));
+}
+
+Test(html, what_happened_is_told_in_order_and_once)
+{
+	static const char *const told[] = { "<td>25.0 s</td><td class=\"text\">s</td><td class=\"text\">injected</td><td class=\"text\"></td><td class=\"text\">netem &lt;1&gt;</td>",
+					    "confirmed: 1", "the agent answers again", "inconclusive: tc", "confirmed: 3" };
+	const char *at = strstr(page, "<table id=\"events\">");
+
+	for (size_t i = 0; i < sizeof told / sizeof told[0]; i++) {
+		at = at ? strstr(at, told[i]) : NULL;
+		cr_assert(at, "%s", told[i]);
+	}
+	cr_expect(!strstr(page, "confirmed: 2"));
 }
 
 Test(html, what_of_the_load_reached_the_server_is_shown)
