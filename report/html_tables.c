@@ -5,7 +5,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "html.h"
 #include "judge.h"
@@ -105,14 +104,10 @@ void html_head(const struct page *page)
 	const json_t *v = page->verdict;
 	const char *verdict = html_string(v, "verdict");
 	bool judged = strcmp(verdict, "void") != 0 && strcmp(verdict, "inconclusive") != 0;
-	time_t start = (time_t)(html_number(v, "start_utc_ns") / 1000000000);
 	const json_t *away;
+	char start[64];
 	size_t i;
-	char date[40] = "";
-	struct tm tm;
 
-	if (gmtime_r(&start, &tm))
-		(void)strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S UTC", &tm);
 	put(page->out, "<header>\n<p class=\"profile\">", html_string(v, "profile"), "</p>\n");
 	(void)fprintf(page->out, "<h1 class=\"verdict %s\">", judged ? (json_is_true(get(v, "expected")) ? "as-expected" : "unexpected") : "open");
 	html_text(page->out, verdict);
@@ -121,7 +116,7 @@ void html_head(const struct page *page)
 	(void)fprintf(page->out, ", seed %lld", html_number(v, "seed"));
 	if (*html_string(v, "arm") != '\0')
 		put(page->out, ", arm ", html_string(v, "arm"), "");
-	(void)fprintf(page->out, ", %s, squall ", date);
+	(void)fprintf(page->out, "%s, squall ", judge_start_text(v, start, sizeof start));
 	html_text(page->out, html_string(get(v, "squall"), "version"));
 	put(page->out, " ", html_string(get(v, "squall"), "commit"), "</p>\n");
 	json_array_foreach(get(v, "away"), i, away)

@@ -56,6 +56,10 @@ int judge_rpcs(struct record *record, json_t *verdict, struct err *err);
 /** @return of the verdict's first RPCs those that are alike as one line for people, {"client-1: nfsv3 READ to 10.0.1.11, ...": how many} */
 json_t *rpcs_lines(const json_t *verdict);
 
+/* text.c */
+/** ", second 0 at 2026-11-27 17:28:01 UTC", for who reads the logs of the hosts beside it; "" when that is not known. */
+const char *judge_start_text(const json_t *verdict, char *ret, size_t bytes);
+
 /* wire.c */
 /**
  * "wire": [{"host", "ops", "reads", "rpcs", "read_rpcs", "by_rpc": {RPC: calls}, "mount": its options, last}], an entry a host whose kernel counted

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "err.h"
 #include "judge.h"
@@ -58,11 +59,23 @@ static const char *format_instant(const json_t *ns, char *ret, size_t bytes)
 	return ret;
 }
 
+const char *judge_start_text(const json_t *verdict, char *ret, size_t bytes)
+{
+	time_t start = (time_t)(number_of(verdict, "start_utc_ns") / 1000000000);
+	struct tm tm;
+
+	ret[0] = '\0';
+	if (start > 0 && gmtime_r(&start, &tm))
+		(void)strftime(ret, bytes, ", second 0 at %Y-%m-%d %H:%M:%S UTC", &tm);
+	return ret;
+}
+
 static void print_head(const json_t *v, FILE *out)
 {
 	const char *verdict = text_of(v, "verdict");
 	size_t i;
 	const json_t *reason, *away;
+	char start[64];
 
 	(void)fprintf(out, "%s: %s%s\n", text_of(v, "profile"), verdict,
 		      strcmp(verdict, "void") == 0 || strcmp(verdict, "inconclusive") == 0 ? "" :
@@ -71,7 +84,8 @@ static void print_head(const json_t *v, FILE *out)
 		(void)fprintf(out, "  void because %s\n", json_string_value(reason));
 	json_array_foreach(json_object_get(v, "doubts"), i, reason)
 		(void)fprintf(out, "  open because %s\n", json_string_value(reason));
-	(void)fprintf(out, "  run %s, seed %lld%s%s\n", text_of(v, "run"), number_of(v, "seed"), *text_of(v, "arm") ? ", arm " : "", text_of(v, "arm"));
+	(void)fprintf(out, "  run %s, seed %lld%s%s%s\n", text_of(v, "run"), number_of(v, "seed"), *text_of(v, "arm") ? ", arm " : "", text_of(v, "arm"),
+		      judge_start_text(v, start, sizeof start));
 	json_array_foreach(json_object_get(v, "away"), i, away)
 		(void)fprintf(out, "  squall run was away from %.1f to %.1f s: the run went on without it\n", (double)number_of(away, "from_ns") / 1e9,
 			      (double)number_of(away, "to_ns") / 1e9);

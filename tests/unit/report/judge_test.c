@@ -151,6 +151,22 @@ Test(judge, errors_are_named)
 	json_decref(v);
 }
 
+Test(judge, when_it_began_is_told_for_who_reads_the_logs_beside_it)
+{
+	for (int known = 0; known < 2; known++) {
+		char text[4096] = "";
+		FILE *out = fmemopen(text, sizeof text, "w");
+		json_t *v;
+
+		fixture_sql(record, known ? "INSERT OR REPLACE INTO meta VALUES('t0_utc_ns', '1441411200500000000')" : "DELETE FROM meta WHERE key = 't0_utc_ns'");
+		v = fixture_judge(record);
+		cr_assert_eq(report_text(v, out), 0);
+		(void)fclose(out);
+		cr_expect(strstr(text, known ? "  run r, seed 7, second 0 at 2015-09-05 00:00:00 UTC\n" : "  run r, seed 7\n"), "%s", text);
+		json_decref(v);
+	}
+}
+
 /* A storm of pages whose sites did not come back, and then the same of a job without any. */
 Test(judge, only_sites_that_there_are_are_not_back)
 {
