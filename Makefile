@@ -145,11 +145,11 @@ fuzz: ## the same parsers under libFuzzer (clang), FUZZ_SECONDS each
 	$(Q)$(MAKE) --no-print-directory CC=clang SANITIZE=fuzzer-no-link,$(SAN) run-fuzz
 
 # What a privileged process reads that somebody else wrote.
-FUZZ_LONG := journal fault allow courier session
+FUZZ_LONG := journal fault allow courier
 FUZZ_LONG_SECONDS ?= 3600
 run-fuzz-long: $(FUZZ_LONG:%=$(BUILD)/tests/fuzz-%)
 	$(Q)mkdir -p results && tests/fuzz/run $(BUILD)/tests $(FUZZ_LONG_SECONDS) results/fuzz-long.json $(FUZZ_LONG)
-fuzz-long: ## journal, commands, allow file, courier and session under libFuzzer, FUZZ_LONG_SECONDS (an hour) each; results/fuzz-long.json
+fuzz-long: ## journal, commands, allow file and courier under libFuzzer, FUZZ_LONG_SECONDS (an hour) each; results/fuzz-long.json
 	$(Q)$(MAKE) --no-print-directory CC=clang SANITIZE=fuzzer-no-link,$(SAN) run-fuzz-long
 
 # A leak does not fail a Criterion test: the log is read for what the sanitizers say.
