@@ -111,7 +111,7 @@ void html_head(const struct page *page)
 	put(page->out, "<header>\n<p class=\"profile\">", html_string(v, "profile"), "</p>\n");
 	(void)fprintf(page->out, "<h1 class=\"verdict %s\">", judged ? (json_is_true(get(v, "expected")) ? "as-expected" : "unexpected") : "open");
 	html_text(page->out, verdict);
-	(void)fprintf(page->out, "<small>%s</small></h1>\n", !judged ? "" : json_is_true(get(v, "expected")) ? ", as expected" : ", which was not expected");
+	(void)fprintf(page->out, "<small>%s</small></h1>\n", judge_expected_text(v));
 	put(page->out, "<p class=\"run\">run ", html_string(v, "run"), "");
 	(void)fprintf(page->out, ", seed %lld", html_number(v, "seed"));
 	if (*html_string(v, "arm") != '\0')

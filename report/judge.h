@@ -59,6 +59,8 @@ json_t *rpcs_lines(const json_t *verdict);
 /* text.c */
 /** ", second 0 at 2026-11-27 17:28:01 UTC", for who reads the logs of the hosts beside it; "" when that is not known. */
 const char *judge_start_text(const json_t *verdict, char *ret, size_t bytes);
+/** ", as expected", or what was instead of the verdict; "" of a run that says neither. */
+const char *judge_expected_text(const json_t *verdict);
 
 /* wire.c */
 /**

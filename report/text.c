@@ -70,16 +70,26 @@ const char *judge_start_text(const json_t *verdict, char *ret, size_t bytes)
 	return ret;
 }
 
+const char *judge_expected_text(const json_t *verdict)
+{
+	const char *is = text_of(verdict, "verdict");
+
+	if (strcmp(is, "void") == 0 || strcmp(is, "inconclusive") == 0)
+		return "";
+	if (json_is_true(json_object_get(verdict, "expected")))
+		return ", as expected";
+	if (strcmp(is, "reproduced") == 0)
+		return "; absent was expected";
+	return number_of(json_object_get(verdict, "damage"), "ops") > 0 ? ", but what was read was damaged" : "; reproduced was expected";
+}
+
 static void print_head(const json_t *v, FILE *out)
 {
-	const char *verdict = text_of(v, "verdict");
 	size_t i;
 	const json_t *reason, *away;
 	char start[64];
 
-	(void)fprintf(out, "%s: %s%s\n", text_of(v, "profile"), verdict,
-		      strcmp(verdict, "void") == 0 || strcmp(verdict, "inconclusive") == 0 ? "" :
-		      json_is_true(json_object_get(v, "expected")) ? ", as expected" : ", which was not expected");
+	(void)fprintf(out, "%s: %s%s\n", text_of(v, "profile"), text_of(v, "verdict"), judge_expected_text(v));
 	json_array_foreach(json_object_get(v, "void_reasons"), i, reason)
 		(void)fprintf(out, "  void because %s\n", json_string_value(reason));
 	json_array_foreach(json_object_get(v, "doubts"), i, reason)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../../../report/judge.h"
 #include "../../../report/percentiles.h"
 #include "err.h"
 #include "fixture.h"
@@ -68,7 +69,29 @@ Test(judge, a_run_that_read_damage_is_never_absent_as_expected)
 	(void)fclose(out);
 	cr_assert_not_null(strstr(text, "DAMAGE: 4 ops read something else than what was written there\n  s0001/f00002 on c, job web, at byte 512: zeroes\n"), "%s",
 			   text);
+	cr_expect_str_eq(judge_expected_text(v), ", but what was read was damaged");
 	json_decref(v);
+}
+
+Test(judge, a_verdict_says_what_was_expected_instead)
+{
+	static const struct {
+		const char *verdict, *text;
+	} cases[] = {
+		{ "{\"verdict\": \"reproduced\", \"expected\": true}", ", as expected" },
+		{ "{\"verdict\": \"absent\", \"expected\": true}", ", as expected" },
+		{ "{\"verdict\": \"reproduced\", \"expected\": false}", "; absent was expected" },
+		{ "{\"verdict\": \"absent\", \"expected\": false}", "; reproduced was expected" },
+		{ "{\"verdict\": \"void\", \"expected\": false}", "" },
+		{ "{\"verdict\": \"inconclusive\", \"expected\": false}", "" },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		json_t *v = json_loads(cases[i].verdict, 0, NULL);
+
+		cr_expect_str_eq(judge_expected_text(v), cases[i].text, "%s", cases[i].verdict);
+		json_decref(v);
+	}
 }
 
 Test(judge, what_a_host_has_said_steers_no_terminal)
