@@ -40,7 +40,7 @@ struct page {
 /* A scale from values to heights. */
 struct scale {
 	double top, height, lo, hi;
-	int is_log;
+	bool is_log, is_share;		/* powers of ten in ns; 0 to 1, in per cent */
 };
 
 /* html.c */

@@ -28,7 +28,7 @@ struct scale plot_log_scale(double top, double height, double least_ns, double g
 
 	if (hi < lo + 1)
 		hi = lo + 1;
-	return (struct scale){ .top = top, .height = height, .lo = pow(10, lo), .hi = pow(10, hi), .is_log = 1 };
+	return (struct scale){ .top = top, .height = height, .lo = pow(10, lo), .hi = pow(10, hi), .is_log = true };
 }
 
 static void line_at(FILE *out, double y, const char *label)
@@ -60,7 +60,7 @@ void plot_axis(FILE *out, const struct scale *scale)
 	for (int i = 0; !scale->is_log && i <= 2; i++) {
 		double value = scale->lo + (scale->hi - scale->lo) * i / 2;
 
-		(void)snprintf(label, sizeof label, scale->hi > 1 ? "%.3g" : "%.0f %%", scale->hi > 1 ? value : value * 100);
+		(void)snprintf(label, sizeof label, scale->is_share ? "%.0f %%" : "%g", scale->is_share ? value * 100 : value);
 		line_at(out, plot_y(scale, value), label);
 	}
 }

@@ -231,7 +231,7 @@ static double draw_metric(const struct page *page, const char *name, const char 
 	int metric = metric_find(name);
 	double v, least = 0, greatest = 0, height = 70;
 	bool is_time = strcmp(metric_table[metric].unit, "ns") == 0, any = false;
-	struct scale scale = { .top = top, .height = height, .hi = 1 };
+	struct scale scale = { .top = top, .height = height, .hi = 1, .is_share = true };
 	int64_t last = INT64_MIN;
 
 	for (int64_t s = 0; s < page->end_s; s += page->list.step)

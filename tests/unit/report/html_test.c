@@ -18,16 +18,20 @@ static struct record *record;
 static json_t *verdict;
 static char *page;
 
-static void print(void)
+static void write_page(void)
 {
 	struct err err = ERR_INIT;
 	size_t bytes;
-	FILE *out;
+	FILE *out = open_memstream(&page, &bytes);
 
-	verdict = fixture_judge(record);
-	out = open_memstream(&page, &bytes);
 	cr_assert_eq(report_html(record, verdict, out, &err), 0, "%s", err.text);
 	fclose(out);
+}
+
+static void print(void)
+{
+	verdict = fixture_judge(record);
+	write_page();
 }
 
 /* The fixture with a fault, a stall that nothing came back from, seconds of which nothing is known, and texts that try to be markup. */
@@ -283,6 +287,23 @@ Test(html, gaps_are_gaps_and_faults_are_shaded)
 		dots++;
 	cr_expect_eq(dots, 3, "%s", d);
 	cr_expect_eq(count_of("<th scope=\"row\">59</th>"), 1, "the table ends with the run");
+}
+
+/* One site is not 100 % of something, and 1204 are not 1e+03. */
+Test(html, a_scale_of_sites_counts_them)
+{
+	static const struct {
+		int total;
+		const char *half, *all;
+	} scales[] = { { 1, ">0.5</text>", ">1</text>" }, { 1204, ">602</text>", ">1204</text>" } };
+
+	for (size_t i = 0; i < sizeof scales / sizeof scales[0]; i++) {
+		json_object_set_new(json_object_get(verdict, "sites"), "total", json_integer(scales[i].total));
+		free(page);
+		write_page();
+		cr_expect(strstr(page, scales[i].half) && strstr(page, scales[i].all), "%d", scales[i].total);
+		cr_expect_eq(count_of(">50 %</text>"), 1, "that of nfsd alone is one of shares");
+	}
 }
 
 Test(html, rpcs_in_flight_stand_with_the_ops_that_hung)
