@@ -58,6 +58,8 @@ double plot_x(const struct page *page, double s);
 double plot_y(const struct scale *scale, double value);
 /** A scale of whole powers of ten around the values, in ns; one of 0 to 1 needs none of this. */
 struct scale plot_log_scale(double top, double height, double least_ns, double greatest_ns);
+/** A scale from 0 to a short number a little above the greatest value, which is above 0. */
+struct scale plot_linear_scale(double top, double height, double greatest);
 /** Frame, lines and labels of the values. */
 void plot_axis(FILE *out, const struct scale *scale);
 /** Seconds along the bottom. */

@@ -31,6 +31,18 @@ struct scale plot_log_scale(double top, double height, double least_ns, double g
 	return (struct scale){ .top = top, .height = height, .lo = pow(10, lo), .hi = pow(10, hi), .is_log = true };
 }
 
+struct scale plot_linear_scale(double top, double height, double greatest)
+{
+	static const double shorts[] = { 1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10, 12 };
+	double decade = pow(10, floor(log10(greatest)));
+	size_t i = 0;
+
+	/* A twentieth is left above the greatest, so that its line does not lie on the frame. */
+	while (shorts[i] * decade < greatest * 1.05)
+		i++;
+	return (struct scale){ .top = top, .height = height, .hi = shorts[i] * decade };
+}
+
 static void line_at(FILE *out, double y, const char *label)
 {
 	(void)fprintf(out, "<path class=\"grid\" d=\"M%.0f %.1fH%.0f\"/><text class=\"tick\" x=\"%.0f\" y=\"%.1f\">%s</text>\n", PLOT_LEFT, y, PLOT_RIGHT,

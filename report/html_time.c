@@ -5,7 +5,7 @@
  *	phases      baseline | storm | after ...
  *	faults      one bar each
  *	signature   a mark where a line came to be held
- *	a panel a job: p50, p99, max of what ended in each second
+ *	two panels a job: p50, p99, max of what ended in each second; how much was due and how much ended, and how
  *	oldest in flight, nfsd, DRBD, sites
  *
  * A second in which nothing ended breaks a line; one of which nothing is known is hatched through all panels.
@@ -49,6 +49,41 @@ static bool oldest_of(const struct point *p, double *ret)
 	return p->has_gauges && p->oldest_ns > 0;
 }
 
+static bool ok_of(const struct point *p, double *ret)
+{
+	*ret = (double)p->ok / (double)p->seconds;
+	return true;
+}
+
+static bool errors_of(const struct point *p, double *ret)
+{
+	*ret = (double)p->errors / (double)p->seconds;
+	return true;
+}
+
+/* Nobody knows how they ended, or would have. */
+static bool lost_of(const struct point *p, double *ret)
+{
+	*ret = (double)p->unknown / (double)p->seconds + (p->due_seconds > 0 ? (double)p->not_issued / (double)p->due_seconds : 0);
+	return true;
+}
+
+static bool bad_of(const struct point *p, double *ret)
+{
+	double lost;
+
+	(void)lost_of(p, &lost);
+	(void)errors_of(p, ret);
+	*ret += lost;
+	return true;
+}
+
+static bool due_of(const struct point *p, double *ret)
+{
+	*ret = p->due_seconds > 0 ? (double)p->due / (double)p->due_seconds : 0;
+	return p->due_seconds > 0;
+}
+
 /* A line through values at the middle of their steps, broken where there is none; a lone one is a dot. */
 static void draw_line(const struct page *page, const struct series *s, const struct scale *scale, value_of value, const char *class)
 {
@@ -59,7 +94,7 @@ static void draw_line(const struct page *page, const struct series *s, const str
 		const struct point *p = &s->point[i];
 		double v;
 
-		if (!value(p, &v))
+		if (p->second >= page->end_s || !value(p, &v))
 			continue;
 		(void)fprintf(page->out, p->second == last + page->list.step ? "L%.1f %.1f" : "M%.1f %.1fh0", plot_x(page, (double)p->second + (double)page->list.step / 2),
 			      plot_y(scale, v));
@@ -138,6 +173,47 @@ static double draw_job(const struct page *page, const struct job *job, double to
 	draw_line(page, s, &scale, p99_of, "p99");
 	draw_line(page, s, &scale, p50_of, "p50");
 	draw_marks(page, s, &scale);
+	return top + height + PANEL_GAP;
+}
+
+/* Both edges are absolute: a width would be rounded apart from its neighbour, and a seam looks like a gap. */
+static void put_column(const struct page *page, const struct scale *scale, int64_t s, double below, double value)
+{
+	double x = plot_x(page, (double)s);
+
+	(void)fprintf(page->out, "M%.1f %.1fH%.1fV%.1fH%.1fz", x, plot_y(scale, below + value), plot_x(page, (double)(s + page->list.step)), plot_y(scale, below), x);
+}
+
+/* What is at 0 is a line and not a gap; what did not end well is there only where it is, in columns, errors before all of it. */
+static double draw_rates(const struct page *page, const struct job *job, double top)
+{
+	static const value_of bad[] = { bad_of, errors_of };
+	const struct series *s = html_series(page, job->name, "");
+	double least = 0, greatest = 0, height = 84, v;
+	struct scale scale;
+	char title[128];
+
+	if (!s)
+		return top;
+	extremes(s, ok_of, &least, &greatest);
+	extremes(s, bad_of, &least, &greatest);
+	extremes(s, due_of, &least, &greatest);
+	if (greatest == 0)
+		return top;
+	scale = plot_linear_scale(top, height, greatest);
+	(void)snprintf(title, sizeof title, "%s: %s per second", job->name, job->is_page ? "pages" : "ops");
+	panel_title(page, top, title, "<tspan class=\"key due\" dx=\"14\">due</tspan><tspan class=\"key ok\" dx=\"10\">ok</tspan>"
+				      "<tspan class=\"key down\" dx=\"10\">errors</tspan><tspan class=\"key slow\" dx=\"10\">timed out or not issued</tspan>");
+	plot_axis(page->out, &scale);
+	for (int k = 0; k < 2; k++) {
+		(void)fprintf(page->out, "<path class=\"area %s\" d=\"", k == 0 ? "slow" : "down");
+		for (size_t i = 0; i < s->nr; i++)
+			if (bad[k](&s->point[i], &v) && v > 0)
+				put_column(page, &scale, s->point[i].second, 0, v);
+		(void)fputs("\"/>\n", page->out);
+	}
+	draw_line(page, s, &scale, due_of, "due");
+	draw_line(page, s, &scale, ok_of, "ok");
 	return top + height + PANEL_GAP;
 }
 
@@ -271,15 +347,13 @@ static double draw_sites(const struct page *page, double top)
 	for (int k = 0; k < SITE_STATES; k++) {
 		(void)fprintf(page->out, "<path class=\"area %s\" d=\"", classes[k]);
 		for (int64_t s = 0; s < page->end_s; s += page->list.step) {
-			double v[SITE_STATES], below = 0, x = plot_x(page, (double)s);
+			double v[SITE_STATES], below = 0;
 
 			if (!sites_at_step(page, s, v) || v[k] <= 0)
 				continue;
 			for (int i = 0; i < k; i++)
 				below += v[i];
-			/* Both edges are absolute: a width would be rounded apart from its neighbour, and a seam looks like a gap. */
-			(void)fprintf(page->out, "M%.1f %.1fH%.1fV%.1fH%.1fz", x, plot_y(&scale, scale.hi * (below + v[k])), plot_x(page, (double)(s + page->list.step)),
-				      plot_y(&scale, scale.hi * below), x);
+			put_column(page, &scale, s, scale.hi * below, scale.hi * v[k]);
 		}
 		(void)fputs("\"/>\n", page->out);
 	}
@@ -397,8 +471,10 @@ void html_timeline(const struct page *page)
 	top = draw_signature(&inner, top);
 	plots = top + 6;
 	top += PANEL_GAP;
-	for (unsigned int j = 0; j < page->profile->jobs_nr; j++)
+	for (unsigned int j = 0; j < page->profile->jobs_nr; j++) {
 		top = draw_job(&inner, &page->profile->jobs[j], top);
+		top = draw_rates(&inner, &page->profile->jobs[j], top);
+	}
 	top = draw_oldest(&inner, top);
 	top = draw_metric(&inner, "nfsd.hung_ratio", "nfsd: share of thread-time in single waits of 500 ms and more, over 10 s", "nfsd", top);
 	top = draw_metric(&inner, "drbd.oldest_request_age", "DRBD: greatest age of a request, over 10 s", "drbd", top);
@@ -409,7 +485,7 @@ void html_timeline(const struct page *page)
 	(void)fclose(inner.out);
 	(void)fprintf(page->out,
 		      "<section id=\"clock\">\n<h2>The run on one clock</h2>\n<svg class=\"time-plot\" viewBox=\"0 0 %.0f %.0f\" role=\"img\" tabindex=\"0\""
-		      " aria-labelledby=\"clock-title\" data-left=\"%.0f\" data-width=\"%.0f\" data-end=\"%lld\" data-step=\"%lld\">\n<title id=\"clock-title\">Response times, oldest"
+		      " aria-labelledby=\"clock-title\" data-left=\"%.0f\" data-width=\"%.0f\" data-end=\"%lld\" data-step=\"%lld\">\n<title id=\"clock-title\">Response times, rates, oldest"
 		      " in flight, nfsd, DRBD and sites over the run; the same figures are in the table below</title>\n<defs><pattern id=\"hatch\" width=\"6\" height=\"6\""
 		      " patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\"><path class=\"hatch\" d=\"M0 0V6\"/></pattern></defs>\n",
 		      VIEW_WIDTH, foot + 26, PLOT_LEFT, PLOT_WIDTH, (long long)page->end_s, (long long)page->list.step);
@@ -417,9 +493,10 @@ void html_timeline(const struct page *page)
 	(void)fwrite(text, 1, bytes, page->out);
 	(void)fprintf(page->out, "<path class=\"cursor\" d=\"M0 %.0fV%.1f\" visibility=\"hidden\"/>\n</svg>\n<p class=\"note\">", 4.0, foot);
 	if (page->list.step > 1)
-		(void)fprintf(page->out, "A point is %lld s: one histogram of them, and the worst of their values below. ", (long long)page->list.step);
+		(void)fprintf(page->out, "A point is %lld s: one histogram of them, their mean per second, and the worst of their values below. ", (long long)page->list.step);
 	(void)fputs("Response times stand in the second in which it ended, and count from the instant at which it was due. Where nothing ended there is no line; then the"
-		    " oldest in flight tells. \u25b2 over p99: a lower bound, too many ran into their timeout. Red ticks: errors and timeouts.", page->out);
+		    " oldest in flight tells. \u25b2 over p99: a lower bound, too many ran into their timeout. Red ticks: errors and timeouts. Per second: what came due, and what"
+		    " ended, in that second.", page->out);
 	(void)fputs(" Hatched: no host told anything. Dashed: what a line of the signature asks for.</p>\n", page->out);
 	free(text);
 }
@@ -427,7 +504,7 @@ void html_timeline(const struct page *page)
 static void head_cells(const struct page *page)
 {
 	for (unsigned int j = 0; j < page->profile->jobs_nr; j++) {
-		static const char *const columns[] = { "ended", "failed", "p50", "p99", "max", "oldest in flight" };
+		static const char *const columns[] = { "due/s", "ok/s", "errors/s", "timed out or not issued/s", "p50", "p99", "max", "oldest in flight" };
 
 		for (size_t i = 0; html_series(page, page->profile->jobs[j].name, "") && i < sizeof columns / sizeof columns[0]; i++) {
 			(void)fputs("<th scope=\"col\">", page->out);
@@ -448,13 +525,27 @@ static void put_duration(FILE *out, bool is_there, double ns, bool bound)
 		(void)fputs("<td></td>", out);
 }
 
+/* Of a step of one second it is whole. */
+static void put_rate(FILE *out, const struct point *p, value_of value)
+{
+	double v;
+
+	if (value(p, &v))
+		(void)fprintf(out, "<td>%.*f</td>", v == floor(v) ? 0 : 2, v);
+	else
+		(void)fputs("<td></td>", out);
+}
+
 static void job_cells(FILE *out, const struct point *p)
 {
 	if (!p) {
-		(void)fputs("<td></td><td></td><td></td><td></td><td></td><td></td>", out);
+		(void)fputs("<td></td><td></td><td></td><td></td><td></td><td></td><td></td><td></td>", out);
 		return;
 	}
-	(void)fprintf(out, "<td>%llu</td><td>%llu</td>", (unsigned long long)(p->ok + p->errors + p->unknown), (unsigned long long)(p->errors + p->unknown));
+	put_rate(out, p, due_of);
+	put_rate(out, p, ok_of);
+	put_rate(out, p, errors_of);
+	put_rate(out, p, lost_of);
 	put_duration(out, p->any, (double)p->p50_ns, !p->p50_reached);
 	put_duration(out, p->any, (double)p->p99_ns, !p->p99_reached);
 	put_duration(out, p->any, (double)p->max_ns, p->unknown > 0 && !p->p99_reached);

@@ -19,11 +19,13 @@
 	"WITH series(job, op) AS (SELECT job, op FROM intervals UNION SELECT job, '' FROM job_seconds),"                                                 \
 	" told(second, job) AS (SELECT second, job FROM job_seconds UNION SELECT second, job FROM intervals UNION SELECT second, job FROM errors),"      \
 	" bad AS (SELECT second, job, op, SUM(nr) AS nr FROM errors GROUP BY second, job, op),"                                                          \
-	" grown AS (SELECT *, due - LAG(due, 1, 0) OVER w AS due_more, not_issued - LAG(not_issued, 1, 0) OVER w AS not_issued_more FROM job_seconds"    \
-	" WINDOW w AS (PARTITION BY host, job ORDER BY second)),"                                                                                        \
+	" grown AS (SELECT *, due - LAG(due, 1, 0) OVER w AS due_more, not_issued - LAG(not_issued, 1, 0) OVER w AS not_issued_more,"                    \
+	" second - LAG(second, 1, -1) OVER w <= 1 AS next FROM job_seconds WINDOW w AS (PARTITION BY host, job ORDER BY second)),"                        \
 	" gauges AS (SELECT second, job, SUM(SUM(due_more)) OVER j AS due, SUM(SUM(not_issued_more)) OVER j AS not_issued, SUM(in_flight) AS in_flight," \
-	" SUM(waiting) AS waiting, MAX(oldest_ns) AS oldest FROM grown GROUP BY second, job WINDOW j AS (PARTITION BY job ORDER BY second))"             \
-	" SELECT told.second, series.job, series.op, i.ok, i.unknown, i.response, bad.nr, g.due, g.not_issued, g.in_flight, g.waiting, g.oldest"         \
+	" SUM(waiting) AS waiting, MAX(oldest_ns) AS oldest, SUM(due_more) FILTER (WHERE next) AS due_now,"                                              \
+	" SUM(not_issued_more) FILTER (WHERE next) AS not_issued_now FROM grown GROUP BY second, job WINDOW j AS (PARTITION BY job ORDER BY second))"    \
+	" SELECT told.second, series.job, series.op, i.ok, i.unknown, i.response, bad.nr, g.due, g.not_issued, g.in_flight, g.waiting, g.oldest,"        \
+	" g.due_now, g.not_issued_now"                                                                                                                   \
 	" FROM told JOIN series ON series.job = told.job"                                                                                                \
 	" LEFT JOIN intervals AS i ON i.second = told.second AND i.job = series.job AND i.op = series.op"                                                \
 	" LEFT JOIN bad ON bad.second = told.second AND bad.job = series.job AND bad.op = series.op"                                                     \
@@ -56,7 +58,8 @@ static void begin(struct walk *w, sqlite3_stmt *s)
 	hist_clear(w->response);
 	w->now = (struct interval){ .second = sqlite3_column_int64(s, 0), .job = w->job, .op = w->op, .response = w->response, .errors = number_of(s, 6),
 				    .has_gauges = sqlite3_column_type(s, 7) != SQLITE_NULL, .due_total = number_of(s, 7), .not_issued_total = number_of(s, 8),
-				    .in_flight = number_of(s, 9), .waiting = number_of(s, 10), .oldest_ns = number_of(s, 11) };
+				    .in_flight = number_of(s, 9), .waiting = number_of(s, 10), .oldest_ns = number_of(s, 11),
+				    .has_due = sqlite3_column_type(s, 12) != SQLITE_NULL, .due = number_of(s, 12), .not_issued = number_of(s, 13) };
 	w->any = true;
 }
 

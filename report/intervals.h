@@ -20,6 +20,8 @@ struct interval {
 	bool has_gauges;		/* what follows is there: of the job itself, when a host told of this second */
 	uint64_t due_total, not_issued_total;		/* since T0 */
 	uint64_t in_flight, waiting, oldest_ns;		/* at its end */
+	bool has_due;			/* what follows is there: of hosts that told of the second before as well, so that it is of this one alone */
+	uint64_t due, not_issued;	/* in this second */
 };
 
 enum interval_order { BY_SECOND, BY_SERIES };	/* second, job, op; or job, op, second */

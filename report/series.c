@@ -116,10 +116,14 @@ static int take(const struct interval *i, void *arg)
 		return rc;
 	s = &r->list.series[r->list.nr - 1];
 	p = &s->point[s->nr - 1];
+	p->seconds++;
 	p->ok += i->ok;
 	p->errors += i->errors;
 	p->unknown += i->unknown;
 	hist_merge(r->done, i->response);
+	p->due_seconds += i->has_due;
+	p->due += i->due;
+	p->not_issued += i->not_issued;
 	if (i->has_gauges) {
 		p->has_gauges = true;
 		p->due_total = i->due_total;

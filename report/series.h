@@ -21,7 +21,9 @@ struct record;
 
 struct point {
 	int64_t second;			/* the first of the step */
+	uint64_t seconds;		/* of the step of which something is known */
 	uint64_t ok, errors, unknown;	/* that ended in the step */
+	uint64_t due_seconds, due, not_issued;		/* seconds of the step of which that is known, and what it was in them */
 	bool any;			/* one had a value, so that the next line means something */
 	bool p50_reached, p99_reached;	/* else what stands there is a lower bound: too many ran into their timeout */
 	uint64_t p50_ns, p99_ns, max_ns;

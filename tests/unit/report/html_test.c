@@ -4,6 +4,7 @@
  */
 #include <criterion/criterion.h>
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -303,6 +304,116 @@ Test(html, a_scale_of_sites_counts_them)
 		write_page();
 		cr_expect(strstr(page, scales[i].half) && strstr(page, scales[i].all), "%d", scales[i].total);
 		cr_expect_eq(count_of(">50 %</text>"), 1, "that of nfsd alone is one of shares");
+	}
+}
+
+/* Values of a path of the panel of rates by their seconds, NAN where it has none. The fixture has 60 s on 960 units; `hi` lies 84 units above the foot. */
+static void read_rates(const char *class, double foot, double hi, double ret[60])
+{
+	char mark[64];
+	const char *at;
+	int used;
+
+	for (int i = 0; i < 60; i++)
+		ret[i] = NAN;
+	snprintf(mark, sizeof mark, "<path class=\"%s\" d=\"", class);
+	at = strstr(strstr(page, "web: pages per second"), mark);
+	cr_assert(at, "no %s", class);
+	for (at += strlen(mark); *at != '"'; at += strcspn(at, "ML\"")) {
+		double x, y, second;
+
+		cr_assert_eq(sscanf(at, "%*[ML]%lf %lf%n", &x, &y, &used), 2, "%.40s", at);
+		second = floor((x - 92) / 16);
+		cr_assert(second >= 0 && second < 60, "%s at %.1f", class, x);
+		ret[(int)second] = (foot - y) / 84 * hi;
+		at += used;
+	}
+}
+
+static double foot_of_rates(const char *hi)
+{
+	const char *at = strstr(strstr(page, "web: pages per second"), "<rect class=\"frame\"");
+	char label[32];
+	double top;
+
+	cr_assert_eq(sscanf(at, "<rect class=\"frame\" x=\"92\" y=\"%lf\" width=\"960\" height=\"84.0\"/>", &top), 1, "%.80s", at);
+	snprintf(label, sizeof label, "y=\"%.1f\">%s</text>", top + 4, hi);
+	cr_expect(strstr(at, label), "the scale does not end with %s", hi);
+	return top + 84;
+}
+
+Test(html, in_a_stall_what_is_done_falls_to_0_and_what_is_due_does_not)
+{
+	double ok[60], due[60], foot;
+
+	fixture_sql(record, "INSERT INTO job_seconds VALUES(60, 'c', 'web', 600, 600, 600, 0, 0, 0, 0, 0, 0)");
+	release();
+	print();
+	foot = foot_of_rates("300");
+	cr_expect(strstr(page, ">150</text>"));
+	read_rates("line ok", foot, 300, ok);
+	read_rates("line due", foot, 300, due);
+	for (int i = 0; i < 60; i++) {
+		bool gap = i >= 30 && i <= 34;
+
+		cr_expect_eq(isnan(ok[i]), gap, "%d s: %f", i, ok[i]);
+		/* with the first second after it comes what was due in the gap as well */
+		cr_expect_eq(isnan(due[i]), gap || i == 35, "%d s: %f", i, due[i]);
+		cr_expect(gap || fabs(ok[i] - (i % 20 == 0 ? 200 : 0)) < 0.5, "%d s: %f", i, ok[i]);
+		cr_expect(gap || i == 35 || fabs(due[i] - 10) < 0.5, "%d s: %f", i, due[i]);
+	}
+	cr_expect(strstr(page, "<th scope=\"row\">29</th><td>10</td><td>0</td><td>0</td><td>0</td><td></td>"));
+	cr_expect(strstr(page, "<th scope=\"row\">30</th><td></td><td></td><td></td><td></td><td></td>"));
+	cr_expect(strstr(page, "<th scope=\"row\">35</th><td></td><td>0</td><td>0</td><td>0</td><td></td>"));
+}
+
+Test(html, what_did_not_end_well_stands_in_its_second)
+{
+	double errors[60], bad[60], foot;
+
+	fixture_sql(record, "UPDATE intervals SET ok = ok * 10");
+	fixture_sql(record, "INSERT INTO errors VALUES(50, 'c', 'web', '', 'after', 'EIO', 300), (50, 'c', 'web', '', 'after', 'ESTALE', 100)");
+	fixture_sql(record, "UPDATE job_seconds SET not_issued = 500 WHERE second >= 50");
+	fixture_sql(record, "UPDATE intervals SET unknown = 200 WHERE second = 40");
+	release();
+	print();
+	foot = foot_of_rates("3000");
+	cr_expect(strstr(page, ">1500</text>"));
+	read_rates("area down", foot, 3000, errors);
+	read_rates("area slow", foot, 3000, bad);
+	for (int i = 0; i < 60; i++) {
+		cr_expect(i == 50 ? fabs(errors[i] - 400) < 5 : isnan(errors[i]), "%d s: %f", i, errors[i]);
+		cr_expect(i == 50 ? fabs(bad[i] - 900) < 5 : i == 40 ? fabs(bad[i] - 200) < 5 : isnan(bad[i]), "%d s: %f", i, bad[i]);
+	}
+	cr_expect(strstr(page, "<th scope=\"row\">40</th><td>10</td><td>2000</td><td>0</td><td>200</td>"));
+	cr_expect(strstr(page, "<th scope=\"row\">50</th><td>10</td><td>0</td><td>400</td><td>500</td>"));
+}
+
+/* 1000 s are more than there are points: one is 2 s. */
+Test(html, a_step_has_the_mean_of_its_seconds_of_which_something_is_known)
+{
+	fixture_sql(record, "UPDATE meta SET value = '1000000000000' WHERE key = 'end_ns'");
+	fixture_sql(record, "INSERT INTO errors VALUES(29, 'c', 'web', '', 'storm', 'EIO', 3), (35, 'c', 'web', '', 'storm', 'EIO', 4)");
+	release();
+	print();
+	cr_assert(strstr(page, "data-step=\"2\""));
+	cr_expect(strstr(page, "<th scope=\"row\">0</th><td>10</td><td>100</td><td>0</td><td>0</td>"));
+	cr_expect(strstr(page, "<th scope=\"row\">28</th><td>10</td><td>0</td><td>1.50</td><td>0</td>"));
+	cr_expect(strstr(page, "<th scope=\"row\">34</th><td></td><td>0</td><td>4</td><td>0</td>"));
+}
+
+/* Host d tells nothing of second 2. */
+Test(html, a_host_that_was_silent_adds_to_what_is_due_when_it_tells_of_one_second_again)
+{
+	static const int due[] = { 15, 15, 10, 10, 15 };
+	char row[64];
+
+	fixture_sql(record, "INSERT INTO job_seconds SELECT second, 'd', job, (second + 1) * 5, 0, 0, 0, 0, 0, 0, 0, 0 FROM job_seconds WHERE second <> 2");
+	release();
+	print();
+	for (int i = 0; i < 5; i++) {
+		snprintf(row, sizeof row, "<th scope=\"row\">%d</th><td>%d</td>", i, due[i]);
+		cr_expect(strstr(page, row), "%s", row);
 	}
 }
 
