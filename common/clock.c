@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * clock.c - with clock.h the only place that reads a clock, or asks the kernel who sets it.
+ * clock.c - the only place that reads a clock, or asks the kernel who sets it.
  */
 #include <assert.h>
 #include <errno.h>
@@ -19,6 +19,11 @@ static uint64_t read_clock(clockid_t id)
 
 	assert(rc == 0);
 	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+uint64_t clock_mono_ns(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
 }
 
 uint64_t clock_utc_ns(void)

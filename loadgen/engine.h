@@ -32,7 +32,7 @@ struct op {
 	uint32_t file;		/* of the site */
 	uint32_t bytes;		/* of a pread, on an engine that can read other lengths than PREAD_BYTES; 0: that */
 	uint64_t draw;
-	uint64_t key;		/* of a page: the same for all its ops, another for every other page of a job; names what it creates */
+	uint64_t key;		/* of the arrival: the same for all ops of a page, another for every other arrival of a job */
 };
 
 struct engine_env {

@@ -96,7 +96,7 @@ static inline void hot_place_traced(const struct job_run *r, const struct datase
 /* Draws of an op: 0 kind, 1 site, then two an op of the page: file, the op's own; the last of all are the keys of the arrival's attempts. */
 static inline struct op hot_pick(const struct job_run *r, const struct dataset_spec *spec, uint64_t i)
 {
-	struct op op = { .kind = (enum op_kind)r->op_kind[hot_pick_op(r, i)], .draw = hot_draw(r->seed, i, 3) };
+	struct op op = { .kind = (enum op_kind)r->op_kind[hot_pick_op(r, i)], .draw = hot_draw(r->seed, i, 3), .key = hot_key(r, i, 0) };
 
 	if (r->job->trace.ops_nr > 0) {
 		hot_place_traced(r, spec, i, &op);
