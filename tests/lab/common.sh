@@ -34,6 +34,7 @@ until_judged() { # VERDICT COMMAND...: which makes a run, and makes it again, fi
 		"$@"
 		status=$?
 		jq -e '.void_reasons | length > 0 and all(.[]; test("could not keep the schedule"))' "$verdict" >/dev/null 2>&1 || break
+		printf 'tests/lab/%s: void, for this machine was busy: %s\n' "${0##*/}" "$(jq -r '.void_reasons | join("; ")' "$verdict")"
 	done
 	return $status
 }

@@ -158,6 +158,7 @@ Test(judge, rpcs_in_flight_are_told_with_their_host_and_those_alike_in_one_line)
 	cr_assert_not_null(strstr(text, "RPCs of the kernel in flight then: 303\n"
 				       "       2  c: nfsv3 READ to 10.0.1.11, sent, and not answered (xprt_pending, call_status)\n"
 				       "       1  c: nfsv3 WRITE to a server, waiting (new_queue, call_reserve)\n"), "%s", text);
+	json_decref(v);
 }
 
 Test(judge, errors_are_named)
