@@ -56,7 +56,8 @@ static int parse_mix(const struct yaml *node, struct job *j, struct err *err)
 				j->mix[k] = (unsigned int)weight;
 				sum += weight;
 				if (rc == 0 && weight > 0 && op_needs_page((enum op_kind)k))
-					rc = yaml_error(c, err, "%s works in a page alone: [create, rename] or [create, unlink]", op_kind_names[k]);
+					rc = yaml_error(c, err, "%s works in a page alone: %s", op_kind_names[k],
+							k >= OP_CREATE ? "[create, rename] or [create, unlink]" : "[open_only, read_first, read_all, close]");
 			}
 	if (rc == 0 && sum == 0)
 		rc = yaml_error(node, err, "the mix of '%s' has no op", j->name);
