@@ -171,28 +171,42 @@ static int add_tables(struct record *record, json_t *verdict, struct err *err)
 	return rc;
 }
 
-/* meta damage.HOST: what checks of reads found on a host. */
-static int add_damage(void *row, void *arg)
+struct firsts {
+	json_t *all;
+	const char *count;
+};
+
+static int add_firsts(void *row, void *arg)
 {
-	json_t *damage = arg, *all = json_object_get(damage, "first"), *of_host = json_loads(record_text(row, 1), 0, NULL), *item;
-	json_int_t ops = json_integer_value(json_object_get(damage, "ops")) + json_integer_value(json_object_get(of_host, "ops"));
+	const struct firsts *f = arg;
+	json_t *of_host = json_loads(record_text(row, 1), 0, NULL), *first = json_object_get(of_host, "first"), *item;
 	size_t i;
 
-	json_object_set_new(damage, "ops", json_integer(ops));
-	json_array_foreach(json_object_get(of_host, "first"), i, item) {
+	json_object_set_new(f->all, f->count, json_integer(json_integer_value(json_object_get(f->all, f->count)) + json_integer_value(json_object_get(of_host, f->count))));
+	json_array_foreach(first, i, item)
 		json_object_set_new(item, "host", json_string(record_text(row, 0)));
-		json_array_append(all, item);
-	}
+	json_array_extend(json_object_get(f->all, "first"), first);
 	json_decref(of_host);
 	return 0;
 }
 
+int judge_firsts(struct record *record, const char *what, const char *count, json_t **ret, struct err *err)
+{
+	static const char sql[] = "SELECT substr(key, length(?1) + 2), value FROM meta WHERE key LIKE ?1 || '.%' ORDER BY key";
+	struct firsts f = { .all = json_pack("{s:i, s:[]}", count, 0, "first"), .count = count };
+
+	*ret = f.all;
+	return record_query(record, sql, (const char *const[]){ what, NULL }, add_firsts, &f, err);
+}
+
+/* What checks of reads found. */
 static int judge_damage(struct record *record, json_t *verdict, struct err *err)
 {
-	json_t *damage = json_pack("{s:i, s:[]}", "ops", 0, "first");
+	json_t *damage;
+	int rc = judge_firsts(record, "damage", "ops", &damage, err);
 
 	json_object_set_new(verdict, "damage", damage);
-	return record_query(record, "SELECT substr(key, 8), value FROM meta WHERE key LIKE 'damage.%' ORDER BY key", NULL, add_damage, damage, err);
+	return rc;
 }
 
 static int add_logged(void *row, void *arg)

@@ -50,6 +50,10 @@ extern const struct layer layer_rows[];	/* ends with key NULL */
  */
 int judge_clients(struct record *record, int64_t act_ns, json_t *verdict, struct err *err);
 
+/* judge.c */
+/** @param ret  of meta WHAT.HOST the sum of `count`, and in "first" what each host names, with its "host"; new reference, on errors too */
+int judge_firsts(struct record *record, const char *what, const char *count, json_t **ret, struct err *err);
+
 /* rpcs.c */
 /** "rpcs": {"nr", "first": [{"host", ...}]}, the RPCs in flight at the end as load_final() tells them; only when a host told of any. */
 int judge_rpcs(struct record *record, json_t *verdict, struct err *err);

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "judge.h"
-#include "record.h"
 
 /* Queues of net/sunrpc. */
 static const struct {
@@ -28,24 +27,11 @@ static const char *words_of(const char *queue)
 	return "waiting";
 }
 
-/* meta rpcs.HOST, see load_final(). */
-static int add_rpcs(void *row, void *arg)
-{
-	json_t *rpcs = arg, *of_host = json_loads(record_text(row, 1), 0, NULL), *first = json_object_get(of_host, "first"), *rpc;
-	size_t i;
-
-	json_object_set_new(rpcs, "nr", json_integer(json_integer_value(json_object_get(rpcs, "nr")) + json_integer_value(json_object_get(of_host, "nr"))));
-	json_array_foreach(first, i, rpc)
-		json_object_set_new(rpc, "host", json_string(record_text(row, 0)));
-	json_array_extend(json_object_get(rpcs, "first"), first);
-	json_decref(of_host);
-	return 0;
-}
-
 int judge_rpcs(struct record *record, json_t *verdict, struct err *err)
 {
-	json_t *rpcs = json_pack("{s:i, s:[]}", "nr", 0, "first");
-	int rc = record_query(record, "SELECT substr(key, 6), value FROM meta WHERE key LIKE 'rpcs.%' ORDER BY key", NULL, add_rpcs, rpcs, err);
+	json_t *rpcs;
+	int rc = judge_firsts(record, "rpcs", "nr", &rpcs, err);
+
 	if (json_integer_value(json_object_get(rpcs, "nr")) > 0)
 		json_object_set(verdict, "rpcs", rpcs);
 	json_decref(rpcs);
