@@ -114,6 +114,14 @@ json_t *fixture_judge(struct record *record)
 	return verdict;
 }
 
+void fixture_text(const json_t *verdict, char *ret, size_t bytes)
+{
+	FILE *out = fmemopen(ret, bytes, "w");
+
+	cr_assert_eq(report_text(verdict, out), 0);
+	(void)fclose(out);
+}
+
 const char *fixture_verdict(const json_t *verdict)
 {
 	return json_string_value(json_object_get(verdict, "verdict"));

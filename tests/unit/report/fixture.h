@@ -31,6 +31,9 @@ void fixture_censored(struct record *record, const char *phase, const char *kind
 /** Judge; the test fails when that fails. @return new reference */
 json_t *fixture_judge(struct record *record);
 
+/** The verdict as people read it; the test fails when it cannot be printed. */
+void fixture_text(const json_t *verdict, char *ret, size_t bytes);
+
 /** The verdict word, and whether a reason (of void or doubt) has this text in it. */
 const char *fixture_verdict(const json_t *verdict);
 int fixture_has_reason(const json_t *verdict, const char *text);

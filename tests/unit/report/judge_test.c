@@ -56,7 +56,6 @@ Test(judge, a_run_that_read_damage_is_never_absent_as_expected)
 {
 	json_t *v, *first;
 	char text[4096] = "";
-	FILE *out = fmemopen(text, sizeof text, "w");
 
 	fixture_sql(record, "INSERT INTO meta VALUES('damage.c', '{\"ops\": 3, \"first\": [{\"job\": \"web\", \"path\": \"s0001/f00002\", \"offset\": 512,"
 			    " \"kind\": \"zeroes\", \"found\": \"zeroes\"}]}'), ('damage.d', '{\"ops\": 1, \"first\": []}')");
@@ -65,8 +64,7 @@ Test(judge, a_run_that_read_damage_is_never_absent_as_expected)
 	cr_assert_eq(json_integer_value(json_object_get(json_object_get(v, "damage"), "ops")), 4);
 	first = json_array_get(json_object_get(json_object_get(v, "damage"), "first"), 0);
 	cr_assert_str_eq(json_string_value(json_object_get(first, "host")), "c");
-	cr_assert_eq(report_text(v, out), 0);
-	(void)fclose(out);
+	fixture_text(v, text, sizeof text);
 	cr_assert_not_null(strstr(text, "DAMAGE: 4 ops read something else than what was written there\n  s0001/f00002 on c, job web, at byte 512: zeroes\n"), "%s",
 			   text);
 	cr_expect_str_eq(judge_expected_text(v), ", but what was read was damaged");
@@ -97,13 +95,11 @@ Test(judge, a_verdict_says_what_was_expected_instead)
 Test(judge, what_a_host_has_said_steers_no_terminal)
 {
 	char text[4096] = "";
-	FILE *out = fmemopen(text, sizeof text, "w");
 	json_t *v;
 
 	fixture_sql(record, "INSERT INTO events(t_ns, host, kind, evidence) VALUES(1, 'c', 'gap', 'it says ' || char(27) || '[2J')");
 	v = fixture_judge(record);
-	cr_assert_eq(report_text(v, out), 0);
-	(void)fclose(out);
+	fixture_text(v, text, sizeof text);
 	cr_assert_not_null(strstr(text, "void because host c: it says ?[2J\n"), "%s", text);
 	json_decref(v);
 }
@@ -112,10 +108,8 @@ Test(judge, a_sound_run_has_no_line_of_damage)
 {
 	json_t *v = fixture_judge(record);
 	char text[4096] = "";
-	FILE *out = fmemopen(text, sizeof text, "w");
 
-	cr_assert_eq(report_text(v, out), 0);
-	(void)fclose(out);
+	fixture_text(v, text, sizeof text);
 	cr_assert_null(strstr(text, "DAMAGE"));
 	json_decref(v);
 }
@@ -124,12 +118,10 @@ Test(judge, ops_that_are_logged_one_by_one_are_counted_over_hosts_with_those_tha
 {
 	json_t *v;
 	char text[4096] = "";
-	FILE *out = fmemopen(text, sizeof text, "w");
 
 	fixture_sql(record, "INSERT INTO meta VALUES('logged_ops.c', '{\"kept\": 3, \"dropped\": 1}'), ('logged_ops.d', '{\"kept\": 4, \"dropped\": 0}')");
 	v = fixture_judge(record);
-	cr_assert_eq(report_text(v, out), 0);
-	(void)fclose(out);
+	fixture_text(v, text, sizeof text);
 	cr_assert_not_null(strstr(text, "  7 ops stand in run.db one by one (table ops); 1 more had no room\n"), "%s", text);
 	json_decref(v);
 }
@@ -138,7 +130,6 @@ Test(judge, rpcs_in_flight_are_told_with_their_host_and_those_alike_in_one_line)
 {
 	json_t *v, *rpcs;
 	char text[4096] = "";
-	FILE *out = fmemopen(text, sizeof text, "w");
 
 	v = fixture_judge(record);
 	cr_assert_null(json_object_get(v, "rpcs"), "nothing was measured");
@@ -153,8 +144,7 @@ Test(judge, rpcs_in_flight_are_told_with_their_host_and_those_alike_in_one_line)
 	cr_assert_eq(json_integer_value(json_object_get(rpcs, "nr")), 303);
 	cr_assert_eq(json_array_size(json_object_get(rpcs, "first")), 3);
 	cr_assert_str_eq(json_string_value(json_object_get(json_array_get(json_object_get(rpcs, "first"), 1), "host")), "c");
-	cr_assert_eq(report_text(v, out), 0);
-	(void)fclose(out);
+	fixture_text(v, text, sizeof text);
 	cr_assert_not_null(strstr(text, "RPCs of the kernel in flight then: 303\n"
 				       "       2  c: nfsv3 READ to 10.0.1.11, sent, and not answered (xprt_pending, call_status)\n"
 				       "       1  c: nfsv3 WRITE to a server, waiting (new_queue, call_reserve)\n"), "%s", text);
@@ -165,12 +155,10 @@ Test(judge, errors_are_named)
 {
 	json_t *v;
 	char text[4096] = "";
-	FILE *out = fmemopen(text, sizeof text, "w");
 
 	fixture_sql(record, "UPDATE totals SET errors = '{\"EIO\": 20, \"ESTALE\": 10}'");
 	v = fixture_judge(record);
-	cr_assert_eq(report_text(v, out), 0);
-	(void)fclose(out);
+	fixture_text(v, text, sizeof text);
 	cr_expect(strstr(text, "\n  errors: 20 EIO, 10 ESTALE\n"), "%s", text);
 	json_decref(v);
 }
@@ -179,13 +167,11 @@ Test(judge, when_it_began_is_told_for_who_reads_the_logs_beside_it)
 {
 	for (int known = 0; known < 2; known++) {
 		char text[4096] = "";
-		FILE *out = fmemopen(text, sizeof text, "w");
 		json_t *v;
 
 		fixture_sql(record, known ? "INSERT OR REPLACE INTO meta VALUES('t0_utc_ns', '1441411200500000000')" : "DELETE FROM meta WHERE key = 't0_utc_ns'");
 		v = fixture_judge(record);
-		cr_assert_eq(report_text(v, out), 0);
-		(void)fclose(out);
+		fixture_text(v, text, sizeof text);
 		cr_expect(strstr(text, known ? "  run r, seed 7, second 0 at 2015-09-05 00:00:00 UTC\n" : "  run r, seed 7\n"), "%s", text);
 		json_decref(v);
 	}
@@ -196,14 +182,12 @@ Test(judge, only_sites_that_there_are_are_not_back)
 {
 	for (int pages = 1; pages >= 0; pages--) {
 		char text[8192] = "";
-		FILE *out = fmemopen(text, sizeof text, "w");
 		json_t *v;
 
 		fixture_sql(record, "INSERT OR REPLACE INTO faults VALUES(0, 'drbd-link-delay', 's', 'confirmed', 'confirmed', 25000000000, 35000000000, 'heal', '')");
 		fixture_sql(record, pages ? "UPDATE pages SET outcome = 'EIO' WHERE due_ns > 20000000000" : "DELETE FROM pages");
 		v = fixture_judge(record);
-		cr_assert_eq(report_text(v, out), 0);
-		(void)fclose(out);
+		fixture_text(v, text, sizeof text);
 		cr_expect_eq(strstr(text, "the sites were not back") != NULL, pages, "%s", text);
 		cr_expect_eq(strstr(text, "c: no new page done after heal") != NULL, pages, "%s", text);
 		json_decref(v);
@@ -214,7 +198,6 @@ Test(judge, a_coordinator_that_was_away_is_told_of_and_is_no_reason)
 {
 	json_t *v, *away;
 	char text[4096] = "";
-	FILE *out = fmemopen(text, sizeof text, "w");
 
 	fixture_sql(record, "INSERT INTO events VALUES(4000000000, '', 'away', NULL, 'squall run died'), (7200000000, '', 'resumed', NULL, ''),"
 			    " (8000000000, '', 'away', NULL, 'squall run died'), (9000000000, '', 'resumed', NULL, '')");
@@ -225,8 +208,7 @@ Test(judge, a_coordinator_that_was_away_is_told_of_and_is_no_reason)
 	cr_assert_eq(json_integer_value(json_object_get(json_array_get(away, 0), "from_ns")), 4000000000);
 	cr_assert_eq(json_integer_value(json_object_get(json_array_get(away, 0), "to_ns")), 7200000000);
 	cr_assert_eq(json_integer_value(json_object_get(json_array_get(away, 1), "to_ns")), 9000000000);
-	cr_assert_eq(report_text(v, out), 0);
-	(void)fclose(out);
+	fixture_text(v, text, sizeof text);
 	cr_assert(strstr(text, "squall run was away from 4.0 to 7.2 s"));
 	json_decref(v);
 }
@@ -235,7 +217,6 @@ Test(judge, a_clock_of_the_day_that_was_set_is_told_of_and_is_no_reason)
 {
 	json_t *v, *step;
 	char text[4096] = "";
-	FILE *out = fmemopen(text, sizeof text, "w");
 
 	fixture_sql(record, "INSERT INTO events VALUES(4000000000, 'c', 'utc', NULL, '-3600000000000 ns: its clock of the day was set back by 3600 s')");
 	expect("absent", NULL, EXIT_AS_EXPECTED);
@@ -244,8 +225,7 @@ Test(judge, a_clock_of_the_day_that_was_set_is_told_of_and_is_no_reason)
 	cr_assert_str_eq(json_string_value(json_object_get(step, "host")), "c");
 	cr_assert_eq(json_integer_value(json_object_get(step, "at_ns")), 4000000000);
 	cr_assert_eq(json_integer_value(json_object_get(step, "by_ns")), -3600000000000);
-	cr_assert_eq(report_text(v, out), 0);
-	(void)fclose(out);
+	fixture_text(v, text, sizeof text);
 	cr_assert(strstr(text, "its clock of the day was set back by 3600 s at 4.0 s"), "%s", text);
 	json_decref(v);
 }
@@ -275,7 +255,6 @@ Test(judge, attempts_are_summed_over_the_hosts_and_told_for_each_phase)
 {
 	json_t *v, *job, *retry;
 	char text[4096] = "";
-	FILE *out = fmemopen(text, sizeof text, "w");
 
 	retries(500, 10);
 	expect("absent", NULL, EXIT_AS_EXPECTED);
@@ -287,8 +266,7 @@ Test(judge, attempts_are_summed_over_the_hosts_and_told_for_each_phase)
 	cr_assert_float_eq(json_number_value(json_object_get(retry, "amplification")), 700.0 / 600, 1e-9);
 	retry = json_object_get(json_object_get(json_object_get(job, "phases"), "storm"), "retry");
 	cr_assert_float_eq(json_number_value(json_object_get(retry, "amplification")), 2.5, 1e-9);
-	cr_assert_eq(report_text(v, out), 0);
-	(void)fclose(out);
+	fixture_text(v, text, sizeof text);
 	cr_assert_not_null(strstr(text, "web: 700 attempts; 10 failed, 90 were given up, of which 60 came back later with success and 20 with an error\n"
 					"    attempts for each arrival: baseline 1.00 storm 2.50 all 1.17\n"), "%s", text);
 	json_decref(v);
@@ -725,18 +703,14 @@ Test(judge, every_key_of_the_contract_is_there)
 Test(judge, an_engine_that_did_the_job_of_another_is_named_with_the_reason)
 {
 	json_t *v, *engine;
-	char *text = NULL;
-	size_t bytes = 0;
-	FILE *out = open_memstream(&text, &bytes);
+	char text[4096] = "";
 
 	fixture_sql(record, "INSERT INTO meta VALUES('engines.c', '{\"web\": {\"engine\": \"sync\", \"why\": \"io_uring is forbidden here\"}}')");
 	v = fixture_judge(record);
 	engine = json_object_get(json_object_get(json_object_get(json_object_get(v, "jobs"), "web"), "engines"), "c");
 	cr_assert_str_eq(json_string_value(json_object_get(engine, "engine")), "sync");
-	cr_assert_eq(report_text(v, out), 0);
-	(void)fclose(out);
+	fixture_text(v, text, sizeof text);
 	cr_assert_not_null(strstr(text, "c: io_uring is forbidden here"), "%s", text);
-	free(text);
 	json_decref(v);
 }
 
