@@ -87,10 +87,13 @@ int lines_next(struct lines *l, uint64_t deadline_ns, json_t **ret)
 int lines_send(int fd, json_t *json)
 {
 	char *text = json ? json_text(json, JSON_COMPACT) : NULL;
-	int rc = text ? file_write_all(fd, text, strlen(text)) : -ENOMEM;
+	size_t bytes = text ? strlen(text) : 0;
+	int rc = -ENOMEM;
 
-	if (rc == 0)
-		rc = file_write_all(fd, "\n", 1);
+	if (text) {
+		text[bytes] = '\n';	/* in place of the NUL: QEMU ends at the last bracket of a quit, and a second write would be of SIGPIPE */
+		rc = file_write_all(fd, text, bytes + 1);
+	}
 	free(text);
 	json_decref(json);
 	return rc;
